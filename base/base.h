@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* base.h - the words that all layers share.
+ *
+ * Sizes and byte strings, assertions, the log, the clock, tables of
+ * configuration directives and of counters, the key hash, and a growing
+ * buffer. Nothing here knows memory classes, keys, RESP or sockets.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* ---- sizes and small helpers --------------------------------------------- */
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+#define GIB ((size_t)1 << 30)
+
+#define CACHE_LINE 64
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define ROUND_UP(x, to) (((x) + (to)-1) / (to) * (to))
+
+/* A borrowed run of bytes; not NUL-terminated, may hold any byte. */
+struct str {
+    const char *p;
+    size_t len;
+};
+
+#define STR(literal) ((struct str){("" literal), sizeof(literal) - 1})
+#define STR_ARG(s) (int)(s).len, (s).p /* for "%.*s" */
+
+static inline bool
+str_eq(struct str a, struct str b)
+{
+    return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
+}
+
+/* Equal but for ASCII case. */
+bool str_ieq(struct str a, struct str b);
+
+/* A borrowed view of a C string. */
+static inline struct str
+str_of(const char *s)
+{
+    return (struct str){s, strlen(s)};
+}
+
+/* Read the whole of `s` as a decimal 64-bit integer as Redis does: optional
+ * '-', no '+', no spaces, no leading zeros, no overflow. False otherwise. */
+bool str_to_i64(struct str s, int64_t *out);
+
+/* Read the whole of `s` as a number of bytes, 0 or more, as redis.conf has it:
+ * digits and an optional unit, b k kb m mb g gb in any case, where those with a
+ * 'b' are powers of 1024 and the others powers of 1000. False otherwise. */
+bool str_to_bytes(struct str s, int64_t *out);
+
+/* Write `v` in decimal at `out` (at least 21 bytes); returns the length. No
+ * NUL is written. */
+size_t i64_to_chars(char *out, int64_t v);
+
+/* ---- assertions (assert.c): on in production ----------------------------- */
+
+/* Report the failed condition on stderr and abort. */
+_Noreturn void assert_failed(
+    const char *expr, const char *file, int line, const char *func);
+
+#define ASSERT(x)                                                              \
+    (likely(x) ? (void)0 : assert_failed(#x, __FILE__, __LINE__, __func__))
+
+/* Ends a switch over all values of an enum, and the like. */
+#define UNREACHABLE() assert_failed("unreachable", __FILE__, __LINE__, __func__)
+
+#ifdef ASHLAR_DEBUG
+#define DEBUG_ASSERT(x) ASSERT(x)
+#else
+#define DEBUG_ASSERT(x) ((void)0)
+#endif
+
+/* A struct that crosses a layer starts with `uint32_t magic`. */
+#define CHECK(ptr, value) ASSERT((ptr) != NULL && (ptr)->magic == (value))
+
+/* ---- memory that must not fail ------------------------------------------- */
+
+/* malloc and friends for start-up and bookkeeping; end the process with a
+ * message when the system has no memory. Release with free(). Never used in
+ * the data path. */
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t size);
+char *xstrdup(const char *s);
+
+/* ---- log (log.c) --------------------------------------------------------- */
+
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
+
+/* Set the level and the destination: `path` NULL or "" means stderr. When
+ * that is the journal ($JOURNAL_STREAM names it), lines carry a "<N>" priority
+ * and no time stamp. Returns 0, or an errno when the file cannot be opened (the
+ * former destination stays). Any thread. */
+int log_open(enum log_level level, const char *path);
+void log_set_level(enum log_level level);
+
+void log_write(enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+extern _Atomic int log_threshold;
+
+#define LOG_AT(lvl, ...)                                                       \
+    do {                                                                       \
+        if ((int)(lvl) <=                                                      \
+            atomic_load_explicit(&log_threshold, memory_order_relaxed))        \
+            log_write((lvl), __VA_ARGS__);                                     \
+    } while (0)
+
+#define log_error(...) LOG_AT(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...) LOG_AT(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(...) LOG_AT(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...) LOG_AT(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/* True at most once a second for one call site: guards a repeating line.
+ * `state` is a static _Atomic uint64_t of the call site. Any thread. */
+bool log_ratelimit(_Atomic uint64_t *state);
+
+/* ---- clock (clock.c) ----------------------------------------------------- */
+
+/* The time as the calling thread last read it. Reading costs nothing; a
+ * worker calls clock_refresh() once per batch. The first use refreshes. */
+uint64_t clock_wall_ms(void); /* since the epoch */
+uint64_t clock_mono_us(void);
+
+/* Read the system clocks into the thread's copy. */
+void clock_refresh(void);
+
+/* Tests: from now on every thread sees this wall time (ms), and 1000 times as
+ * much as monotonic time (us), until clock_unfake(). Effective at once, no
+ * refresh. */
+void clock_fake(uint64_t wall_ms);
+void clock_unfake(void);
+
+/* ---- growing buffer (buf.c) ---------------------------------------------- */
+
+struct buf {
+    char *p;
+    size_t len; /* bytes in use */
+    size_t cap; /* bytes allocated */
+};
+
+/* Make room for `more` bytes after len; returns where they go. Grows by
+ * doubling. Pointers into the buffer become invalid. */
+char *buf_reserve_slow(struct buf *b, size_t more);
+
+static inline char *
+buf_reserve(struct buf *b, size_t more)
+{
+    if (likely(b->cap - b->len >= more && b->p != NULL))
+        return b->p + b->len;
+    return buf_reserve_slow(b, more);
+}
+
+static inline void
+buf_append(struct buf *b, const void *p, size_t len)
+{
+    char *to = buf_reserve(b, len);
+
+    if (len > 0)
+        memcpy(to, p, len);
+    b->len += len;
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+
+/* Release the memory; the buffer is empty and usable afterwards. */
+void buf_free(struct buf *b);
+
+/* ---- hash of a key (hash.c) ---------------------------------------------- */
+
+/* A random secret of one process (or one arena). */
+struct hash_seed {
+    uint8_t secret[192];
+};
+
+/* Fill from getrandom(2); ends the process when there is none. */
+void hash_seed_random(struct hash_seed *seed);
+
+/* 64-bit XXH3 under the secret. Not cryptographic; see hash.c for what it
+ * gives against hash flooding. */
+uint64_t hash_bytes(const struct hash_seed *seed, const void *p, size_t len);
+
+/* ---- configuration directives (options.c) ----------------------------------
+ *
+ * A module declares its directives in one X-macro of its public header:
+ *
+ *   #define SLAB_OPTIONS(X)                                                  \
+ *       X(maxmemory, OPT_MEMORY, "0", 0, INT64_MAX, OPT_LIVE, "", "text")
+ *       name         type        default min max     flags     values text
+ *
+ * and gets a struct whose members hold the values:
+ *
+ *   struct slab_options { SLAB_OPTIONS(OPTION_MEMBER) };
+ *
+ * Numbers are int64_t members, OPT_STRING ones are `char *` owned by the set
+ * (never NULL); nothing else may stand in the struct. '_' in a C name is '-' in
+ * the directive's name. All default values are text, read by the same parser as
+ * the file.
+ *
+ * Who gathers the modules (daemon/config.c) makes the rows and the module:
+ *
+ *   OPTION_TABLE(slab_rows, SLAB_OPTIONS, struct slab_options);
+ *   ...
+ *   modules[0] = (struct option_module){.title = "Memory",
+ *       .rows = slab_rows, .n_rows = ARRAY_LEN(slab_rows),
+ *       .values = &cfg->slab, .check = check_slab_value};
+ */
+enum option_type {
+    OPT_BOOL,   /* yes | no */
+    OPT_INT,    /* decimal */
+    OPT_SIZE,   /* bytes; units b k kb m mb g gb as in redis.conf */
+    OPT_MEMORY, /* OPT_SIZE, or N% (stored as -N), or "auto" (OPTION_AUTO) */
+    OPT_ENUM,   /* index into `values`, a list "a|b|c" */
+    OPT_OCTAL,  /* file mode */
+    OPT_STRING, /* one or more words, joined by a space */
+};
+
+#define OPTION_AUTO INT64_MIN
+
+enum option_flags {
+    OPT_START = 0,       /* read at start only */
+    OPT_LIVE = 1 << 0,   /* CONFIG SET may change it */
+    OPT_NOOP = 1 << 1,   /* accepted for compatibility, has no effect */
+    OPT_SECRET = 1 << 2, /* never printed nor logged */
+    OPT_REPEAT = 1 << 3, /* further lines add to the value */
+};
+
+#define OPTION_TYPE_OPT_BOOL int64_t
+#define OPTION_TYPE_OPT_INT int64_t
+#define OPTION_TYPE_OPT_SIZE int64_t
+#define OPTION_TYPE_OPT_MEMORY int64_t
+#define OPTION_TYPE_OPT_ENUM int64_t
+#define OPTION_TYPE_OPT_OCTAL int64_t
+#define OPTION_TYPE_OPT_STRING char *
+#define OPTION_MEMBER(name, type, def, min, max, flags, values, text)          \
+    OPTION_TYPE_##type name;
+
+struct option {
+    const char *name; /* as the C member; '_' reads as '-' */
+    enum option_type type;
+    const char *def;
+    int64_t min, max;
+    unsigned flags;
+    const char *values; /* OPT_ENUM: "a|b|c"; otherwise the unit shown */
+    const char *text;
+};
+
+#define OPTION_ROW(name, type, def, min, max, flags, values, text)             \
+    {#name, type, def, min, max, flags, values, text},
+
+/* Define the rows of one module, `static const struct option TABLE[]`. Every
+ * member of the struct takes 8 bytes and stands in the order of the rows, so
+ * that row i tells where its value is. */
+#define OPTION_TABLE(table, ROWS, values_struct)                               \
+    static const struct option table[] = {ROWS(OPTION_ROW)};                   \
+    _Static_assert(                                                            \
+        sizeof(values_struct) == sizeof(int64_t) * ARRAY_LEN(table),           \
+        "a struct of option values holds OPTION_MEMBERs only")
+
+/* What a module says to a value that type and range accept: NULL, or why not
+ * ("names no address"). `value` is the text as the user wrote it. */
+typedef const char *(*option_check_fn)(
+    const struct option *row, const char *value);
+
+/* One module's table and where its values are. */
+struct option_module {
+    const char *title; /* heading in the sample file */
+    const struct option *rows;
+    size_t n_rows;
+    void *values;
+    option_check_fn check; /* or NULL */
+};
+
+/* All modules of the program: what the parser, CONFIG and the docs walk.
+ * Values change under a lock of the set. Once threads run, OPT_LIVE values are
+ * read by option_get_i64() and options_copy_string(); the others never change
+ * any more and are read as plain members. */
+struct options;
+
+static inline int64_t
+option_get_i64(const int64_t *member)
+{
+    return __atomic_load_n(member, __ATOMIC_RELAXED);
+}
+
+/* Append the string that `member` of a value struct holds. Any thread. */
+void options_copy_string(
+    struct options *o, char *const *member, struct buf *out);
+
+/* `modules` is copied; the rows and the value structs are borrowed. All values
+ * get their defaults. Free with options_free(). */
+struct options *options_new(const struct option_module *modules, size_t n);
+void options_free(struct options *o);
+
+/* Set one directive. `value` is taken as it is: words joined by a space, no
+ * quotes to remove. On failure `err` gets one sentence (no file or line) and
+ * nothing changes. `live` says that the program runs already: rows without
+ * OPT_LIVE are refused. Any thread. */
+bool options_set(struct options *o, const char *name, const char *value,
+    bool live, struct buf *err);
+
+/* Read a file in redis.conf style: `name value...`, '#' comments, quotes and
+ * escapes as Redis reads them. The first line of an OPT_REPEAT directive in a
+ * file replaces the value, further ones add to it. On failure `err` gets
+ * "FILE:LINE: reason" (or "FILE: reason") and the values are as before. */
+bool options_read_file(struct options *o, const char *path, struct buf *err);
+
+/* Read `--name value...` arguments, argv[0] excluded, as if each were a line of
+ * one file. Words up to the next "--name" belong to the value. */
+bool options_read_args(
+    struct options *o, int argc, char **argv, struct buf *err);
+
+/* Write the values in force into a file that was read before. Comments and the
+ * lines whose values still hold stay as they are; other lines get the new
+ * values, and what the file does not name and is not the default is added at
+ * the end. The file is replaced as a whole or, on failure (a sentence in
+ * `err`), not at all. One thread at a time. */
+bool options_rewrite_file(struct options *o, const char *path, struct buf *err);
+
+/* Find a row by its name (either '-' or '_', any case); NULL if none. */
+const struct option *options_find(const struct options *o, struct str name);
+
+/* Append the value of a row as text ("yes", "104857600", ...), as CONFIG GET
+ * prints it; secrets print as they are, the caller hides them. */
+void options_print(
+    struct options *o, const struct option *row, struct buf *out);
+
+/* Call `fn` for each row, module by module. */
+void options_each(struct options *o,
+    void (*fn)(void *ctx, const char *title, const struct option *row),
+    void *ctx);
+
+/* Append the commented sample file with every directive and its default. */
+void options_write_sample(struct options *o, struct buf *out);
+
+/* Append an entry per directive for --help. */
+void options_write_help(struct options *o, struct buf *out);
+
+/* Append the man page ashlar.conf(5), from the same rows. */
+void options_write_man(struct options *o, struct buf *out);
+
+/* "maxmemory-policy" for row maxmemory_policy; buffer of the caller. */
+const char *option_name(const struct option *row, char *out, size_t cap);
+
+/* ---- counters (metrics.c) ---------------------------------------------------
+ *
+ *   #define KS_METRICS(X)  X(hits, COUNTER, "GETs that found their key")
+ *   struct ks_metrics { KS_METRICS(METRIC_MEMBER) };
+ *
+ * Each thread owns one such struct and adds with METRIC_ADD; a reader sums all
+ * of them with metrics_sum().
+ */
+#define METRIC_MEMBER(name, kind, text) _Atomic uint64_t name;
+
+#define METRIC_ADD(m, name, n)                                                 \
+    atomic_store_explicit(&(m)->name,                                          \
+        atomic_load_explicit(&(m)->name, memory_order_relaxed) + (n),          \
+        memory_order_relaxed)
+#define METRIC_INC(m, name) METRIC_ADD(m, name, 1)
+
+/* Add `n` counters of `from` (an array of _Atomic uint64_t) to `sum`. */
+void metrics_sum(uint64_t *sum, const void *from, size_t n);

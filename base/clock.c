@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* clock.c - wall and monotonic time, read once per batch.
+ *
+ * Each thread has its own copy of the time, so that all commands of a batch see
+ * the same moment and reading costs no call. Tests replace the time of all
+ * threads by a number; monotonic time then follows from it, so that a test that
+ * moves the clock forward moves both.
+ */
+#include "base/base.h"
+
+#include <time.h>
+
+/* [owner thread] zero until the first refresh */
+static _Thread_local struct {
+    uint64_t wall_ms;
+    uint64_t mono_us;
+} now;
+
+#define NOT_FAKED UINT64_MAX
+static _Atomic uint64_t fake_ms = NOT_FAKED;
+
+static uint64_t
+fake(void)
+{
+    return atomic_load_explicit(&fake_ms, memory_order_relaxed);
+}
+
+uint64_t
+clock_wall_ms(void)
+{
+    uint64_t faked = fake();
+
+    if (unlikely(faked != NOT_FAKED))
+        return faked;
+    if (unlikely(now.wall_ms == 0))
+        clock_refresh();
+    return now.wall_ms;
+}
+
+uint64_t
+clock_mono_us(void)
+{
+    uint64_t faked = fake();
+
+    if (unlikely(faked != NOT_FAKED))
+        return faked * 1000;
+    if (unlikely(now.wall_ms == 0))
+        clock_refresh();
+    return now.mono_us;
+}
+
+void
+clock_refresh(void)
+{
+    struct timespec wall, mono;
+
+    ASSERT(clock_gettime(CLOCK_REALTIME, &wall) == 0);
+    ASSERT(clock_gettime(CLOCK_MONOTONIC, &mono) == 0);
+    now.wall_ms =
+        (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    now.mono_us =
+        (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
+}
+
+void
+clock_fake(uint64_t wall_ms)
+{
+    ASSERT(wall_ms != NOT_FAKED);
+    atomic_store_explicit(&fake_ms, wall_ms, memory_order_relaxed);
+}
+
+void
+clock_unfake(void)
+{
+    atomic_store_explicit(&fake_ms, NOT_FAKED, memory_order_relaxed);
+}

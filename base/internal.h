@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* internal.h - what the files of base/ share among themselves.
+ *
+ * The set of directives: options.c owns it, option_value.c turns text into
+ * values and back, option_file.c reads files and arguments, option_rewrite.c
+ * writes a file back, option_docs.c makes the sample file, the help and the man
+ * page.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/base.h"
+
+/* ---- log ----------------------------------------------------------------- */
+
+/* True when log lines end up on stderr. Any thread. */
+bool log_is_stderr(void);
+
+/* ---- directives ---------------------------------------------------------- */
+
+#define OPTION_NAME_CAP 64
+
+struct options {
+    pthread_mutex_t lock;          /* guards the values of live directives */
+    struct option_module *modules; /* [immutable] owned */
+    size_t n_modules;              /* [immutable] */
+    size_t n_rows;                 /* [immutable] of all modules */
+};
+
+/* A value that is not in force yet. */
+struct option_value {
+    int64_t number; /* all types but OPT_STRING */
+    char *string;   /* OPT_STRING: owned */
+};
+
+/* Where a row stands: its module, and its number among all rows. */
+struct option_place {
+    const struct option_module *module;
+    const struct option *row;
+    size_t index;
+};
+
+bool options_place(
+    const struct options *o, struct str name, struct option_place *out);
+
+/* Read `text` as a value of the row, type, range and the module's own check
+ * included. On failure `err` gets one sentence. */
+bool option_value_parse(const struct option_place *at, const char *text,
+    struct option_value *out, struct buf *err);
+
+/* Append a value as CONFIG GET prints it. */
+void option_value_print(const struct option *row,
+    const struct option_value *value, struct buf *out);
+
+/* Append the accepted values in words: "0 to 65535", "yes or no". */
+void option_value_accepted(const struct option *row, struct buf *out);
+
+/* Changes that are put into force together or not at all. One thread. */
+struct option_changes {
+    struct options *options; /* borrowed */
+    struct {
+        struct option_value value;
+        bool set;
+    } * of; /* one per row, by its number */
+};
+
+void option_changes_init(struct option_changes *c, struct options *o);
+
+/* Note `name value`. False with one sentence in `err`. */
+bool option_changes_add(struct option_changes *c, struct str name,
+    const char *value, struct buf *err);
+
+/* Put all into force (commit) or drop them; either releases the memory. */
+void option_changes_commit(struct option_changes *c);
+void option_changes_drop(struct option_changes *c);
+
+/* Note all lines of a file. False with "PATH:LINE: reason" in `err`. */
+bool option_changes_add_lines(struct option_changes *c, struct str text,
+    const char *path, struct buf *err);
+
+/* Append the contents of a file of at most 1 MiB. False with a sentence. */
+bool option_file_read(const char *path, struct buf *out, struct buf *err);
+
+/* Cut the next line off `text`, without its line feed; false at the end. */
+bool option_next_line(struct str *text, struct str *line);
+
+/* One word of a configuration line. */
+struct option_word {
+    char *text; /* owned */
+    size_t len; /* a \x00 makes it longer than strlen() */
+    bool quoted;
+};
+
+/* Split a line into words as redis.conf does: blanks separate, "..." knows the
+ * escapes \n \r \t \b \a \xHH and takes any other escaped byte as it is, '...'
+ * knows only \'. Returns the number of words in *words (free each text and the
+ * array with option_words_free), or -1 for unbalanced quotes. */
+int option_words_split(const char *line, struct option_word **words);
+void option_words_free(struct option_word *words, int n);
+
+/* Append a value so that a line of a file reads back to it: as it stands, or in
+ * quotes where it needs them. */
+void option_words_write(struct buf *out, const char *value);

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+noinst_LIBRARIES += libbase.a
+libbase_a_SOURCES = \
+    base/base.h \
+    base/internal.h \
+    base/assert.c \
+    base/buf.c \
+    base/clock.c \
+    base/hash.c \
+    base/log.c \
+    base/memory.c \
+    base/metrics.c \
+    base/option_docs.c \
+    base/option_file.c \
+    base/option_rewrite.c \
+    base/option_value.c \
+    base/options.c \
+    base/str.c
+libbase_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
+
+check_PROGRAMS += \
+    base/assert_test \
+    base/buf_test \
+    base/clock_test \
+    base/hash_test \
+    base/log_test \
+    base/metrics_test \
+    base/option_docs_test \
+    base/option_file_test \
+    base/option_rewrite_test \
+    base/options_test \
+    base/str_test
+
+base_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
+base_tests_ldadd = libbase.a $(CHECK_LIBS)
+
+base_assert_test_SOURCES = base/assert_test.c
+base_assert_test_CFLAGS = $(base_tests_cflags)
+base_assert_test_LDADD = $(base_tests_ldadd)
+base_buf_test_SOURCES = base/buf_test.c
+base_buf_test_CFLAGS = $(base_tests_cflags)
+base_buf_test_LDADD = $(base_tests_ldadd)
+base_clock_test_SOURCES = base/clock_test.c
+base_clock_test_CFLAGS = $(base_tests_cflags)
+base_clock_test_LDADD = $(base_tests_ldadd)
+base_hash_test_SOURCES = base/hash_test.c
+base_hash_test_CFLAGS = $(base_tests_cflags)
+base_hash_test_LDADD = $(base_tests_ldadd)
+base_log_test_SOURCES = base/log_test.c
+base_log_test_CFLAGS = $(base_tests_cflags)
+base_log_test_LDADD = $(base_tests_ldadd)
+base_metrics_test_SOURCES = base/metrics_test.c
+base_metrics_test_CFLAGS = $(base_tests_cflags)
+base_metrics_test_LDADD = $(base_tests_ldadd)
+base_option_docs_test_SOURCES = base/options_fixture.h base/option_docs_test.c
+base_option_docs_test_CFLAGS = $(base_tests_cflags)
+base_option_docs_test_LDADD = $(base_tests_ldadd)
+base_option_file_test_SOURCES = base/options_fixture.h base/option_file_test.c
+base_option_file_test_CFLAGS = $(base_tests_cflags)
+base_option_file_test_LDADD = $(base_tests_ldadd)
+base_option_rewrite_test_SOURCES = \
+    base/options_fixture.h \
+    base/option_rewrite_test.c
+base_option_rewrite_test_CFLAGS = $(base_tests_cflags)
+base_option_rewrite_test_LDADD = $(base_tests_ldadd)
+base_options_test_SOURCES = base/options_fixture.h base/options_test.c
+base_options_test_CFLAGS = $(base_tests_cflags)
+base_options_test_LDADD = $(base_tests_ldadd)
+base_str_test_SOURCES = base/str_test.c
+base_str_test_CFLAGS = $(base_tests_cflags)
+base_str_test_LDADD = $(base_tests_ldadd)

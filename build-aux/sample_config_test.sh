@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# sample_config_test.sh - the files made from the directive tables are those
+# that the tables make now, and the daemon accepts its own sample.
+set -euo pipefail
+src=${ASHLAR_SRCDIR:?}
+ashlard=${ASHLARD:?}
+
+bad=0
+# same FILE FLAG
+same()
+{
+    if ! diff -u "$src/$1" <("$ashlard" "$2"); then
+        echo "$1 differs from what ashlard $2 writes: make sample-config" >&2
+        bad=1
+    fi
+}
+same conf/ashlar.conf --sample-config
+same docs/ashlar.conf.5 --man-config
+"$ashlard" --check-config "$src/conf/ashlar.conf" || bad=1
+exit "$bad"
