@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sample.c - pages as runs of chunks: for the evictor, the sweeper, the drainer.
+ *
+ * All of this reads page records without a lock, while pages come and go. What
+ * it returns was true at some moment, lies within the region in any case, and
+ * never includes a chunk that was not handed out yet. The caller looks at the
+ * chunks and asks the index before it believes anything.
+ */
+#include "slab/internal.h"
+
+/* Units of the region tried before the slower way, which always finds a page
+ * but looks at each class. At half a region in use, 1 of 65536 gets there. */
+#define SAMPLE_TRIES 16
+
+uint32_t
+slab_page_limit(const struct slab *s)
+{
+    return LOAD(&s->super_limit) * SUPER_PAGES;
+}
+
+/* `out` becomes the run from slot `from` on. */
+static void
+set_run(const struct slab *s, const struct class *c, uint32_t page,
+    uint32_t from, uint32_t n, struct slab_run *out)
+{
+    size_t offset = page_offset(s, page);
+    struct slab_mark mark = mark_in_page(s, c, offset, from);
+
+    out->page = page;
+    out->handle = chunk_handle(c, offset, from);
+    out->step = c->chunk_bytes / 8;
+    out->n = n;
+    out->chunk_bytes = c->chunk_bytes;
+    out->cls = c->number;
+    out->stamp = mark.stamp;
+    out->state = mark.state;
+}
+
+/* The class of a page in use, and how many of its chunks were handed out so
+ * far; NULL when it is not in use. */
+static const struct class *
+page_class(const struct slab *s, uint32_t page, uint32_t *n_used)
+{
+    uint32_t kind = page_kind_of(s, page);
+    const struct class *c = &s->classes[kind_class(kind)];
+
+    if (!kind_has_chunks(kind))
+        return NULL;
+    *n_used = MIN(LOAD(&s->pages[page].frontier), c->n_chunks);
+    /* The super may have been carved anew between the two looks. */
+    if (LOAD(&s->super_shift[page / SUPER_PAGES]) != page_shift(c->page_size))
+        return NULL;
+    return c;
+}
+
+bool
+slab_page_run(const struct slab *s, uint32_t page, struct slab_run *out)
+{
+    const struct class *c;
+    uint32_t n;
+
+    if (page >= slab_page_limit(s))
+        return false;
+    c = page_class(s, page, &n);
+    if (c == NULL || n == 0)
+        return false;
+    set_run(s, c, page, 0, n, out);
+    return true;
+}
+
+/* splitmix64: all further numbers of one call from the one that it was given. */
+static uint64_t
+next_random(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+/* Uniform below n. */
+static uint64_t
+random_below(uint64_t *state, uint64_t n)
+{
+    return (uint64_t)((unsigned __int128)next_random(state) * n >> 64);
+}
+
+/* Chunks of a page in groups that start at multiples of their size, so that the
+ * stamps and the states of up to 16 stand in one cache line each. */
+static uint32_t
+group_size(unsigned max)
+{
+    return 1u << (31 - __builtin_clz(max));
+}
+
+/* A random group of the first `n` chunks: where it starts. All groups are
+ * equally likely, also the last one, which may be short. */
+static uint32_t
+random_group(uint64_t *random, uint32_t n, unsigned max)
+{
+    uint32_t size = group_size(max);
+
+    return (uint32_t)random_below(random, (n + size - 1) / size) * size;
+}
+
+/* The run from a group's start on; moved back to be complete where the page
+ * has that many. */
+static void
+set_group(const struct slab *s, const struct class *c, uint32_t page,
+    uint32_t from, uint32_t n_used, unsigned max, struct slab_run *out)
+{
+    if (from + max > n_used)
+        from = n_used > max ? n_used - max : 0;
+    set_run(s, c, page, from, MIN(max, n_used - from), out);
+}
+
+/* A page, each byte of the used part of the region equally likely; PAGE_NONE
+ * for a byte that is in no page in use. */
+static uint32_t
+random_page(const struct slab *s, uint64_t *random)
+{
+    size_t units = (size_t)LOAD(&s->super_limit) << (SUPER_SHIFT - UNIT_SHIFT);
+
+    if (units == 0)
+        return PAGE_NONE;
+    return page_at(s, random_below(random, units) << UNIT_SHIFT);
+}
+
+/* The same by the classes' own tables, for a region that is mostly empty. */
+static uint32_t
+random_page_by_class(const struct slab *s, uint64_t *random)
+{
+    uint64_t total = 0, at;
+    unsigned i;
+
+    for (i = 0; i < s->n_classes; i++)
+        total += (uint64_t)LOAD(&s->classes[i].n_pages) *
+                 s->classes[i].page_bytes;
+    if (total == 0)
+        return PAGE_NONE;
+    at = random_below(random, total) >> UNIT_SHIFT;
+    for (i = 0; i < s->n_classes; i++) {
+        const struct class *c = &s->classes[i];
+        uint64_t units_per_page = c->page_bytes >> UNIT_SHIFT;
+        uint64_t units = LOAD(&c->n_pages) * units_per_page;
+
+        if (at < units)
+            return LOAD(&c->pages[at / units_per_page]);
+        at -= units;
+    }
+    return PAGE_NONE; /* pages went meanwhile */
+}
+
+bool
+slab_sample(const struct slab *s, uint64_t random, unsigned max,
+    struct slab_run *out)
+{
+    const struct class *c;
+    uint32_t page, from, n;
+    unsigned i;
+
+    ASSERT(max > 0);
+    for (i = 0; i < SAMPLE_TRIES; i++) {
+        page = random_page(s, &random);
+        if (page == PAGE_NONE || (c = page_class(s, page, &n)) == NULL)
+            continue;
+        from = random_group(&random, c->n_chunks, max);
+        if (from >= n)
+            continue; /* nobody has used these yet */
+        set_group(s, c, page, from, n, max, out);
+        return true;
+    }
+    page = random_page_by_class(s, &random);
+    if (page == PAGE_NONE || (c = page_class(s, page, &n)) == NULL || n == 0)
+        return false;
+    set_group(s, c, page, random_group(&random, n, max), n, max, out);
+    return true;
+}
+
+bool
+slab_sample_class(const struct slab *s, unsigned cls, uint64_t random,
+    unsigned max, struct slab_run *out)
+{
+    const struct class *c = &s->classes[cls];
+    uint32_t n_pages, page, n;
+    unsigned i;
+
+    ASSERT(max > 0 && cls < s->n_classes);
+    for (i = 0; i < SAMPLE_TRIES; i++) {
+        n_pages = LOAD(&c->n_pages);
+        if (n_pages == 0)
+            return false;
+        page = LOAD(&c->pages[random_below(&random, n_pages)]);
+        if (page_class(s, page, &n) != c || n == 0)
+            continue; /* it is just coming or going */
+        set_group(s, c, page, random_group(&random, n, max), n, max, out);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* slab.c - a slab as a whole: its birth, its end, its statistics. */
+#include "slab/internal.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+static void
+open_classes(struct slab *s, size_t limit_bytes)
+{
+    unsigned cls = 0, i, b;
+
+    s->n_classes = class_table_build(s->classes, limit_bytes);
+    for (i = 0; i < ARRAY_LEN(s->class_of); i++) {
+        while (s->classes[cls].chunk_bytes < i * 8)
+            cls++;
+        s->class_of[i] = (uint8_t)cls;
+    }
+    for (i = 0; i < s->n_classes; i++) {
+        struct class *c = &s->classes[i];
+
+        spin_init(&c->lock, LOCK_CLASS);
+        for (b = 0; b < N_BUCKETS; b++)
+            list_init(&c->bucket[b]);
+        c->pages = map_table(
+            s->region.bytes / c->page_bytes * sizeof c->pages[0]);
+    }
+}
+
+static void
+open_pages(struct slab *s)
+{
+    size_t bytes = (size_t)s->n_supers * SUPER_PAGES * sizeof *s->pages;
+
+    s->pages = map_table(bytes);
+    s->super_shift = xcalloc(s->n_supers, sizeof *s->super_shift);
+    /* Any size will do for supers that are not carved yet, see page_at(). */
+    memset((void *)s->super_shift, UNIT_SHIFT, s->n_supers);
+    reserve_open(s);
+}
+
+static void
+write_superblock(struct slab *s)
+{
+    struct superblock *sb = (void *)s->region.base;
+    unsigned i;
+
+    _Static_assert(sizeof *sb <= UNIT_BYTES, "it has one page");
+    ASSERT(page_offset(s, reserve_first_page(s)) == 0);
+    memcpy(sb->magic, SUPERBLOCK_MAGIC, sizeof sb->magic);
+    sb->version = SUPERBLOCK_VERSION;
+    sb->bytes = sizeof *sb;
+    sb->region_bytes = s->region.bytes;
+    sb->super_bytes = SUPER_BYTES;
+    sb->unit_bytes = UNIT_BYTES;
+    sb->n_classes = s->n_classes;
+    for (i = 0; i < s->n_classes; i++) {
+        sb->classes[i].chunk_bytes = s->classes[i].chunk_bytes;
+        sb->classes[i].n_chunks = s->classes[i].n_chunks;
+        sb->classes[i].page_bytes = s->classes[i].page_bytes;
+        sb->classes[i].data_start = s->classes[i].data_start;
+    }
+}
+
+struct slab *
+slab_new(const struct slab_config *cfg, struct buf *err)
+{
+    struct slab *s;
+
+    ASSERT(cfg->limit_bytes > 0);
+    s = map_table(sizeof *s);
+    if (!region_open(&s->region, cfg, err) ||
+        !extents_open(s, cfg->extent_region_bytes, err)) {
+        region_close(&s->region);
+        munmap(s, sizeof *s);
+        return NULL;
+    }
+    s->magic = SLAB_MAGIC;
+    s->view.base = s->region.base;
+    s->view.max_handle = offset_handle(s->region.bytes - 16);
+    s->n_supers = (uint32_t)(s->region.bytes / SUPER_BYTES);
+    STORE(&s->budget.limit, cfg->limit_bytes);
+    spin_init(&s->threads_lock, LOCK_THREADS);
+    open_pages(s);
+    open_classes(s, cfg->limit_bytes);
+    s->thread_bytes = (uint32_t)magazines_size(s);
+    debug_open(s);
+    write_superblock(s);
+    return s;
+}
+
+static void
+close_classes(struct slab *s)
+{
+    unsigned i;
+
+    for (i = 0; i < s->n_classes; i++) {
+        struct class *c = &s->classes[i];
+        size_t bytes = s->region.bytes / c->page_bytes * sizeof c->pages[0];
+
+        munmap((void *)c->pages, ROUND_UP(bytes, 4 * KIB));
+    }
+}
+
+void
+slab_free(struct slab *s)
+{
+    if (s == NULL)
+        return;
+    CHECK(s, SLAB_MAGIC);
+    ASSERT(s->threads == NULL);
+    debug_close(s);
+    close_classes(s);
+    reserve_close(s);
+    free((void *)s->super_shift);
+    munmap(s->pages, (size_t)s->n_supers * SUPER_PAGES * sizeof *s->pages);
+    extents_close(s);
+    region_close(&s->region);
+    s->magic = 0;
+    munmap(s, sizeof *s);
+}
+
+int
+slab_region_fd(const struct slab *s)
+{
+    return s->region.fd;
+}
+
+size_t
+slab_region_bytes(const struct slab *s)
+{
+    return s->region.bytes;
+}
+
+/* ---- giving back -------------------------------------------------------------- */
+
+/* System calls of one slab_trim(): about a millisecond. */
+#define TRIM_STEPS 64
+
+size_t
+slab_trim(struct slab *s, size_t reserve_bytes, uint32_t max_age_ms)
+{
+    size_t total = 0, got, idle, over;
+    unsigned i;
+
+    CHECK(s, SLAB_MAGIC);
+    for (i = 0; i < TRIM_STEPS; i++) {
+        size_t used = slab_used(s), limit = slab_limit(s);
+
+        over = used > limit ? used - limit : 0;
+        idle = LOAD(&s->budget.page_free);
+        idle = idle > reserve_bytes ? idle - reserve_bytes : 0;
+        got = 0;
+        if (MAX(over, idle) > 0)
+            got = reserve_give_back(s, MAX(over, idle));
+        if (got == 0)
+            got = extent_cool_oldest(s, over > 0 ? 0 : max_age_ms);
+        if (got == 0)
+            break;
+        total += got;
+    }
+    return total;
+}
+
+/* ---- statistics ----------------------------------------------------------------- */
+
+bool
+slab_class_stats(const struct slab *s, unsigned cls,
+    struct slab_class_stats *out)
+{
+    const struct class *c = &s->classes[cls];
+    uint64_t n_free, n_chunks;
+
+    if (cls >= s->n_classes)
+        return false;
+    out->chunk_bytes = c->chunk_bytes;
+    out->page_bytes = c->page_bytes;
+    out->pages = LOAD(&c->n_pages);
+    n_chunks = (uint64_t)out->pages * c->n_chunks;
+    n_free = LOAD(&c->n_free) + LOAD(&c->n_free_draining);
+    /* The counters are not read at one moment. */
+    out->chunks_free = MIN(n_free, n_chunks);
+    out->chunks_live = n_chunks - out->chunks_free;
+    return true;
+}
+
+static void
+add_chunks(const struct slab *s, struct slab_stats *out)
+{
+    struct slab_class_stats c;
+    unsigned i;
+
+    for (i = 0; slab_class_stats(s, i, &c); i++) {
+        out->chunk_live_bytes += c.chunks_live * c.chunk_bytes;
+        out->chunk_free_bytes += c.chunks_free * c.chunk_bytes;
+        out->magazine_bytes +=
+            LOAD(&s->classes[i].n_depot) * c.chunk_bytes;
+    }
+}
+
+void
+slab_stats(const struct slab *s, struct slab_stats *out)
+{
+    const struct budget *b = &s->budget;
+    struct spinlock *lock = &((struct slab *)(uintptr_t)s)->threads_lock;
+    size_t known;
+
+    CHECK(s, SLAB_MAGIC);
+    *out = (struct slab_stats){
+        .limit = LOAD(&b->limit),
+        .used = LOAD(&b->used),
+        .page_bytes = LOAD(&b->page),
+        .page_free_bytes = LOAD(&b->page_free),
+        .extent_live_bytes = LOAD(&b->extent_live),
+        .extent_warm_bytes = LOAD(&b->extent_warm),
+        .extents_live = LOAD(&b->extents),
+        .table_bytes = LOAD(&b->tables),
+        .pages_committed = LOAD(&b->pages_committed),
+        .pages_released = LOAD(&b->pages_released),
+        .pages_drained = LOAD(&b->pages_drained),
+    };
+    known = out->page_bytes + out->page_free_bytes + out->extent_live_bytes +
+            out->extent_warm_bytes + out->table_bytes;
+    out->other_bytes = out->used > known ? out->used - known : 0;
+    add_chunks(s, out);
+    spin_lock(lock);
+    out->magazine_bytes += magazines_bytes(s);
+    spin_unlock(lock);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* slab.h - memory for a cache: chunks, extents, a budget, pools and arenas.
+ *
+ * A slab owns one reserved range of addresses for chunks (the region) and one
+ * for extents. Chunks of at most SLAB_MAX_CHUNK bytes come in size classes;
+ * each thread holds a magazine of free chunks per class, exchanges full and
+ * empty ones with the depot of the class, and the depot with the pages.
+ * Everything is named by position-independent numbers: a chunk by a handle
+ * (8-byte units from the region base, plus one), an extent by an id. Both
+ * stay meaningful when the region is mapped at another address.
+ *
+ * Beside each chunk the page header keeps a mark (a 16-bit stamp and a state
+ * byte) for the owner of the chunk; slab/ only sets state to SLAB_MARK_FREE
+ * while a chunk is free. The slab knows nothing of keys.
+ *
+ * Every byte that is committed is counted in one budget; nothing commits above
+ * the limit (slab_charge_force apart).
+ */
+#pragma once
+
+#include "base/base.h"
+
+#define SLAB_OPTIONS(X)                                                     \
+    X(maxmemory, OPT_MEMORY, "auto", 0, INT64_MAX, OPT_LIVE, "bytes",       \
+        "Limit of all memory of the process: bytes with a unit, a "         \
+        "percentage of the machine or control group, or auto (75%). "       \
+        "0 is the same as auto.")                                           \
+    X(arena_memory, OPT_ENUM, "memfd", 0, 0, OPT_START,                     \
+        "memfd|anonymous",                                                  \
+        "What backs items: a memory file, or anonymous memory.")            \
+    X(huge_pages, OPT_BOOL, "no", 0, 0, OPT_START, "",                      \
+        "Ask for huge pages for item memory. Large values always do.")
+
+struct slab_options {
+    SLAB_OPTIONS(OPTION_MEMBER)
+};
+
+#define SLAB_MAX_CHUNK ((size_t)16 << 10) /* largest chunk, bytes */
+#define SLAB_MARK_FREE 0xff               /* state byte of a free chunk */
+#define SLAB_MAX_CLASSES 256
+
+struct slab;
+struct slab_thread;
+
+enum slab_backing { SLAB_MEMFD, SLAB_ANONYMOUS };
+
+struct slab_config {
+    size_t limit_bytes;          /* budget; required */
+    enum slab_backing backing;
+    bool huge_pages;
+    size_t region_bytes;         /* address range for chunks; 0: 32 GiB */
+    size_t extent_region_bytes;  /* for extents; 0: a multiple of RAM */
+};
+
+/* Reserve the address ranges and set up the class table. On failure returns
+ * NULL and puts one sentence into `err`. Smaller ranges are tried when the
+ * system refuses the asked ones (and logged). */
+struct slab *slab_new(const struct slab_config *cfg, struct buf *err);
+
+/* Unmap everything. All threads must have been freed. In debug builds writes
+ * the leak report (chunks and extents still allocated, per class) to the log. */
+void slab_free(struct slab *s);
+
+/* The calling thread's magazines. One per thread, used by that thread only.
+ * slab_thread_free() returns all chunks to the depots. */
+struct slab_thread *slab_thread_new(struct slab *s);
+void slab_thread_free(struct slab_thread *t);
+
+/* Return all chunks of the magazines to the depots and pages: on idleness.
+ * Owner thread. */
+void slab_thread_flush(struct slab_thread *t);
+
+/* Flush if someone asked for it since the last call (a draining page waits for
+ * chunks in magazines). Owner thread, once per batch; one load when not. */
+void slab_thread_poll(struct slab_thread *t);
+
+/* ---- chunks (magazine.c, class.c, page.c) --------------------------------- */
+
+/* A chunk of at least `bytes` (1..SLAB_MAX_CHUNK), 8-byte aligned, contents
+ * undefined; its first 4 bytes are non-zero only if the caller makes them so.
+ * Only the bytes asked for are the caller's: the debug build guards the rest.
+ * Returns 0 when no free chunk of the class exists and no page can be
+ * committed within the budget: the caller evicts and asks again. Owner thread;
+ * a few ns, a page at worst. Makes no system call other than page faults,
+ * unless memory of another kind must be given back to stay in the budget. */
+uint32_t slab_alloc(struct slab_thread *t, size_t bytes);
+
+/* Free a chunk, allocated by any thread. Its memory stays mapped: a late
+ * reader may still look at it. Writes 0 into its first 4 bytes, sets its mark
+ * state to SLAB_MARK_FREE. Goes into this thread's magazine. */
+void slab_release(struct slab_thread *t, uint32_t handle);
+
+/* The same, but past the magazine, so that page counts are exact at once and
+ * any thread can take it: for evicted chunks and drained pages. */
+void slab_release_to_page(struct slab_thread *t, uint32_t handle);
+
+struct slab_view {               /* [immutable] the part inlined below */
+    char *base;                  /* of the region; handle 1 is base + 0 */
+    uint32_t max_handle;
+};
+
+/* The first member of struct slab is its view. */
+static inline void *
+slab_ptr(const struct slab *s, uint32_t handle)
+{
+    return ((const struct slab_view *)s)->base + 8 * ((size_t)handle - 1);
+}
+
+/* Class of a request; its chunk size; number of classes. Class numbers grow
+ * with the size. */
+unsigned slab_class_of(const struct slab *s, size_t bytes);
+size_t slab_class_bytes(const struct slab *s, unsigned cls);
+unsigned slab_n_classes(const struct slab *s);
+
+/* Size of the chunk behind a live handle, bytes. */
+size_t slab_chunk_bytes(const struct slab *s, uint32_t handle);
+
+/* Marks of a chunk, in its page's header: dense arrays, so that neighbours
+ * share a cache line. Good for any handle that was ever allocated, but when the
+ * chunk may be freed meanwhile only for reading: the page may have a new layout
+ * a moment later, and what was a mark be part of a value. The pointers stay
+ * mapped. */
+struct slab_mark {
+    _Atomic uint16_t *stamp;
+    _Atomic uint8_t *state;
+};
+struct slab_mark slab_mark(const struct slab *s, uint32_t handle);
+
+/* The same for writing the marks of a chunk that others may free at any moment
+ * (a hit noted by a reader without a lock): the page keeps its layout until
+ * slab_mark_drop(). False when the page is out of use already. One at a time
+ * and thread, for a few instructions: page reuse waits. Owner thread; costs a
+ * locked instruction, so look first whether there is anything to write. */
+bool slab_mark_hold(struct slab_thread *t, uint32_t handle,
+    struct slab_mark *out);
+void slab_mark_drop(struct slab_thread *t);
+
+/* ---- pages, as the evictor and the drainer see them ------------------------- */
+
+/* A run of neighbouring chunks of one page. */
+struct slab_run {
+    uint32_t page;                  /* page number */
+    uint32_t handle;                /* of the first chunk */
+    uint32_t step;                  /* handle distance of neighbours */
+    uint32_t n;                     /* chunks in the run */
+    uint32_t chunk_bytes;
+    uint32_t cls;
+    const _Atomic uint16_t *stamp;  /* n entries */
+    const _Atomic uint8_t *state;   /* n entries */
+};
+
+/* Up to `max` neighbouring chunks at a random place of a random page in use,
+ * each byte of committed pages equally likely. `random` is a fresh 64-bit
+ * number. False when there is none. Any thread. */
+bool slab_sample(const struct slab *s, uint64_t random, unsigned max,
+    struct slab_run *out);
+
+/* The same within one class. */
+bool slab_sample_class(const struct slab *s, unsigned cls, uint64_t random,
+    unsigned max, struct slab_run *out);
+
+/* Pages are numbered from 0 to slab_page_limit()-1 (not all in use). The whole
+ * page as one run; false when the page is not in use. */
+uint32_t slab_page_limit(const struct slab *s);
+bool slab_page_run(const struct slab *s, uint32_t page, struct slab_run *out);
+
+/* The earliest deadline of a page: an unsigned number of the owner's, lower is
+ * earlier, UINT32_MAX is none. note lowers it; take reads and resets it to
+ * UINT32_MAX. Any thread, atomic. */
+void slab_due_note(struct slab *s, uint32_t handle, uint32_t due);
+uint32_t slab_due_get(const struct slab *s, uint32_t page);
+uint32_t slab_due_take(struct slab *s, uint32_t page);
+
+/* Draining: take the sparsest page of `cls` out of allocation if its live
+ * chunks fit in the free chunks of the class's other pages. Returns its number
+ * or UINT32_MAX. From then on chunks of the page are never handed out, and
+ * freed ones only counted; the page is released when the last is free, at
+ * once or later. The caller moves the live items away (allocating, and
+ * slab_release_to_page() on the old chunks), then calls slab_drain_end(),
+ * which returns true if the page is gone; otherwise the page stays draining
+ * (chunks in magazines, items published meanwhile), a flush of magazines is
+ * asked for, and slab_drain_pending() finds it again. Any thread; one thread
+ * per page. */
+uint32_t slab_drain_begin(struct slab *s, unsigned cls);
+bool slab_drain_end(struct slab *s, uint32_t page);
+
+/* The page that holds the least share of live chunks, at most 1/`share` of
+ * it, over all classes, taken out of allocation as by slab_drain_begin(),
+ * though its live chunks may find no room in other pages: the caller evicts
+ * those that do not. UINT32_MAX when every page holds more. Looks at a few
+ * pages of each class. */
+uint32_t slab_drain_sparsest(struct slab *s, unsigned share);
+
+/* A page that is draining and not being worked on, or UINT32_MAX; marks it as
+ * worked on, as slab_drain_begin does. */
+uint32_t slab_drain_pending(struct slab *s);
+
+/* The class with the most free bytes in pages in use beyond one page's worth,
+ * so that draining it gives a page back; UINT32_MAX when none has that much. */
+unsigned slab_drain_candidate(const struct slab *s);
+
+/* Keep up to `n_bytes` of free pages committed as a reserve; give the rest of
+ * the free pages and of the warm extents older than `max_age_ms` back to the
+ * system. Maintenance thread; bounded work per call; returns bytes given
+ * back. */
+size_t slab_trim(struct slab *s, size_t reserve_bytes, uint32_t max_age_ms);
+
+/* ---- budget (budget.c) --------------------------------------------------------
+ * `used` = committed pages + resident extents (live and warm) + what others
+ * charge (index, buffers, fixed start-up cost). Any thread, lock-free. */
+bool slab_charge(struct slab *s, size_t bytes);        /* false: over limit */
+void slab_charge_force(struct slab *s, size_t bytes);  /* always */
+void slab_uncharge(struct slab *s, size_t bytes);
+size_t slab_used(const struct slab *s);
+
+/* Bytes that could be committed now: up to the limit, free committed pages and
+ * warm extents included (they are given back or reused on demand). */
+size_t slab_headroom(const struct slab *s);
+size_t slab_limit(const struct slab *s);
+void slab_set_limit(struct slab *s, size_t bytes);
+
+/* Resolve a maxmemory directive: bytes, -N percent, OPTION_AUTO or 0. The base
+ * of percentages is the smaller of RAM and the cgroup limit (v2 or v1). */
+size_t slab_limit_from_option(int64_t maxmemory);
+
+/* Resident set of this process in bytes from /proc/self/statm; 0 if unknown. */
+size_t slab_process_rss(void);
+
+/* ---- extents (extent.c): large values -----------------------------------------
+ *
+ * An extent is a run of 4 KiB units in its own address range. It is reserved
+ * as a range, and committed (and charged) in steps as bytes arrive. It starts
+ * with one reference; pins add more; the last reference frees it: it stays
+ * warm (resident and charged) for reuse until pressure or age gives it back.
+ * Ids are 1..; 0 is none.
+ */
+
+/* Reserve an extent for `bytes` (1 byte to SLAB_MAX_EXTENT). Commits nothing
+ * unless a warm one fits. 0 when the address range or the table is full. */
+#define SLAB_MAX_EXTENT ((size_t)1 << 30)
+uint32_t extent_new(struct slab *s, size_t bytes);
+
+/* Make the first `bytes` usable and charged. False: over budget; evict and ask
+ * again (warm extents were given back first). Owner of the reference that is
+ * still private. */
+bool extent_commit(struct slab *s, uint32_t id, size_t bytes);
+
+/* Bytes committed so far. Any thread, any id (a stale one may tell of another
+ * extent, or 0). */
+size_t extent_committed(const struct slab *s, uint32_t id);
+
+/* Address; room in bytes (as asked for, rounded up to units). */
+char *extent_ptr(const struct slab *s, uint32_t id);
+size_t extent_room(const struct slab *s, uint32_t id);
+
+/* Take a further reference; false when the last one is already gone (the
+ * caller read a stale id). Any thread, any id. */
+bool extent_pin(struct slab *s, uint32_t id);
+
+/* Drop a reference. */
+void extent_unpin(struct slab *s, uint32_t id);
+
+/* The item that owns the extent: a chunk handle, 0 for none. Relaxed. */
+void extent_set_owner(struct slab *s, uint32_t id, uint32_t handle);
+
+/* Up to `max` (at most 32) neighbouring live extents with an owner, from a
+ * random place of the table: ids into `ids`; returns how many. */
+unsigned extent_sample(const struct slab *s, uint64_t random, unsigned max,
+    uint32_t *ids);
+uint32_t extent_owner(const struct slab *s, uint32_t id);
+
+/* Bytes of live extents (committed). */
+size_t extent_live_bytes(const struct slab *s);
+
+/* ---- statistics ------------------------------------------------------------- */
+
+struct slab_stats {
+    size_t limit, used;
+    size_t page_bytes;         /* committed pages in use */
+    size_t page_free_bytes;    /* free pages still committed: the reserve */
+    size_t chunk_live_bytes;   /* chunks not free (magazines included) */
+    size_t chunk_free_bytes;   /* free chunks in pages in use */
+    size_t magazine_bytes;     /* free chunks in magazines and depots */
+    size_t extent_live_bytes, extent_warm_bytes;
+    size_t extents_live;
+    size_t table_bytes;        /* the slab's own page and extent records */
+    size_t other_bytes;        /* charged from outside */
+    uint64_t pages_committed, pages_released, pages_drained; /* counters */
+};
+void slab_stats(const struct slab *s, struct slab_stats *out);
+
+/* One class, for MEMORY STATS and the slab map. False past the last class. */
+struct slab_class_stats {
+    size_t chunk_bytes, page_bytes;
+    size_t pages, chunks_live, chunks_free;
+};
+bool slab_class_stats(const struct slab *s, unsigned cls,
+    struct slab_class_stats *out);
+
+/* File descriptor behind the region (memfd), or -1. For the test that maps it
+ * a second time, and for warm restarts. Owned by the slab. */
+int slab_region_fd(const struct slab *s);
+size_t slab_region_bytes(const struct slab *s);
+
+/* ---- object pools (pool.c) ---------------------------------------------------- */
+
+/* Objects of one size for one thread (no locks), carved from blocks, LIFO.
+ * Blocks are charged to the slab if one is given (NULL: not counted). */
+struct pool;
+struct pool *pool_new(struct slab *s, const char *name, size_t object_bytes);
+void pool_free(struct pool *p); /* all objects must have been put back */
+void *pool_get(struct pool *p); /* zeroed; NULL when the system has none */
+void pool_put(struct pool *p, void *object);
+size_t pool_live(const struct pool *p);
+
+/* ---- arenas (arena.c) ------------------------------------------------------------ */
+
+/* Bump memory that lives until arena_reset(): for a batch or a request. One
+ * thread. 16-byte aligned. Never returns NULL. */
+struct arena;
+struct arena *arena_new(size_t first_block_bytes);
+void arena_free(struct arena *a);
+void *arena_alloc(struct arena *a, size_t bytes);
+void arena_reset(struct arena *a); /* keeps the first block */
