@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* drain.c - empty a page: move its live items into the holes of other pages of
+ * the class, so that the page can be given back or serve another class.
+ *
+ * An item is copied under its partition's lock and its handle is swapped under
+ * the line version; readers of the old chunk fail their check and come again.
+ * Any thread may drain, also while it holds partition locks: locks are only
+ * tried. What cannot be moved now keeps the page draining, and the maintenance
+ * thread comes back to it.
+ */
+#include "keyspace/internal.h"
+
+/* Move one item; true when the chunk is free afterwards. */
+static bool
+move_chunk(struct ks_thread *t, uint32_t from)
+{
+    struct item_copy copy;
+    struct item_view v;
+    struct index_place place;
+    uint64_t now_ms = clock_wall_ms(), hash;
+    uint32_t to;
+    unsigned p;
+    bool moved = false;
+
+    if (!item_peek(slab_ptr(t->slab, from), now_ms, &copy))
+        return false;
+    if (item_expired(&copy.view, now_ms))
+        return remove_chunk(t, from, REMOVE_IF_EXPIRED);
+    to = slab_alloc(t->slab_thread, slab_chunk_bytes(t->slab, from));
+    if (to == 0)
+        return false;
+    hash = index_hash(&t->ks->seed, copy.view.key, copy.view.id);
+    p = index_partition(hash);
+    if (!ks_try_enter(t, p)) {
+        slab_release(t->slab_thread, to);
+        return false;
+    }
+    if (index_find_handle(&t->ks->index, hash, from, &place) &&
+        item_read(slab_ptr(t->slab, from), now_ms, &v)) {
+        memcpy(slab_ptr(t->slab, to), slab_ptr(t->slab, from), v.size);
+        if (v.extent != 0)
+            extent_set_owner(t->slab, v.extent, to);
+        mark_move(t, from, to);
+        index_swap(place, to);
+        moved = true;
+    }
+    ks_leave(t, p);
+    if (!moved) {
+        slab_release(t->slab_thread, to);
+        return false;
+    }
+    if (v.expire_ms != KS_NO_EXPIRY)
+        due_note(t, to, v.expire_ms);
+    METRIC_INC(&t->metrics, moves);
+    slab_release_to_page(t->slab_thread, from);
+    return true;
+}
+
+enum if_no_room { KEEP_ITEM, EVICT_ITEM };
+
+static void
+move_page(struct ks_thread *t, uint32_t page, enum if_no_room otherwise)
+{
+    struct slab_run run;
+
+    if (!slab_page_run(t->slab, page, &run))
+        return;
+    /* headers, not marks, tell what is live: a mark may be late */
+    for (uint32_t i = 0; i < run.n; i++) {
+        uint32_t handle = run.handle + i * run.step;
+
+        if (i + 8 < run.n)
+            __builtin_prefetch(slab_ptr(t->slab, handle + 8 * run.step));
+        if (!move_chunk(t, handle) && otherwise == EVICT_ITEM)
+            (void)remove_chunk(t, handle, REMOVE_EVICT);
+    }
+}
+
+bool
+drain_class(struct ks_thread *t, unsigned cls)
+{
+    uint32_t page = slab_drain_begin(t->slab, cls);
+
+    if (page == UINT32_MAX)
+        return false;
+    move_page(t, page, KEEP_ITEM);
+    return slab_drain_end(t->slab, page);
+}
+
+/* Many classes with a few items each would keep a page each. A page with at
+ * most 1/SPARSE of live items goes, with them, after IN_VAIN evictions that
+ * freed none: more eager settings lose hits (bench/hit_ratio), as they empty
+ * pages that are about to be filled. */
+#define SPARSE 8
+#define IN_VAIN 8
+
+bool
+drain_sparsest(struct ks_thread *t)
+{
+    uint32_t page = slab_drain_sparsest(t->slab, SPARSE);
+
+    if (page == UINT32_MAX)
+        return false;
+    move_page(t, page, EVICT_ITEM);
+    return slab_drain_end(t->slab, page);
+}
+
+bool
+drain_pending(struct ks_thread *t)
+{
+    uint32_t page = slab_drain_pending(t->slab);
+
+    if (page == UINT32_MAX)
+        return false;
+    move_page(t, page, KEEP_ITEM);
+    return slab_drain_end(t->slab, page);
+}
+
+void
+drain_any(struct ks_thread *t, unsigned evicted)
+{
+    unsigned cls = slab_drain_candidate(t->slab);
+
+    if (cls < SLAB_MAX_CLASSES)
+        (void)drain_class(t, cls);
+    else if (evicted >= IN_VAIN && evict_takes_any(t))
+        (void)drain_sparsest(t);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* expire.c - what the maintenance thread does: sweep pages whose earliest
+ * deadline has passed, keep stamps from wrapping, finish draining pages, hold
+ * the memory limit, keep a reserve of free pages.
+ *
+ * Each page knows the earliest deadline of its items in seconds (an upper
+ * bound: an item that went earlier leaves it as it was). The sweep looks at
+ * the page records only, and walks the pages that are due. Everything is done
+ * in slices of bounded work; ks_maintain() says whether there is more.
+ */
+#include "keyspace/internal.h"
+
+#define SWEEP_RECORDS 16384   /* page records looked at per slice */
+#define SWEEP_PAGES 16        /* pages walked per slice */
+#define ROOM_EVICTIONS 64     /* items evicted per slice for the limit */
+#define STAMP_OLD 49152       /* ticks: older stamps are set to this age */
+#define AGE_PASS_TICKS 4096   /* one pass over all pages in this many ticks */
+#define WARM_EXTENT_MS 1000   /* free extents older than this go back */
+
+/* Deadlines in seconds, rounded up, so that a due page has an expired item. */
+static uint32_t
+due_of(uint64_t expire_ms)
+{
+    uint64_t s = (expire_ms + 999) / 1000;
+
+    return s < UINT32_MAX ? (uint32_t)s : UINT32_MAX - 1;
+}
+
+void
+due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms)
+{
+    slab_due_note(t->slab, handle, due_of(expire_ms));
+}
+
+/* Remove the expired items of a page; the others' earliest deadline is noted
+ * anew. */
+static void
+sweep_page(struct ks_thread *t, uint32_t page)
+{
+    uint64_t now_ms = clock_wall_ms();
+    uint64_t earliest = KS_NO_EXPIRY;
+    struct slab_run run;
+    struct item_copy copy;
+
+    (void)slab_due_take(t->slab, page); /* before looking: none gets lost */
+    if (!slab_page_run(t->slab, page, &run))
+        return;
+    for (uint32_t i = 0; i < run.n; i++) {
+        uint32_t handle = run.handle + i * run.step;
+        uint8_t state = atomic_load_explicit(&run.state[i],
+            memory_order_relaxed);
+
+        if (state == SLAB_MARK_FREE || !(state & MARK_EXPIRES) ||
+            !item_peek(slab_ptr(t->slab, handle), now_ms, &copy) ||
+            copy.view.expire_ms == KS_NO_EXPIRY)
+            continue;
+        if (item_expired(&copy.view, now_ms) &&
+            remove_chunk(t, handle, REMOVE_IF_EXPIRED))
+            continue;
+        earliest = MIN(earliest, MAX(copy.view.expire_ms, now_ms + 1));
+    }
+    if (earliest != KS_NO_EXPIRY)
+        due_note(t, run.handle, earliest);
+}
+
+bool
+expire_sweep(struct ks_thread *t)
+{
+    uint32_t limit = slab_page_limit(t->slab);
+    uint32_t now_s = (uint32_t)(clock_wall_ms() / 1000);
+    unsigned walked = 0;
+
+    for (unsigned n = 0; n < SWEEP_RECORDS; n++) {
+        if (t->sweep_page >= limit) {
+            t->sweep_page = 0;
+            return false;
+        }
+        if (slab_due_get(t->slab, t->sweep_page) <= now_s) {
+            if (walked++ == SWEEP_PAGES)
+                return true;
+            sweep_page(t, t->sweep_page);
+        }
+        t->sweep_page++;
+    }
+    return true;
+}
+
+/* ---- stamps ------------------------------------------------------------------- */
+
+static void
+clamp_page(struct ks_thread *t, uint32_t page, uint16_t now)
+{
+    struct slab_run run;
+
+    if (!slab_page_run(t->slab, page, &run))
+        return;
+    for (uint32_t i = 0; i < run.n; i++) {
+        _Atomic uint16_t *stamp = (_Atomic uint16_t *)(uintptr_t)&run.stamp[i];
+        uint16_t was = atomic_load_explicit(stamp, memory_order_relaxed);
+
+        if ((uint16_t)(now - was) > STAMP_OLD)
+            atomic_compare_exchange_strong_explicit(stamp, &was,
+                (uint16_t)(now - STAMP_OLD), memory_order_relaxed,
+                memory_order_relaxed);
+    }
+}
+
+/* As many pages as keep one pass within AGE_PASS_TICKS. */
+static bool
+clamp_stamps(struct ks_thread *t)
+{
+    uint32_t now = atomic_load_explicit(&t->ks->tick, memory_order_relaxed);
+    uint32_t limit = slab_page_limit(t->slab);
+    uint64_t due = (uint64_t)limit * (now - t->age_tick) / AGE_PASS_TICKS;
+    uint32_t n = (uint32_t)MIN(due, 64);
+
+    if (n == 0)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (t->age_page >= limit)
+            t->age_page = 0;
+        clamp_page(t, t->age_page++, (uint16_t)now);
+    }
+    if (due > n) {
+        t->age_tick += (uint32_t)((uint64_t)n * AGE_PASS_TICKS / limit);
+        return true;
+    }
+    t->age_tick = now;
+    return false;
+}
+
+/* ---- room ---------------------------------------------------------------------- */
+
+/* One percent of the limit, at most 8 MiB: what workers may commit before they
+ * have to evict themselves. */
+static size_t
+reserve_bytes(const struct ks_thread *t)
+{
+    return MIN(slab_limit(t->slab) / 100, 8 * MIB);
+}
+
+static bool
+short_of_room(const struct ks_thread *t)
+{
+    return slab_headroom(t->slab) < reserve_bytes(t);
+}
+
+/* Evict and drain until the reserve is there. True while it is not. */
+static bool
+restore_reserve(struct ks_thread *t)
+{
+    for (unsigned i = 0; i < ROOM_EVICTIONS && short_of_room(t); i++) {
+        if (!evict_one(t, SLAB_MAX_CLASSES) && i > ROOM_EVICTIONS / 2)
+            return false; /* nothing that may go: no use in turning round */
+        drain_any(t, i);
+    }
+    return short_of_room(t);
+}
+
+bool
+ks_maintain(struct ks_thread *t)
+{
+    bool more = false;
+
+    CHECK(t, KS_THREAD_MAGIC);
+    more |= expire_sweep(t);
+    more |= clamp_stamps(t);
+    more |= restore_reserve(t);
+    more |= drain_pending(t);
+    slab_thread_poll(t->slab_thread);
+    (void)slab_trim(t->slab, reserve_bytes(t), WARM_EXTENT_MS);
+    return more;
+}

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* index.c - from a hash to a handle: lines, probing, growth in place.
+ *
+ * A partition is an ordered range of 64-byte lines: line = rest of the hash
+ * times the number of lines, so hash order is kept. An item stands in the
+ * first free slot at its home line or after it; the home line's `overflow`
+ * says how far a look-up must go.
+ *
+ * The seqlock lives here only. Writers hold the partition lock and make a
+ * line's version odd while they change it. A reader notes the (even) version,
+ * follows the handles whose tag fits, copies what it wants of the item, and
+ * checks that the version is still the same. Items are not changed while a
+ * handle leads to them, and a chunk is reused only after its handle is gone,
+ * so an unchanged version proves that the copy is of that item. Slab memory
+ * stays mapped: following a stale handle is harmless.
+ *
+ * Growth: the table of n lines becomes one of 1.25 n in place. The frontier
+ * walks down from the last line; the items homed at one old line move to their
+ * new homes, which are never before it. Old lines from the frontier on use the
+ * new mapping. Readers that meet a step (geometry is odd, or changed between)
+ * start again.
+ *
+ * With ASHLAR_SEQLOCK_LOCKED readers take the partition lock instead: the
+ * build for ThreadSanitizer, which cannot follow a seqlock.
+ */
+#include "keyspace/internal.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#define FIRST_LINES 56        /* of a partition: one 4 KiB page with its tail */
+#define MAP_LINES (512u << 10) /* of a partition: 5.7 M items */
+#define GROW_STEP_LINES 4
+#define MAX_READ_TRIES 8
+#define PAGE_BYTES 4096
+
+/* ---- locks ------------------------------------------------------------------ */
+
+void
+partition_lock(struct partition *p)
+{
+    for (unsigned spins = 0; !partition_trylock(p); spins++) {
+        if (spins < 100)
+            cpu_relax();
+        else
+            sched_yield();
+    }
+}
+
+bool
+partition_trylock(struct partition *p)
+{
+    if (atomic_load_explicit(&p->lock, memory_order_relaxed) != 0)
+        return false;
+    return atomic_exchange_explicit(&p->lock, 1, memory_order_acquire) == 0;
+}
+
+void
+partition_unlock(struct partition *p)
+{
+    atomic_store_explicit(&p->lock, 0, memory_order_release);
+}
+
+/* ---- set-up ------------------------------------------------------------------ */
+
+static size_t
+touched(uint32_t n_lines)
+{
+    return ROUND_UP((size_t)(n_lines + 8) * CACHE_LINE, PAGE_BYTES);
+}
+
+bool
+index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
+    struct buf *err)
+{
+    uint32_t lines = MAP_LINES;
+
+    ix->slab = slab;
+    ix->seed = seed;
+    for (;; lines /= 2) {
+        ix->map_bytes = (size_t)lines * CACHE_LINE * N_PARTITIONS;
+        ix->map = mmap(NULL, ix->map_bytes, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (ix->map != MAP_FAILED)
+            break;
+        if (lines <= MAP_LINES / 64) {
+            buf_printf(err, "cannot reserve %zu MiB of addresses for the index",
+                ix->map_bytes / MIB);
+            return false;
+        }
+    }
+    (void)madvise(ix->map, ix->map_bytes, MADV_DONTDUMP);
+    (void)madvise(ix->map, ix->map_bytes, MADV_NOHUGEPAGE);
+    ix->max_lines = lines - MAX_TRAVEL;
+    for (unsigned i = 0; i < N_PARTITIONS; i++) {
+        struct partition *p = &ix->partition[i];
+
+        p->lines = (struct index_line *)(void *)(ix->map +
+            (size_t)i * lines * CACHE_LINE);
+        atomic_store(&p->n_old, FIRST_LINES);
+        atomic_store(&p->n_new, FIRST_LINES);
+        atomic_store(&p->frontier, AT_REST);
+    }
+    atomic_store(&ix->touched_bytes, touched(FIRST_LINES) * N_PARTITIONS);
+    slab_charge_force(slab, touched(FIRST_LINES) * N_PARTITIONS);
+    return true;
+}
+
+void
+index_destroy(struct index *ix)
+{
+    slab_uncharge(ix->slab, atomic_load(&ix->touched_bytes));
+    munmap(ix->map, ix->map_bytes);
+}
+
+uint64_t
+index_hash(const struct hash_seed *seed, struct str name, uint32_t db)
+{
+    uint64_t h = hash_bytes(seed, name.p, name.len);
+
+    if (db != 0) {
+        h ^= db * 0x9e3779b97f4a7c15u;
+        h *= 0xd6e8feb86659fd93u;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+static uint64_t
+hash_of_item(const struct index *ix, uint32_t handle)
+{
+    struct item_view v;
+    bool is_item = item_read(slab_ptr(ix->slab, handle), 0, &v);
+
+    ASSERT(is_item);
+    return index_hash(ix->seed, v.key, v.id);
+}
+
+/* ---- geometry ------------------------------------------------------------------ */
+
+static inline uint32_t
+scale(uint64_t hash, uint32_t n_lines)
+{
+    return (uint32_t)(((unsigned __int128)(hash << 8) * n_lines) >> 64);
+}
+
+static inline uint32_t
+home_line(const struct partition *p, uint64_t hash)
+{
+    uint32_t line = scale(hash,
+        atomic_load_explicit(&p->n_old, memory_order_relaxed));
+
+    if (line >= atomic_load_explicit(&p->frontier, memory_order_relaxed))
+        line = scale(hash,
+            atomic_load_explicit(&p->n_new, memory_order_relaxed));
+    return line;
+}
+
+uint32_t
+index_physical_lines(const struct partition *p)
+{
+    return atomic_load_explicit(&p->n_new, memory_order_relaxed) + MAX_TRAVEL;
+}
+
+/* ---- one line -------------------------------------------------------------------- */
+
+static inline uint8_t
+tag_of(uint64_t hash)
+{
+    return (uint8_t)hash;
+}
+
+/* One bit per slot whose tag is `tag`; free slots may be among them. */
+static inline unsigned
+match_tags(const struct index_line *line, uint8_t tag)
+{
+    const unsigned slots = (1u << LINE_SLOTS) - 1;
+#if defined(__SSE2__)
+    __m128i tags = _mm_load_si128((const __m128i *)(const void *)line);
+    __m128i same = _mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag));
+
+    return (unsigned)_mm_movemask_epi8(same) & slots;
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+    static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8,
+        16, 32, 64, 128};
+    uint8x16_t same = vceqq_u8(vld1q_u8((const uint8_t *)line),
+        vdupq_n_u8(tag));
+    uint8x16_t bits = vandq_u8(same, vld1q_u8(bit));
+
+    return (vaddv_u8(vget_low_u8(bits)) |
+        (unsigned)vaddv_u8(vget_high_u8(bits)) << 8) & slots;
+#else
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < LINE_SLOTS; i++)
+        found |= (unsigned)(line->tag[i] == tag) << i;
+    return found & slots;
+#endif
+}
+
+static inline uint32_t
+slot_handle(const struct index_line *line, unsigned slot)
+{
+    return atomic_load_explicit(&line->handle[slot], memory_order_relaxed);
+}
+
+void
+index_write_begin(struct index_line *line)
+{
+    uint32_t v = atomic_load_explicit(&line->version, memory_order_relaxed);
+
+    atomic_store_explicit(&line->version, v + 1, memory_order_relaxed);
+    /* pairs with the acquire fence in line_unchanged */
+    atomic_thread_fence(memory_order_release);
+}
+
+void
+index_write_end(struct index_line *line)
+{
+    uint32_t v = atomic_load_explicit(&line->version, memory_order_relaxed);
+
+    /* pairs with the acquire load in line_version */
+    atomic_store_explicit(&line->version, v + 1, memory_order_release);
+}
+
+/* ---- reading without a lock ---------------------------------------------------------- */
+
+#ifndef ASHLAR_SEQLOCK_LOCKED
+
+enum probe { PROBE_FOUND, PROBE_ABSENT, PROBE_AGAIN };
+
+static inline bool
+line_unchanged(const struct index_line *line, uint32_t version)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&line->version, memory_order_relaxed) ==
+        version;
+}
+
+static enum probe
+read_line(struct index *ix, const struct index_line *line, uint8_t tag,
+    index_visit_fn visit, void *ctx, uint8_t *overflow)
+{
+    uint32_t version = atomic_load_explicit(&line->version,
+        memory_order_acquire);
+
+    if (version & 1)
+        return PROBE_AGAIN;
+    for (unsigned m = match_tags(line, tag); m != 0; m &= m - 1) {
+        uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
+
+        if (handle == 0 || !visit(ctx, slab_ptr(ix->slab, handle), handle))
+            continue;
+        return line_unchanged(line, version) ? PROBE_FOUND : PROBE_AGAIN;
+    }
+    *overflow = line->overflow;
+    return line_unchanged(line, version) ? PROBE_ABSENT : PROBE_AGAIN;
+}
+
+static enum probe
+read_partition(struct index *ix, struct partition *p, uint64_t hash,
+    index_visit_fn visit, void *ctx)
+{
+    uint32_t geometry = atomic_load_explicit(&p->geometry,
+        memory_order_acquire);
+    const struct index_line *line;
+    uint8_t overflow, ignored;
+    enum probe found;
+
+    if (geometry & 1)
+        return PROBE_AGAIN;
+    line = p->lines + home_line(p, hash);
+    found = read_line(ix, line, tag_of(hash), visit, ctx, &overflow);
+    if (found != PROBE_ABSENT)
+        return found;
+    for (unsigned i = 1; i <= overflow; i++) {
+        found = read_line(ix, line + i, tag_of(hash), visit, ctx, &ignored);
+        if (found != PROBE_ABSENT)
+            return found;
+    }
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&p->geometry, memory_order_relaxed) == geometry
+        ? PROBE_ABSENT : PROBE_AGAIN;
+}
+
+#endif
+
+static bool
+read_locked(struct index *ix, struct partition *p, uint64_t hash,
+    index_visit_fn visit, void *ctx)
+{
+    const struct index_line *line = p->lines + home_line(p, hash);
+    const struct index_line *end = line + line->overflow;
+
+    for (; line <= end; line++) {
+        for (unsigned m = match_tags(line, tag_of(hash)); m; m &= m - 1) {
+            uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
+
+            if (handle && visit(ctx, slab_ptr(ix->slab, handle), handle))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool
+index_read(struct index *ix, uint64_t hash, index_visit_fn visit, void *ctx,
+    uint64_t *retries)
+{
+    struct partition *p = &ix->partition[index_partition(hash)];
+    bool found;
+
+#ifndef ASHLAR_SEQLOCK_LOCKED
+    for (unsigned i = 0; i < MAX_READ_TRIES; i++) {
+        enum probe r = read_partition(ix, p, hash, visit, ctx);
+
+        if (likely(r != PROBE_AGAIN))
+            return r == PROBE_FOUND;
+        ++*retries;
+        cpu_relax();
+    }
+#else
+    (void)retries;
+#endif
+    partition_lock(p);
+    found = read_locked(ix, p, hash, visit, ctx);
+    partition_unlock(p);
+    return found;
+}
+
+/* ---- under the lock ------------------------------------------------------------------- */
+
+
+static inline bool
+chunk_has_key(const void *chunk, struct str name, uint32_t db)
+{
+    struct item_view v;
+
+    return item_read(chunk, 0, &v) && v.id == db && str_eq(v.key, name);
+}
+
+uint32_t
+index_find(struct index *ix, uint64_t hash, struct str name, uint32_t db,
+    struct index_place *place)
+{
+    struct partition *p = &ix->partition[index_partition(hash)];
+    struct index_line *line = p->lines + home_line(p, hash);
+    struct index_line *end = line + line->overflow;
+
+    for (; line <= end; line++) {
+        for (unsigned m = match_tags(line, tag_of(hash)); m; m &= m - 1) {
+            unsigned slot = (unsigned)__builtin_ctz(m);
+            uint32_t handle = slot_handle(line, slot);
+
+            if (handle == 0 ||
+                !chunk_has_key(slab_ptr(ix->slab, handle), name, db))
+                continue;
+            *place = (struct index_place){line, slot};
+            return handle;
+        }
+    }
+    return 0;
+}
+
+bool
+index_find_handle(struct index *ix, uint64_t hash, uint32_t handle,
+    struct index_place *place)
+{
+    struct partition *p = &ix->partition[index_partition(hash)];
+    struct index_line *line = p->lines + home_line(p, hash);
+    struct index_line *end = line + line->overflow;
+
+    for (; line <= end; line++) {
+        for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
+            if (slot_handle(line, slot) != handle)
+                continue;
+            *place = (struct index_place){line, slot};
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+index_swap(struct index_place place, uint32_t handle)
+{
+    index_write_begin(place.line);
+    atomic_store_explicit(&place.line->handle[place.slot], handle,
+        memory_order_relaxed);
+    index_write_end(place.line);
+}
+
+static void
+add_items(struct partition *p, int n)
+{
+    uint32_t was = atomic_load_explicit(&p->n_items, memory_order_relaxed);
+
+    atomic_store_explicit(&p->n_items, was + (uint32_t)n,
+        memory_order_relaxed);
+}
+
+void
+index_erase(struct index *ix, uint64_t hash, struct index_place place)
+{
+    index_swap(place, 0);
+    add_items(&ix->partition[index_partition(hash)], -1);
+}
+
+static int
+free_slot(const struct index_line *line)
+{
+    for (unsigned slot = 0; slot < LINE_SLOTS; slot++)
+        if (slot_handle(line, slot) == 0)
+            return (int)slot;
+    return -1;
+}
+
+/* Put a handle at or after `home`. False when all lines in reach are full. */
+static bool
+place_handle(struct index_line *home, uint64_t hash, uint32_t handle)
+{
+    for (unsigned i = 0; i < MAX_TRAVEL; i++) {
+        struct index_line *line = home + i;
+        int slot = free_slot(line);
+
+        if (slot < 0)
+            continue;
+        if (i > home->overflow) {
+            index_write_begin(home);
+            home->overflow = (uint8_t)i;
+            index_write_end(home);
+        }
+        index_write_begin(line);
+        line->tag[slot] = tag_of(hash);
+        atomic_store_explicit(&line->handle[slot], handle,
+            memory_order_relaxed);
+        index_write_end(line);
+        return true;
+    }
+    return false;
+}
+
+/* ---- growth ------------------------------------------------------------------------------ */
+
+struct moving {
+    uint64_t hash;
+    uint32_t handle;
+};
+
+/* Take the items homed at old line `at` out of the lines; returns how many. */
+static unsigned
+lift_items(struct index *ix, struct partition *p, uint32_t at,
+    struct moving *out, unsigned max)
+{
+    uint32_t n_old = atomic_load_explicit(&p->n_old, memory_order_relaxed);
+    struct index_line *line = p->lines + at;
+    struct index_line *end = line + line->overflow;
+    unsigned n = 0;
+
+    for (; line <= end; line++) {
+        for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
+            uint32_t handle = slot_handle(line, slot);
+            uint64_t hash;
+
+            if (handle == 0)
+                continue;
+            hash = hash_of_item(ix, handle);
+            if (scale(hash, n_old) != at)
+                continue;
+            ASSERT(n < max);
+            out[n++] = (struct moving){hash, handle};
+            index_swap((struct index_place){line, slot}, 0);
+        }
+    }
+    return n;
+}
+
+/* Move the items homed at the line below the frontier to their new homes. */
+static void
+grow_line(struct index *ix, struct partition *p)
+{
+    struct moving moving[LINE_SLOTS * (MAX_TRAVEL + 1)];
+    uint32_t at = atomic_load_explicit(&p->frontier, memory_order_relaxed) - 1;
+    uint32_t n_new = atomic_load_explicit(&p->n_new, memory_order_relaxed);
+    uint32_t g = atomic_load_explicit(&p->geometry, memory_order_relaxed);
+    unsigned n;
+
+    atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    n = lift_items(ix, p, at, moving, ARRAY_LEN(moving));
+    index_write_begin(&p->lines[at]);
+    p->lines[at].overflow = 0;
+    index_write_end(&p->lines[at]);
+    atomic_store_explicit(&p->frontier, at, memory_order_relaxed);
+    for (unsigned i = 0; i < n; i++) {
+        bool placed = place_handle(p->lines + scale(moving[i].hash, n_new),
+            moving[i].hash, moving[i].handle);
+
+        ASSERT(placed); /* the new table has a quarter more room */
+    }
+    if (at == 0) {
+        atomic_store_explicit(&p->n_old, n_new, memory_order_relaxed);
+        atomic_store_explicit(&p->frontier, AT_REST, memory_order_relaxed);
+    }
+    atomic_store_explicit(&p->geometry, g + 2, memory_order_release);
+}
+
+static bool
+growing(const struct partition *p)
+{
+    return atomic_load_explicit(&p->frontier, memory_order_relaxed) != AT_REST;
+}
+
+static void
+grow_lines(struct index *ix, struct partition *p, unsigned n)
+{
+    for (; n > 0 && growing(p); n--)
+        grow_line(ix, p);
+    atomic_fetch_add_explicit(&ix->grow_steps, 1, memory_order_relaxed);
+}
+
+/* Begin a pass to 1.25 times the lines; false at the end of the range. */
+static bool
+grow_start(struct index *ix, struct partition *p)
+{
+    uint32_t n = atomic_load_explicit(&p->n_old, memory_order_relaxed);
+    uint32_t n_new = MIN(n + n / 4, ix->max_lines);
+    uint32_t g = atomic_load_explicit(&p->geometry, memory_order_relaxed);
+    size_t more = touched(n_new) - touched(n);
+
+    if (n_new == n)
+        return false;
+    /* the index must not fail for lack of memory: evictions make up for it */
+    slab_charge_force(ix->slab, more);
+    atomic_fetch_add_explicit(&ix->touched_bytes, more, memory_order_relaxed);
+    atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    atomic_store_explicit(&p->n_new, n_new, memory_order_relaxed);
+    atomic_store_explicit(&p->frontier, n, memory_order_relaxed);
+    atomic_store_explicit(&p->geometry, g + 2, memory_order_release);
+    return true;
+}
+
+/* 0.87: above it the way to a free slot grows quickly (research: ENGINE). */
+static bool
+too_full(const struct partition *p)
+{
+    uint64_t slots = (uint64_t)LINE_SLOTS *
+        atomic_load_explicit(&p->n_old, memory_order_relaxed);
+
+    return (uint64_t)atomic_load_explicit(&p->n_items, memory_order_relaxed) *
+        100 > slots * 87;
+}
+
+bool
+index_insert(struct index *ix, uint64_t hash, uint32_t handle)
+{
+    struct partition *p = &ix->partition[index_partition(hash)];
+
+    if (growing(p))
+        grow_lines(ix, p, GROW_STEP_LINES);
+    else if (too_full(p))
+        (void)grow_start(ix, p);
+    while (!place_handle(p->lines + home_line(p, hash), hash, handle)) {
+        if (!growing(p) && !grow_start(ix, p))
+            return false;
+        grow_lines(ix, p, UINT32_MAX);
+    }
+    add_items(p, 1);
+    return true;
+}
+
+/* ---- walks ----------------------------------------------------------------------------- */
+
+struct index_line *
+index_walk(struct index *ix, uint64_t from, uint32_t *n, uint64_t *end,
+    bool *last)
+{
+    struct partition *p = &ix->partition[index_partition(from)];
+    uint32_t n_old = atomic_load_explicit(&p->n_old, memory_order_relaxed);
+    uint32_t n_new = atomic_load_explicit(&p->n_new, memory_order_relaxed);
+    uint32_t old_line = scale(from, n_old);
+    bool moved = old_line >=
+        atomic_load_explicit(&p->frontier, memory_order_relaxed);
+    uint32_t n_lines = moved ? n_new : n_old;
+    uint32_t line = moved ? scale(from, n_new) : old_line;
+    unsigned __int128 next = ((unsigned __int128)line + 1) << 64;
+
+    *n = 1u + p->lines[line].overflow;
+    *last = line + 1 == n_lines;
+    /* the smallest hash whose rest falls on the next line: round up twice */
+    next = (next + n_lines - 1) / n_lines;
+    next = (next + 255) >> 8;
+    *end = *last ? 0 : (from & 0xff00000000000000u) | (uint64_t)next;
+    return p->lines + line;
+}
+
+/* ---- prefetch --------------------------------------------------------------------------- */
+
+void
+index_prefetch_line(const struct index *ix, uint64_t hash)
+{
+    const struct partition *p = &ix->partition[index_partition(hash)];
+
+    __builtin_prefetch(p->lines + home_line(p, hash));
+}
+
+void
+index_prefetch_item(const struct index *ix, uint64_t hash)
+{
+#ifndef ASHLAR_SEQLOCK_LOCKED /* reads the tags without a lock */
+    const struct partition *p = &ix->partition[index_partition(hash)];
+    const struct index_line *line = p->lines + home_line(p, hash);
+
+    for (unsigned m = match_tags(line, tag_of(hash)); m != 0; m &= m - 1) {
+        uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
+
+        if (handle == 0)
+            continue;
+        __builtin_prefetch(slab_ptr(ix->slab, handle));
+        return;
+    }
+#else
+    (void)ix;
+    (void)hash;
+#endif
+}

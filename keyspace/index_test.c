@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* index_test.c - lines, probing, growth in place, cursors. */
+#include "keyspace/internal.h"
+#include "keyspace/testing.h"
+
+static struct fixture f;
+
+static void
+open_index(void)
+{
+    fixture_open(&f, 1 * GIB);
+}
+
+static void
+close_index(void)
+{
+    fixture_close(&f);
+}
+
+static void
+set_number(unsigned n)
+{
+    char name[32], value[32];
+
+    snprintf(name, sizeof(name), "key:%u", n);
+    snprintf(value, sizeof(value), "value-%u", n * 7);
+    set(&f, name, value);
+}
+
+static void
+assert_number(unsigned n, bool there)
+{
+    char name[32], value[32];
+
+    snprintf(name, sizeof(name), "key:%u", n);
+    snprintf(value, sizeof(value), "value-%u", n * 7);
+    assert_value(&f, name, there ? value : NULL);
+}
+
+START_TEST(every_key_is_found_while_the_index_grows)
+{
+    enum { N = 200000 };
+    struct ks_memory before, after;
+
+    ks_memory(f.ks, &before);
+    for (unsigned n = 0; n < N; n++) {
+        set_number(n);
+        assert_number(n, true);
+        assert_number((unsigned)rand() % (n + 1), true);
+        assert_number(N + n, false);
+    }
+    for (unsigned n = 0; n < N; n++)
+        assert_number(n, true);
+    ks_memory(f.ks, &after);
+    ck_assert_uint_gt(after.index_lines, before.index_lines);
+    ck_assert_uint_eq(after.items, N);
+    /* load between 0.69 (just grown) and 0.87, pages rounded up */
+    ck_assert_uint_le(after.index_bytes, N * 9 + N_PARTITIONS * 4096);
+}
+END_TEST
+
+START_TEST(deleted_keys_are_gone_and_their_slots_are_used_again)
+{
+    struct ks_memory filled, again;
+
+    for (unsigned n = 0; n < 50000; n++)
+        set_number(n);
+    ks_memory(f.ks, &filled);
+    for (unsigned n = 0; n < 50000; n += 2) {
+        char name[32];
+        struct ks_key key;
+
+        snprintf(name, sizeof(name), "key:%u", n);
+        key = key_of(&f, name);
+        ck_assert_int_eq(ks_delete(f.t, &key), KS_OK);
+        ck_assert_int_eq(ks_delete(f.t, &key), KS_MISS);
+    }
+    for (unsigned n = 0; n < 50000; n++)
+        assert_number(n, n % 2 == 1);
+    for (unsigned n = 0; n < 50000; n += 2)
+        set_number(n);
+    ks_memory(f.ks, &again);
+    ck_assert_uint_eq(filled.index_bytes, again.index_bytes);
+}
+END_TEST
+
+/* Keys of one partition only: 256 times the share of a partition. */
+START_TEST(a_skewed_partition_grows_alone)
+{
+    unsigned made = 0;
+
+    for (unsigned n = 0; made < 5000; n++) {
+        char name[32];
+        struct ks_key key;
+
+        snprintf(name, sizeof(name), "key:%u", n);
+        key = key_of(&f, name);
+        if (index_partition(key.hash) != 9)
+            continue;
+        set_number(n);
+        made++;
+    }
+    for (unsigned n = 0; made > 0; n++) {
+        char name[32];
+        struct ks_key key;
+
+        snprintf(name, sizeof(name), "key:%u", n);
+        key = key_of(&f, name);
+        if (index_partition(key.hash) != 9)
+            continue;
+        assert_number(n, true);
+        made--;
+    }
+}
+END_TEST
+
+/* ---- cursors ---------------------------------------------------------------------- */
+
+struct visits {
+    uint8_t *times;
+    unsigned limit, others;
+};
+
+static bool
+visit(void *ctx, struct str name, const struct ks_info *info)
+{
+    struct visits *v = ctx;
+    char digits[16] = "";
+    unsigned n;
+
+    ck_assert_uint_lt(name.len - 4, sizeof(digits));
+    memcpy(digits, name.p + 4, name.len - 4);
+    n = (unsigned)strtoul(digits, NULL, 10);
+
+    ck_assert_uint_gt(info->memory_bytes, 0);
+    if (n < v->limit)
+        v->times[n]++;
+    else
+        v->others++;
+    return true;
+}
+
+START_TEST(a_walk_meets_every_key_once_while_the_index_grows)
+{
+    enum { N = 30000 };
+    struct visits v = {xcalloc(N, 1), N, 0};
+    unsigned added = N, steps = 0;
+    uint64_t cursor = 0;
+
+    for (unsigned n = 0; n < N; n++)
+        set_number(n);
+    do {
+        cursor = ks_scan(f.t, 0, cursor, 10, visit, &v);
+        ck_assert_uint_lt(cursor, (uint64_t)1 << 53);
+        for (unsigned i = 0; i < 60; i++)
+            set_number(added++);
+        steps++;
+    } while (cursor != 0);
+    ck_assert_uint_gt(steps, 100);
+    ck_assert_uint_gt(added, 3 * N);
+    for (unsigned n = 0; n < N; n++)
+        ck_assert_msg(v.times[n] == 1, "key %u visited %u times", n,
+            v.times[n]);
+    free(v.times);
+}
+END_TEST
+
+START_TEST(a_walk_keeps_to_its_database)
+{
+    struct visits v = {xcalloc(100, 1), 100, 0};
+    uint64_t cursor = 0;
+
+    for (unsigned n = 0; n < 100; n++) {
+        char name[32];
+        struct ks_key key;
+
+        snprintf(name, sizeof(name), "key:%u", n);
+        key = ks_key(f.ks, n % 4, str_of(name));
+        ck_assert_int_eq(ks_set(f.t, &key, STR("x"), KS_NO_EXPIRY), KS_OK);
+    }
+    do
+        cursor = ks_scan(f.t, 3, cursor, 7, visit, &v);
+    while (cursor != 0);
+    for (unsigned n = 0; n < 100; n++)
+        ck_assert_uint_eq(v.times[n], n % 4 == 3);
+    free(v.times);
+}
+END_TEST
+
+START_TEST(a_random_key_is_one_of_the_database)
+{
+    struct buf name = {0};
+    bool seen[3] = {false};
+
+    ck_assert_int_eq(ks_random(f.t, 0, &name), KS_MISS);
+    set_number(0);
+    set_number(1);
+    set_number(2);
+    for (unsigned n = 0; n < 500; n++) {
+        ck_assert_int_eq(ks_random(f.t, 0, &name), KS_OK);
+        ck_assert_uint_eq(name.len, 5);
+        ck_assert(name.p[4] >= '0' && name.p[4] <= '2');
+        seen[name.p[4] - '0'] = true;
+    }
+    ck_assert(seen[0] && seen[1] && seen[2]);
+    ck_assert_int_eq(ks_random(f.t, 1, &name), KS_MISS);
+    buf_free(&name);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("index");
+    TCase *c = tcase_create("index");
+
+    tcase_add_checked_fixture(c, open_index, close_index);
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, every_key_is_found_while_the_index_grows);
+    tcase_add_test(c, deleted_keys_are_gone_and_their_slots_are_used_again);
+    tcase_add_test(c, a_skewed_partition_grows_alone);
+    tcase_add_test(c, a_walk_meets_every_key_once_while_the_index_grows);
+    tcase_add_test(c, a_walk_keeps_to_its_database);
+    tcase_add_test(c, a_random_key_is_one_of_the_database);
+    suite_add_tcase(s, c);
+    return run_suite(s);
+}

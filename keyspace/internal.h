@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* internal.h - what the files of keyspace/ share: items, index lines,
+ * partitions, the state of a thread.
+ *
+ *   hash (64 bits)  = partition (8) | rest (56)
+ *   partition       = writer lock, geometry, a reserved range of lines
+ *   line (64 bytes) = 11 tags, 11 handles, a version (seqlock)
+ *   handle          = a slab chunk that holds one item
+ *
+ * Lock order: partitions ascending, then what slab/ locks. Eviction and
+ * draining may run under partition locks, so they only ever try further ones.
+ */
+#pragma once
+
+#include "keyspace/keyspace.h"
+
+/* One turn of a waiting loop. */
+static inline void
+cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* ---- items (item.c) ---------------------------------------------------------
+ *
+ *   header 4 | expiry 4? | extension 16? | id 2? | key | value or extent 8
+ *
+ * The header is never 0 (0 marks a free chunk). Expiry holds the low 32 bits
+ * of the deadline in milliseconds: exact for deadlines less than 24 days away
+ * when written; the sweeper removes an item long before the number could be
+ * read as a deadline to come. Later deadlines and long keys stand in the
+ * extension. The id says which database (1..15) the key belongs to; items of
+ * database 0 have none. An item never changes while it is in the index, but
+ * for its expiry, which is replaced inside an odd line version.
+ */
+enum item_bits {
+    ITEM_VLEN_BITS = 17,
+    ITEM_KLEN_SHIFT = 17, /* 8 bits; ITEM_KLEN_LONG: in the extension */
+    ITEM_KLEN_LONG = 255,
+    ITEM_HAS_EXPIRY = 1 << 25,
+    ITEM_HAS_ID = 1 << 26,
+    ITEM_IS_EXTENT = 1 << 27,
+    ITEM_HAS_EXTENSION = 1 << 28,
+    ITEM_KIND_SHIFT = 29, /* 3 bits, enum item_kind, never 0 */
+};
+
+enum item_kind { ITEM_STRING = 1, ITEM_STRING_RAW = 2 };
+
+struct item_extension {
+    uint64_t expire_ms; /* KS_NO_EXPIRY: none, or in the short field */
+    uint32_t key_len;
+    uint32_t spare;
+};
+
+struct item_extent_ref {
+    uint32_t extent;
+    uint32_t len;
+};
+
+/* An item taken apart. Pointers go into the chunk. Of a chunk that may be in
+ * the hands of another thread all fields are plausible but meaningless until
+ * the line version is checked; lengths are clamped so that reading is safe. */
+struct item_view {
+    uint32_t header;
+    uint32_t id;            /* database */
+    struct str key;
+    const char *value;      /* in the chunk; of an extent item the ref */
+    size_t value_len;       /* of the value, also in an extent */
+    uint32_t extent;        /* 0: value is in the chunk */
+    uint64_t expire_ms;     /* KS_NO_EXPIRY if none */
+    uint32_t size;          /* of the item in its chunk, bytes */
+};
+
+/* False when the chunk is free (or its lengths are impossible). `now_ms` makes
+ * the short expiry whole. */
+bool item_read(const void *chunk, uint64_t now_ms, struct item_view *out);
+
+/* Bytes an item takes in its chunk. `value_len` is ignored for extents. */
+struct item_shape {
+    struct str key;
+    uint32_t id;
+    uint64_t expire_ms;
+    size_t value_len;
+    uint32_t extent; /* not 0: reference it instead of holding the value */
+    bool raw;
+    bool is_rewrite; /* of an item that is there: no new value */
+};
+size_t item_size(const struct item_shape *shape, uint64_t now_ms);
+
+/* Write header, fields and key; returns where the value_len value bytes go
+ * (NULL for an extent, whose reference is written too). */
+char *item_build(void *chunk, const struct item_shape *shape, uint64_t now_ms);
+
+/* Overwrite the expiry if the item has a field that can hold it (an item with
+ * a short field takes a short deadline, one with an extension takes any).
+ * Caller holds the partition lock and an odd line version. */
+bool item_set_expiry(void *chunk, uint64_t expire_ms, uint64_t now_ms);
+
+/* Copy the fields and the key of a chunk that others may be writing to, and
+ * take the copy apart; the value pointer is not valid. For eviction and
+ * draining, which come to chunks by their pages and verify afterwards under
+ * the partition lock. */
+struct item_copy {
+    char bytes[64 + KS_MAX_KEY];
+    struct item_view view;
+};
+/* True if the chunk's item has a short expiry that has passed. */
+bool item_peek_expired(const void *chunk, uint64_t now_ms);
+
+bool item_peek(const void *chunk, uint64_t now_ms, struct item_copy *out);
+
+static inline bool
+item_expired(const struct item_view *v, uint64_t now_ms)
+{
+    return v->expire_ms <= now_ms;
+}
+
+/* ---- index (index.c) -------------------------------------------------------- */
+
+#define N_PARTITIONS 256
+#define LINE_SLOTS 11
+#define MAX_TRAVEL 64 /* lines an item may be away from home */
+#define AT_REST UINT32_MAX
+
+struct index_line {
+    uint8_t tag[LINE_SLOTS]; /* [version] 8 hash bits; see handle */
+    uint8_t overflow;        /* [version] following lines to look at */
+    _Atomic uint32_t version; /* odd while a writer changes the line */
+    uint32_t flags;
+    _Atomic uint32_t handle[LINE_SLOTS]; /* [version] 0: free */
+};
+_Static_assert(sizeof(struct index_line) == CACHE_LINE, "one cache line");
+
+struct partition {
+    /* writers */
+    _Atomic uint32_t lock;
+    _Atomic uint32_t n_items;  /* [lock] writes, [atomic] reads */
+    char pad1[CACHE_LINE - 8];
+    /* geometry: written under the lock while `geometry` is odd */
+    _Atomic uint32_t geometry; /* seqlock of the fields below */
+    _Atomic uint32_t n_old;    /* lines the old mapping knows */
+    _Atomic uint32_t n_new;    /* lines the new mapping knows */
+    _Atomic uint32_t frontier; /* old lines from here on have moved to the new
+                                  mapping; AT_REST: not growing */
+    struct index_line *lines;  /* [immutable] */
+    char pad2[CACHE_LINE - 24];
+};
+_Static_assert(sizeof(struct partition) == 2 * CACHE_LINE, "two cache lines");
+
+struct index {
+    struct partition partition[N_PARTITIONS];
+    struct slab *slab;         /* handles to items; growth is charged to it */
+    const struct hash_seed *seed;
+    char *map;                 /* [immutable] reservation of all lines */
+    size_t map_bytes;
+    uint32_t max_lines;        /* per partition, MAX_TRAVEL not included */
+    _Atomic size_t touched_bytes;
+    _Atomic uint64_t grow_steps;
+};
+
+struct index_place {           /* where a handle stands, under the lock */
+    struct index_line *line;
+    unsigned slot;
+};
+
+bool index_init(struct index *ix, struct slab *slab,
+    const struct hash_seed *seed, struct buf *err);
+void index_destroy(struct index *ix);
+
+static inline unsigned
+index_partition(uint64_t hash)
+{
+    return (unsigned)(hash >> 56);
+}
+
+void partition_lock(struct partition *p);
+bool partition_trylock(struct partition *p);
+void partition_unlock(struct partition *p);
+
+/* Hash of an item's key and database; as ks_key() makes it. */
+uint64_t index_hash(const struct hash_seed *seed, struct str name,
+    uint32_t db);
+
+/* Lock-free look-up. Calls visit(ctx, chunk, handle) for each candidate; it
+ * returns true for the item sought, having copied what it wants of it. True if
+ * found and what visit saw was a consistent state; *locked says that the
+ * partition lock was taken for it (after repeated interference). visit may be
+ * called again after it returned true. */
+typedef bool (*index_visit_fn)(void *ctx, const void *chunk, uint32_t handle);
+bool index_read(struct index *ix, uint64_t hash, index_visit_fn visit,
+    void *ctx, uint64_t *retries);
+
+/* The following need the partition's lock. */
+uint32_t index_find(struct index *ix, uint64_t hash, struct str name,
+    uint32_t db, struct index_place *place);
+bool index_find_handle(struct index *ix, uint64_t hash, uint32_t handle,
+    struct index_place *place);
+/* Add a handle known to be absent. False only when the address range of the
+ * partition is full. May grow by a few lines. */
+bool index_insert(struct index *ix, uint64_t hash, uint32_t handle);
+void index_swap(struct index_place place, uint32_t handle);
+void index_erase(struct index *ix, uint64_t hash, struct index_place place);
+/* Bracket a change of the item itself (its expiry). */
+void index_write_begin(struct index_line *line);
+void index_write_end(struct index_line *line);
+
+/* For walks, under the lock: the line that is home to `from`, and the *n lines
+ * (it and its overflow) that hold the items whose hash is in [from, *end). *end
+ * is the first hash of the next line; *last says that there is none in this
+ * partition (then *end is not set). */
+struct index_line *index_walk(struct index *ix, uint64_t from, uint32_t *n,
+    uint64_t *end, bool *last);
+uint32_t index_physical_lines(const struct partition *p);
+
+void index_prefetch_line(const struct index *ix, uint64_t hash);
+void index_prefetch_item(const struct index *ix, uint64_t hash);
+
+/* ---- hit density (evict.c) ---------------------------------------------------- */
+
+#define OCTAVES 8
+#define REUSE_STATES 7
+#define AGE_BUCKETS 64
+#define RANK_CLASSES (OCTAVES * 8)
+
+/* The state byte of a mark. */
+enum mark_bits {
+    MARK_REUSE = 7,          /* 0..6 */
+    MARK_COUNT_SHIFT = 3,    /* 3 bits: hits, saturating */
+    MARK_EXPIRES = 1 << 6,
+    MARK_EXTENT = 1 << 7, /* no state is SLAB_MARK_FREE: reuse is never 7 */
+};
+
+struct histogram {
+    _Atomic uint32_t hits[RANK_CLASSES][AGE_BUCKETS];
+    _Atomic uint32_t evictions[RANK_CLASSES][AGE_BUCKETS];
+};
+
+struct rank_table {
+    _Atomic uint32_t density[RANK_CLASSES][AGE_BUCKETS]; /* float bits */
+    float hits[RANK_CLASSES][AGE_BUCKETS];      /* [rank lock] decayed */
+    float evictions[RANK_CLASSES][AGE_BUCKETS]; /* [rank lock] */
+};
+
+#define TICK_RING 1024 /* one entry per 64 ticks: 65536 ticks */
+
+struct ks {
+    uint32_t magic;
+    unsigned n_databases;
+    struct slab *slab;
+    const struct keyspace_options *options;
+    struct hash_seed seed;
+    struct index index;
+    size_t fixed_bytes;
+
+    _Atomic uint32_t tick;         /* coarse time in accesses */
+    _Atomic uint32_t tick_len;     /* accesses per tick */
+    _Atomic uint64_t tick_part;    /* accesses since the last tick */
+    _Atomic uint32_t tick_wall_s[TICK_RING];
+    _Atomic uint64_t until_rank;   /* accesses since ranks were made */
+    _Atomic uint32_t rank_lock;
+    struct rank_table ranks;
+
+    _Atomic uint64_t several_begun; /* changes of several keys */
+    _Atomic uint64_t several_ended;
+
+    _Atomic uint32_t threads_lock;
+    struct ks_thread *threads;     /* [threads_lock] list */
+    struct ks_metrics base;        /* [threads_lock] of ended threads, minus
+                                      what a reset took off */
+    int64_t base_items[KS_DATABASES], base_expires[KS_DATABASES];
+};
+
+#define KS_MAGIC 0x6b737061u
+#define KS_THREAD_MAGIC 0x6b737468u
+
+/* A handle whose item is out of the index: to be freed after the unlock. */
+struct ks_thread {
+    uint32_t magic;
+    struct ks *ks;
+    struct slab *slab;
+    struct slab_thread *slab_thread;
+    struct ks_metrics metrics;                     /* [owner thread] writes */
+    _Atomic int64_t items[KS_DATABASES];           /* [owner thread] writes */
+    _Atomic int64_t expires[KS_DATABASES];
+    struct histogram histogram;
+    uint64_t random;
+    uint32_t accesses;       /* not yet in ks->tick_part */
+    uint32_t access_batch;   /* put them there from this many on */
+    uint64_t held[4];        /* partitions held by ks_lock */
+    bool holds;              /* any of them */
+    bool holds_several;      /* for a change of several keys */
+    unsigned viewed;         /* partition with a view in use, or N_PARTITIONS */
+    struct buf walk;         /* keys collected by a walk */
+    uint32_t sweep_page;     /* next page of the expiry sweep */
+    uint32_t age_page;       /* next page whose stamps are clamped */
+    uint32_t age_tick;
+    struct ks_thread *next;  /* [threads_lock] */
+};
+
+static inline uint64_t
+next_random(struct ks_thread *t)
+{
+    uint64_t x = t->random;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    t->random = x;
+    return x * 0x9e3779b97f4a7c15u;
+}
+
+/* Take the lock of a partition unless this thread holds it by ks_lock. */
+void ks_enter(struct ks_thread *t, unsigned partition);
+void ks_leave(struct ks_thread *t, unsigned partition);
+/* The same for eviction: never waits, and never enters the partition whose
+ * item is being viewed. */
+bool ks_try_enter(struct ks_thread *t, unsigned partition);
+
+/* An item in a fresh chunk that no one else knows yet. */
+struct fresh {
+    uint32_t handle;
+    uint32_t extent;    /* its extent, 0 for none */
+    uint64_t expire_ms;
+    size_t bytes;       /* item and extent */
+};
+
+/* The mark of an item that has just been published in place of `old` (0: it
+ * is a new key), whose history it carries on. */
+void mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
+    const struct fresh *fresh);
+/* The mark of an item that was moved to another chunk. */
+void mark_move(struct ks_thread *t, uint32_t from, uint32_t to);
+void mark_expires(struct ks_thread *t, uint32_t handle, bool expires);
+/* A hit on an item of `bytes` in memory. */
+void mark_hit(struct ks_thread *t, uint32_t handle, size_t bytes);
+/* Count one access (hit or miss) and advance the coarse time. */
+void tick_access(struct ks_thread *t);
+void tick_idle(struct ks *ks);
+uint32_t tick_idle_seconds(const struct ks *ks, uint16_t stamp);
+void evict_init(struct ks *ks);
+void rank_update(struct ks *ks);
+
+/* Chunk for `bytes`, evicting if need be; 0 when nothing may be evicted.
+ * ROOM_RESERVED: not for a new value: may take what noeviction keeps back. */
+enum room { ROOM_FOR_VALUES, ROOM_RESERVED };
+uint32_t evict_alloc(struct ks_thread *t, size_t bytes, enum room room);
+/* Evict one item, best one of class `cls` if it is as bad as others. False when
+ * none was found. */
+bool evict_one(struct ks_thread *t, unsigned cls);
+/* Whether the policy lets any item go. */
+bool evict_takes_any(const struct ks_thread *t);
+/* Bytes of an item in memory: chunk and extent. */
+size_t item_memory(const struct ks_thread *t, uint32_t handle,
+    const struct item_view *v);
+
+/* Take the item out of the index (the caller holds its partition and found it)
+ * and correct the counters; the chunk is the caller's to free. */
+void item_unlink(struct ks_thread *t, uint64_t hash, struct index_place place,
+    const struct item_view *v);
+/* Free a chunk that is out of the index, and its extent. */
+void item_free(struct ks_thread *t, uint32_t handle, uint32_t extent);
+/* The same, straight to the page: for batches that are to give pages back. */
+void item_free_to_page(struct ks_thread *t, uint32_t handle, uint32_t extent);
+void count_item(struct ks_thread *t, const struct item_view *v, int delta);
+
+/* drain.c */
+bool drain_class(struct ks_thread *t, unsigned cls);
+/* Empty the page with the smallest share of live items, if that is small,
+ * evicting the ones that find no room elsewhere. */
+bool drain_sparsest(struct ks_thread *t);
+/* Drain a class that has a page's worth of holes; if there is none after
+ * `evicted` items went in vain, the sparsest page. */
+void drain_any(struct ks_thread *t, unsigned evicted);
+bool drain_pending(struct ks_thread *t);
+
+/* Take an item out if it is (still) in the index and `want` agrees; used by
+ * eviction, expiry and draining on chunks found by walking pages. Returns true
+ * when it was removed and freed. */
+enum remove_reason { REMOVE_EVICT, REMOVE_IF_EXPIRED };
+bool remove_chunk(struct ks_thread *t, uint32_t handle,
+    enum remove_reason why);
+
+/* expire.c */
+void due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms);
+bool expire_sweep(struct ks_thread *t);

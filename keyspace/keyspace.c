@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* keyspace.c - the public operations on one key: read, store, update, delete.
+ *
+ * A read is lock-free: find, copy out, validate (index.c). A store builds the
+ * item in a fresh chunk first, then takes the partition's lock, swaps the
+ * handle, and frees the old chunk after the unlock. Any thread, each with its
+ * own ks_thread.
+ */
+#include "keyspace/internal.h"
+
+/* ---- reading -------------------------------------------------------------------- */
+
+struct read_state {
+    struct ks_thread *t;
+    const struct ks_key *key;
+    ks_place_fn place;       /* NULL: the value is not wanted */
+    void *ctx;
+    uint64_t now_ms;
+    struct item_view view;
+    uint32_t handle;
+    uint32_t pinned;         /* extent pinned by the last visit */
+    const char *value;
+};
+
+static void
+unpin(struct read_state *r)
+{
+    if (r->pinned != 0)
+        extent_unpin(r->t->slab, r->pinned);
+    r->pinned = 0;
+}
+
+/* index_read calls this for each item whose tag fits. */
+static bool
+read_visit(void *ctx, const void *chunk, uint32_t handle)
+{
+    struct read_state *r = ctx;
+    struct item_view *v = &r->view;
+
+    if (!item_read(chunk, r->now_ms, v) || v->id != r->key->db ||
+        !str_eq(v->key, r->key->name))
+        return false;
+    unpin(r); /* of a try that was interfered with */
+    r->handle = handle;
+    if (r->place == NULL || item_expired(v, r->now_ms))
+        return true;
+    if (v->extent == 0) {
+        char *to = r->place(r->ctx, v->value_len);
+
+        memcpy(to, v->value, v->value_len);
+        r->value = to;
+        return true;
+    }
+    if (extent_pin(r->t->slab, v->extent)) {
+        r->pinned = v->extent;
+        r->value = extent_ptr(r->t->slab, v->extent);
+    }
+    return true;
+}
+
+static bool
+read_item(struct read_state *r)
+{
+    struct ks *ks = r->t->ks;
+    uint64_t retries = 0;
+    bool found;
+
+    if (unlikely(r->t->holds)) {
+        struct index_place place;
+        unsigned p = index_partition(r->key->hash);
+        uint32_t handle;
+
+        ks_enter(r->t, p);
+        handle = index_find(&ks->index, r->key->hash, r->key->name,
+            r->key->db, &place);
+        found = handle != 0 &&
+            read_visit(r, slab_ptr(r->t->slab, handle), handle);
+        ks_leave(r->t, p);
+        return found;
+    }
+    found = index_read(&ks->index, r->key->hash, read_visit, r, &retries);
+    if (unlikely(retries != 0))
+        METRIC_ADD(&r->t->metrics, read_retries, retries);
+    if (!found)
+        unpin(r);
+    return found;
+}
+
+static void
+fill_info(struct read_state *r, struct ks_info *info)
+{
+    const struct item_view *v = &r->view;
+    struct slab_mark mark = slab_mark(r->t->slab, r->handle);
+    uint8_t state = atomic_load_explicit(mark.state, memory_order_relaxed);
+    uint16_t stamp = atomic_load_explicit(mark.stamp, memory_order_relaxed);
+
+    info->value_len = v->value_len;
+    info->expire_ms = v->expire_ms;
+    info->type = KS_STRING;
+    info->raw = v->header >> ITEM_KIND_SHIFT == ITEM_STRING_RAW;
+    info->memory_bytes = item_memory(r->t, r->handle, v);
+    info->frequency = state == SLAB_MARK_FREE ? 0 :
+        (state >> MARK_COUNT_SHIFT) & 7;
+    info->idle_s = tick_idle_seconds(r->t->ks, stamp);
+}
+
+static enum ks_status
+count_read(struct read_state *r, enum ks_read_mode mode, bool found)
+{
+    struct ks_thread *t = r->t;
+
+    if (found && item_expired(&r->view, r->now_ms)) {
+        if (!t->holds)
+            (void)remove_chunk(t, r->handle, REMOVE_IF_EXPIRED);
+        found = false;
+    }
+    if (mode == KS_PEEK)
+        return found ? KS_OK : KS_MISS;
+    tick_access(t);
+    if (!found) {
+        METRIC_INC(&t->metrics, misses);
+        return KS_MISS;
+    }
+    METRIC_INC(&t->metrics, hits);
+    if (mode == KS_READ)
+        mark_hit(t, r->handle, r->view.size +
+            (r->view.extent ? r->view.value_len : 0));
+    return KS_OK;
+}
+
+enum ks_status
+ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
+    ks_place_fn place, void *ctx, struct ks_info *info)
+{
+    struct read_state r = {.t = t, .key = key, .place = place, .ctx = ctx,
+        .now_ms = clock_wall_ms()};
+    bool found = read_item(&r);
+    enum ks_status status = count_read(&r, mode, found);
+
+    if (status != KS_OK)
+        return status;
+    info->value_len = r.view.value_len;
+    info->expire_ms = r.view.expire_ms;
+    info->type = KS_STRING;
+    info->raw = r.view.header >> ITEM_KIND_SHIFT == ITEM_STRING_RAW;
+    info->value_extent = r.pinned;
+    info->value = r.value;
+    return KS_OK;
+}
+
+enum ks_status
+ks_stat(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
+    struct ks_info *info)
+{
+    struct read_state r = {.t = t, .key = key, .now_ms = clock_wall_ms()};
+    bool found = read_item(&r);
+
+    memset(info, 0, sizeof(*info));
+    if (found && !item_expired(&r.view, r.now_ms))
+        fill_info(&r, info); /* before this access is recorded */
+    return count_read(&r, mode, found);
+}
+
+/* ---- items out of the index --------------------------------------------------------- */
+
+size_t
+item_memory(const struct ks_thread *t, uint32_t handle,
+    const struct item_view *v)
+{
+    size_t bytes = slab_chunk_bytes(t->slab, handle) + 8; /* index share */
+
+    if (v->extent)
+        bytes += extent_committed(t->slab, v->extent);
+    return bytes;
+}
+
+void
+item_unlink(struct ks_thread *t, uint64_t hash, struct index_place place,
+    const struct item_view *v)
+{
+    index_erase(&t->ks->index, hash, place);
+    count_item(t, v, -1);
+}
+
+void
+item_free(struct ks_thread *t, uint32_t handle, uint32_t extent)
+{
+    if (extent != 0) {
+        extent_set_owner(t->slab, extent, 0);
+        extent_unpin(t->slab, extent);
+    }
+    slab_release(t->slab_thread, handle);
+}
+
+void
+item_free_to_page(struct ks_thread *t, uint32_t handle, uint32_t extent)
+{
+    if (extent != 0) {
+        extent_set_owner(t->slab, extent, 0);
+        extent_unpin(t->slab, extent);
+    }
+    slab_release_to_page(t->slab_thread, handle);
+}
+
+/* ---- storing ------------------------------------------------------------------------- */
+
+static bool
+too_large(const struct ks_key *key, size_t value_len)
+{
+    return key->name.len > KS_MAX_KEY || value_len > KS_MAX_VALUE;
+}
+
+static bool
+wants_extent(struct ks_thread *t, const struct item_shape *shape,
+    uint64_t now_ms)
+{
+    return shape->value_len > (size_t)t->ks->options->large_value_threshold ||
+        item_size(shape, now_ms) > SLAB_MAX_CHUNK;
+}
+
+static uint32_t
+make_extent(struct ks_thread *t, size_t len)
+{
+    uint32_t extent = extent_new(t->slab, len);
+
+    if (extent == 0 || ks_commit_extent(t, extent, len))
+        return extent;
+    extent_unpin(t->slab, extent);
+    return 0;
+}
+
+static void
+concatenate(char *to, const struct str *part, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (part[i].len > 0)
+            memcpy(to, part[i].p, part[i].len);
+        to += part[i].len;
+    }
+}
+
+/* Build an item from parts (or around shape->extent). */
+static enum ks_status
+build_item(struct ks_thread *t, struct item_shape *shape,
+    const struct str *part, unsigned n_parts, struct fresh *out)
+{
+    uint64_t now_ms = clock_wall_ms();
+    bool made = false;
+    char *to;
+
+    if (shape->extent == 0 && wants_extent(t, shape, now_ms)) {
+        shape->extent = make_extent(t, shape->value_len);
+        if (shape->extent == 0)
+            return KS_NO_MEMORY;
+        made = true;
+        concatenate(extent_ptr(t->slab, shape->extent), part, n_parts);
+    }
+    out->handle = evict_alloc(t, item_size(shape, now_ms),
+        shape->is_rewrite ? ROOM_RESERVED : ROOM_FOR_VALUES);
+    if (out->handle == 0) {
+        if (made)
+            extent_unpin(t->slab, shape->extent);
+        return KS_NO_MEMORY;
+    }
+    to = item_build(slab_ptr(t->slab, out->handle), shape, now_ms);
+    if (to != NULL)
+        concatenate(to, part, n_parts);
+    if (shape->extent != 0)
+        extent_set_owner(t->slab, shape->extent, out->handle);
+    out->extent = shape->extent;
+    out->expire_ms = shape->expire_ms;
+    out->bytes = item_size(shape, now_ms) +
+        (shape->extent ? shape->value_len : 0);
+    return KS_OK;
+}
+
+/* What publish() took out of the index: to be freed after the unlock. */
+struct former {
+    uint32_t handle; /* 0: none */
+    uint32_t extent;
+};
+
+/* Put a fresh item into the index in place of the one at `place` (handle
+ * `old`, 0 for none). Under the partition lock. */
+static bool
+publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
+    struct index_place place, const struct fresh *fresh, struct former *former)
+{
+    struct ks *ks = t->ks;
+    struct item_view now = {.id = key->db, .expire_ms = fresh->expire_ms};
+    uint64_t now_ms = clock_wall_ms();
+
+    *former = (struct former){0, 0};
+    if (old == 0) {
+        if (!index_insert(&ks->index, key->hash, fresh->handle))
+            return false;
+        METRIC_INC(&t->metrics, inserts);
+    } else {
+        struct item_view was;
+        bool there = item_read(slab_ptr(t->slab, old), now_ms, &was);
+
+        ASSERT(there);
+        index_swap(place, fresh->handle);
+        count_item(t, &was, -1);
+        *former = (struct former){old, was.extent};
+        METRIC_INC(&t->metrics, replaces);
+    }
+    count_item(t, &now, 1);
+    mark_new(t, fresh->handle, old, fresh);
+    return true;
+}
+
+static void
+discard(struct ks_thread *t, const struct fresh *fresh, bool keep_extent)
+{
+    if (keep_extent && fresh->extent != 0)
+        extent_set_owner(t->slab, fresh->extent, 0);
+    item_free(t, fresh->handle, keep_extent ? 0 : fresh->extent);
+}
+
+/* Insert or replace with a fresh item, lock included. */
+static enum ks_status
+store(struct ks_thread *t, const struct ks_key *key, const struct fresh *fresh)
+{
+    unsigned p = index_partition(key->hash);
+    struct index_place place = {NULL, 0};
+    struct former former;
+    uint32_t old;
+    bool done;
+
+    ks_enter(t, p);
+    old = index_find(&t->ks->index, key->hash, key->name, key->db, &place);
+    done = publish(t, key, old, place, fresh, &former);
+    ks_leave(t, p);
+    if (!done)
+        return KS_NO_MEMORY;
+    if (former.handle != 0)
+        item_free(t, former.handle, former.extent);
+    if (fresh->expire_ms != KS_NO_EXPIRY)
+        due_note(t, fresh->handle, fresh->expire_ms);
+    return KS_OK;
+}
+
+static void
+keep_ttl_put(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    const struct ks_new *wanted = ctx;
+
+    (void)old;
+    *new = *wanted;
+}
+
+enum ks_status
+ks_set(struct ks_thread *t, const struct ks_key *key, struct str value,
+    uint64_t expire_ms)
+{
+    struct item_shape shape = {.key = key->name, .id = key->db,
+        .expire_ms = expire_ms, .value_len = value.len};
+    struct fresh fresh;
+    enum ks_status status;
+
+    if (too_large(key, value.len))
+        return KS_TOO_LARGE;
+    if (expire_ms == KS_KEEP_TTL) {
+        struct ks_new put = {.action = KS_PUT, .part = {value}, .n_parts = 1,
+            .expire_ms = expire_ms};
+
+        return ks_update(t, key, keep_ttl_put, &put);
+    }
+    if (expire_ms <= clock_wall_ms()) {
+        (void)ks_delete(t, key);
+        return KS_OK;
+    }
+    tick_access(t);
+    status = build_item(t, &shape, &value, 1, &fresh);
+    if (status != KS_OK)
+        return status;
+    status = store(t, key, &fresh);
+    if (status != KS_OK)
+        discard(t, &fresh, false);
+    return status;
+}
+
+enum ks_status
+ks_set_extent(struct ks_thread *t, const struct ks_key *key, uint32_t extent,
+    size_t len, uint64_t expire_ms)
+{
+    struct str value = {extent_ptr(t->slab, extent), len};
+    struct item_shape shape = {.key = key->name, .id = key->db,
+        .expire_ms = expire_ms, .value_len = len};
+    struct fresh fresh;
+    enum ks_status status;
+
+    if (too_large(key, len))
+        return KS_TOO_LARGE;
+    if (expire_ms == KS_KEEP_TTL) {
+        struct ks_new put = {.action = KS_PUT, .part = {value}, .n_parts = 1,
+            .expire_ms = expire_ms, .extent = extent};
+
+        return ks_update(t, key, keep_ttl_put, &put);
+    }
+    if (expire_ms <= clock_wall_ms() ||
+        !wants_extent(t, &shape, clock_wall_ms())) {
+        status = ks_set(t, key, value, expire_ms);
+        if (status == KS_OK)
+            extent_unpin(t->slab, extent);
+        return status;
+    }
+    tick_access(t);
+    shape.extent = extent;
+    status = build_item(t, &shape, NULL, 0, &fresh);
+    if (status != KS_OK)
+        return status;
+    status = store(t, key, &fresh);
+    if (status != KS_OK)
+        discard(t, &fresh, true);
+    return status;
+}
+
+/* ---- updating ------------------------------------------------------------------------- */
+
+/* An update under way, under the partition lock. */
+struct update {
+    struct ks_thread *t;
+    const struct ks_key *key;
+    uint64_t now_ms;
+    uint32_t handle;       /* of the item there is, 0 for none; it may have
+                              expired */
+    struct index_place place;
+    struct item_view view;
+    struct ks_old old;
+    struct former former;  /* to free after the unlock */
+    uint32_t due_handle;   /* to note after the unlock */
+    uint64_t due_ms;
+};
+
+static void
+view_old(struct update *u)
+{
+    struct item_view *v = &u->view;
+    bool there;
+
+    u->handle = index_find(&u->t->ks->index, u->key->hash, u->key->name,
+        u->key->db, &u->place);
+    if (u->handle == 0)
+        return;
+    there = item_read(slab_ptr(u->t->slab, u->handle), u->now_ms, v);
+    ASSERT(there);
+    if (item_expired(v, u->now_ms))
+        return;
+    u->old.exists = true;
+    u->old.value.p = v->extent ? extent_ptr(u->t->slab, v->extent) : v->value;
+    u->old.value.len = v->value_len;
+    u->old.expire_ms = v->expire_ms;
+    u->old.type = KS_STRING;
+    u->old.raw = v->header >> ITEM_KIND_SHIFT == ITEM_STRING_RAW;
+}
+
+static void
+update_delete(struct update *u)
+{
+    if (u->handle == 0)
+        return;
+    item_unlink(u->t, u->key->hash, u->place, &u->view);
+    u->former = (struct former){u->handle, u->view.extent};
+    if (u->old.exists)
+        METRIC_INC(&u->t->metrics, deletes);
+    else
+        METRIC_INC(&u->t->metrics, expired);
+}
+
+static uint64_t
+resolve_expiry(const struct update *u, uint64_t expire_ms)
+{
+    if (expire_ms != KS_KEEP_TTL)
+        return expire_ms;
+    return u->old.exists ? u->old.expire_ms : KS_NO_EXPIRY;
+}
+
+static enum ks_status
+update_publish(struct update *u, const struct fresh *fresh, bool keep_extent)
+{
+    if (!publish(u->t, u->key, u->handle, u->place, fresh, &u->former)) {
+        discard(u->t, fresh, keep_extent);
+        return KS_NO_MEMORY;
+    }
+    u->due_handle = fresh->handle;
+    u->due_ms = fresh->expire_ms;
+    return KS_OK;
+}
+
+static enum ks_status
+update_put(struct update *u, const struct ks_new *new)
+{
+    struct item_shape shape = {.key = u->key->name, .id = u->key->db,
+        .raw = new->raw, .expire_ms = resolve_expiry(u, new->expire_ms)};
+    struct fresh fresh;
+    enum ks_status status;
+    bool taken = false;
+
+    for (unsigned i = 0; i < new->n_parts; i++)
+        shape.value_len += new->part[i].len;
+    if (too_large(u->key, shape.value_len))
+        return KS_TOO_LARGE;
+    if (shape.expire_ms <= u->now_ms) {
+        update_delete(u);
+    } else {
+        if (new->extent != 0 && wants_extent(u->t, &shape, u->now_ms)) {
+            shape.extent = new->extent;
+            taken = true;
+        }
+        status = build_item(u->t, &shape, new->part, new->n_parts, &fresh);
+        if (status == KS_OK)
+            status = update_publish(u, &fresh, taken);
+        if (status != KS_OK)
+            return status;
+    }
+    if (new->extent != 0 && !taken)
+        extent_unpin(u->t->slab, new->extent);
+    return KS_OK;
+}
+
+/* Give the item another deadline: in its field if it has one that fits, in a
+ * new item otherwise (which takes over the extent). */
+static enum ks_status
+update_expiry(struct update *u, uint64_t expire_ms)
+{
+    struct ks_thread *t = u->t;
+    struct item_view *v = &u->view;
+    void *chunk = slab_ptr(t->slab, u->handle);
+    struct item_shape shape = {.key = u->key->name, .id = v->id,
+        .expire_ms = expire_ms, .value_len = v->value_len,
+        .extent = v->extent, .raw = u->old.raw, .is_rewrite = true};
+    struct fresh fresh;
+    enum ks_status status;
+    bool changed;
+
+    index_write_begin(u->place.line);
+    changed = item_set_expiry(chunk, expire_ms, u->now_ms);
+    index_write_end(u->place.line);
+    if (changed) {
+        struct item_view now = *v;
+
+        count_item(t, v, -1);
+        now.expire_ms = expire_ms;
+        count_item(t, &now, 1);
+        mark_expires(t, u->handle, expire_ms != KS_NO_EXPIRY);
+        u->due_handle = u->handle;
+        u->due_ms = expire_ms;
+        return KS_OK;
+    }
+    status = build_item(t, &shape, &u->old.value, 1, &fresh);
+    if (status != KS_OK)
+        return status;
+    status = update_publish(u, &fresh, v->extent != 0);
+    if (status != KS_OK && v->extent != 0)
+        extent_set_owner(t->slab, v->extent, u->handle);
+    else
+        u->former.extent = 0; /* the new item has it */
+    return status;
+}
+
+static enum ks_status
+apply(struct update *u, const struct ks_new *new)
+{
+    switch (new->action) {
+    case KS_PUT:
+        return update_put(u, new);
+    case KS_DELETE:
+        update_delete(u);
+        return KS_OK;
+    case KS_EXPIRE:
+        if (!u->old.exists)
+            return KS_OK;
+        if (resolve_expiry(u, new->expire_ms) <= u->now_ms) {
+            update_delete(u);
+            return KS_OK;
+        }
+        return update_expiry(u, resolve_expiry(u, new->expire_ms));
+    case KS_LEAVE:
+        break;
+    }
+    return KS_OK;
+}
+
+enum ks_status
+ks_update(struct ks_thread *t, const struct ks_key *key, ks_update_fn fn,
+    void *ctx)
+{
+    struct update u = {.t = t, .key = key, .now_ms = clock_wall_ms()};
+    struct ks_new new = {.action = KS_LEAVE, .expire_ms = KS_KEEP_TTL};
+    unsigned p = index_partition(key->hash);
+    enum ks_status status;
+
+    if (key->name.len > KS_MAX_KEY)
+        return KS_TOO_LARGE;
+    tick_access(t);
+    ks_enter(t, p);
+    t->viewed = p; /* evictions leave the item that fn looks at alone */
+    view_old(&u);
+    fn(ctx, &u.old, &new);
+    status = apply(&u, &new);
+    t->viewed = N_PARTITIONS;
+    ks_leave(t, p);
+    if (u.former.handle != 0)
+        item_free(t, u.former.handle, u.former.extent);
+    if (u.due_handle != 0 && u.due_ms != KS_NO_EXPIRY)
+        due_note(t, u.due_handle, u.due_ms);
+    return status;
+}
+
+/* ---- deleting ------------------------------------------------------------------------- */
+
+enum ks_status
+ks_delete(struct ks_thread *t, const struct ks_key *key)
+{
+    struct update u = {.t = t, .key = key, .now_ms = clock_wall_ms()};
+    unsigned p = index_partition(key->hash);
+
+    ks_enter(t, p);
+    view_old(&u);
+    update_delete(&u);
+    ks_leave(t, p);
+    if (u.former.handle != 0)
+        item_free(t, u.former.handle, u.former.extent);
+    return u.old.exists ? KS_OK : KS_MISS;
+}
+
+/* ---- removal by handle ------------------------------------------------------------------- */
+
+bool
+remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
+{
+    struct item_copy copy;
+    struct index_place place;
+    uint64_t now_ms = clock_wall_ms();
+    void *chunk = slab_ptr(t->slab, handle);
+    uint64_t hash;
+    unsigned p;
+    bool gone = false;
+    struct item_view v;
+
+    if (!item_peek(chunk, now_ms, &copy))
+        return false;
+    if (why == REMOVE_IF_EXPIRED && !item_expired(&copy.view, now_ms))
+        return false;
+    hash = index_hash(&t->ks->seed, copy.view.key, copy.view.id);
+    p = index_partition(hash);
+    if (!ks_try_enter(t, p))
+        return false;
+    /* with the handle in the index the chunk is an item, and nobody's else */
+    if (index_find_handle(&t->ks->index, hash, handle, &place) &&
+        item_read(chunk, now_ms, &v) &&
+        (why == REMOVE_EVICT || item_expired(&v, now_ms))) {
+        item_unlink(t, hash, place, &v);
+        gone = true;
+    }
+    ks_leave(t, p);
+    if (!gone)
+        return false;
+    if (item_expired(&v, now_ms))
+        METRIC_INC(&t->metrics, expired);
+    else
+        METRIC_INC(&t->metrics, evicted);
+    item_free_to_page(t, handle, v.extent);
+    return true;
+}

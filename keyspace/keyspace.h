@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* keyspace.h - keys and items: look up, change, expire, evict, walk.
+ *
+ * One keyspace is shared by all threads. Each thread holds a ks_thread. Reads
+ * take no lock. A change takes the lock of the key's index partition; commands
+ * over several keys take all their locks first with ks_lock(). Values of up to
+ * 16 KiB stand in slab chunks, larger ones in extents. Knows no RESP.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "slab/slab.h"
+
+#define KEYSPACE_OPTIONS(X)                                                 \
+    X(maxmemory_policy, OPT_ENUM, "allkeys-lru", 0, 0, OPT_LIVE,            \
+        "allkeys-lru|allkeys-lfu|allkeys-random|volatile-lru|"              \
+        "volatile-lfu|volatile-random|volatile-ttl|noeviction",             \
+        "What goes when memory is full. allkeys-*: the item with the least "\
+        "expected hits per byte; volatile-*: the same among items with an " \
+        "expiry; noeviction: writes fail with an OOM error.")               \
+    X(eviction_weight, OPT_ENUM, "bytes", 0, 0, OPT_LIVE,                   \
+        "count|sqrt|bytes",                                                 \
+        "How an item's size counts against it when memory is full.")        \
+    X(large_value_threshold, OPT_SIZE, "16kb", 1024, 16384, OPT_START,      \
+        "bytes",                                                            \
+        "Values longer than this live off-heap in extents of their own.")   \
+    X(namespace_delimiter, OPT_STRING, ":", 0, 0, OPT_START, "",            \
+        "The byte that ends the namespace part of a key.")
+
+struct keyspace_options {
+    KEYSPACE_OPTIONS(OPTION_MEMBER)
+};
+
+enum ks_policy { /* order of maxmemory_policy's values */
+    KS_ALLKEYS_LRU, KS_ALLKEYS_LFU, KS_ALLKEYS_RANDOM, KS_VOLATILE_LRU,
+    KS_VOLATILE_LFU, KS_VOLATILE_RANDOM, KS_VOLATILE_TTL, KS_NOEVICTION };
+
+#define KS_METRICS(X)                                                       \
+    X(hits, COUNTER, "lookups by read commands that found their key")       \
+    X(misses, COUNTER, "lookups by read commands that found none")          \
+    X(evicted, COUNTER, "items evicted for room")                           \
+    X(expired, COUNTER, "items removed because their time had come")        \
+    X(inserts, COUNTER, "items added")                                      \
+    X(replaces, COUNTER, "items replaced")                                  \
+    X(deletes, COUNTER, "items deleted by clients")                         \
+    X(moves, COUNTER, "items moved to drain a page")                        \
+    X(read_retries, COUNTER, "reads repeated because a writer was there")   \
+    X(grow_steps, COUNTER, "steps of index growth")                         \
+    X(eviction_failures, COUNTER, "writes refused for lack of memory")
+
+struct ks_metrics {
+    KS_METRICS(METRIC_MEMBER)
+};
+
+#define KS_DATABASES 16
+#define KS_MAX_KEY ((size_t)8 << 10)     /* longest key, bytes */
+#define KS_MAX_VALUE ((size_t)512 << 20)
+
+enum ks_status {
+    KS_OK = 0,
+    KS_MISS,      /* no such key (or not any more) */
+    KS_NO_MEMORY, /* the limit is reached and nothing may be evicted */
+    KS_TOO_LARGE, /* the key or the value is longer than allowed */
+    KS_REFUSED,   /* a condition did not hold; nothing changed */
+};
+
+struct ks;
+struct ks_thread;
+
+struct ks_config {
+    struct slab *slab;                       /* borrowed, outlives ks */
+    const struct keyspace_options *options;  /* borrowed; live values */
+    unsigned n_databases;                    /* 1..KS_DATABASES */
+    struct hash_seed seed;
+};
+
+struct ks *ks_new(const struct ks_config *cfg, struct buf *err);
+void ks_free(struct ks *ks); /* all threads freed before */
+
+struct ks_thread *ks_thread_new(struct ks *ks);
+void ks_thread_free(struct ks_thread *t);
+
+/* Between batches: poll magazines, publish statistics. Owner thread; cheap. */
+void ks_thread_poll(struct ks_thread *t);
+
+/* The slab magazines of this thread (for pools and extents of the caller). */
+struct slab_thread *ks_slab_thread(struct ks_thread *t);
+struct slab *ks_slab(const struct ks *ks);
+
+/* ---- keys -------------------------------------------------------------------- */
+
+/* A key as an operation wants it: bytes are borrowed for the call. */
+struct ks_key {
+    struct str name;
+    uint64_t hash; /* of name and db, by ks_key() */
+    unsigned db;
+};
+
+struct ks_key ks_key(const struct ks *ks, unsigned db, struct str name);
+
+/* Bring the index line, then the likely item, towards the cache. Call the first
+ * for a batch of keys, then the second for all of them, then operate. */
+void ks_prefetch_line(const struct ks *ks, const struct ks_key *key);
+void ks_prefetch_item(const struct ks *ks, const struct ks_key *key);
+
+/* ---- reads ---------------------------------------------------------------------- */
+
+#define KS_NO_EXPIRY UINT64_MAX
+
+enum ks_type { KS_STRING = 0 };
+
+/* What an item says of itself. */
+struct ks_info {
+    size_t value_len;
+    uint64_t expire_ms;  /* wall time, KS_NO_EXPIRY if none */
+    enum ks_type type;
+    bool raw;            /* changed in place by APPEND, SETRANGE (OBJECT) */
+    size_t memory_bytes; /* chunk + extent + index share */
+    uint8_t frequency;   /* hits seen lately, 0..7 */
+    uint32_t idle_s;     /* estimated seconds since the last access */
+    uint32_t value_extent; /* not 0: pinned for the caller (ks_get only) */
+    const char *value;   /* ks_get: in the buffer the caller placed, or in the
+                            extent */
+};
+
+/* How a read counts: client reads touch the access stamp and the hit and miss
+ * counters; KS_PEEK does neither (OBJECT, TTL, TYPE ... KS_NOTOUCH_STATS is
+ * for reads that count but do not touch: CLIENT NO-TOUCH). */
+enum ks_read_mode { KS_READ, KS_READ_NO_TOUCH, KS_PEEK };
+
+/* Where a value of `len` bytes goes; may be called again for the same read
+ * when a writer was in between, and then starts anew. */
+typedef char *(*ks_place_fn)(void *ctx, size_t len);
+
+/* Read a value (of info, memory_bytes, frequency and idle_s are not set). A
+ * value that stands in a chunk is copied to where `place`
+ * says; one in an extent is pinned instead (info->value_extent, value,
+ * value_len): the caller drops the pin with extent_unpin(). KS_OK or KS_MISS.
+ * Lock-free; under ks_lock() it sees the locked state. */
+enum ks_status ks_get(struct ks_thread *t, const struct ks_key *key,
+    enum ks_read_mode mode, ks_place_fn place, void *ctx,
+    struct ks_info *info);
+
+/* The same without the value. */
+enum ks_status ks_stat(struct ks_thread *t, const struct ks_key *key,
+    enum ks_read_mode mode, struct ks_info *info);
+
+/* ---- changes --------------------------------------------------------------------- */
+
+#define KS_KEEP_TTL (UINT64_MAX - 1) /* as expire_ms: what the old item had */
+
+/* Store a value, replacing any former one. Copies key and value. expire_ms is
+ * wall time, KS_NO_EXPIRY or KS_KEEP_TTL; a time that has passed deletes the
+ * key instead. KS_OK, KS_NO_MEMORY, KS_TOO_LARGE (nothing changed). May evict
+ * a few items inline. */
+enum ks_status ks_set(struct ks_thread *t, const struct ks_key *key,
+    struct str value, uint64_t expire_ms);
+
+/* The same with a value that stands complete in a private extent: the item
+ * takes over the reference on KS_OK (also when len is small and the bytes were
+ * copied: then the extent was released); on failure it stays the caller's. */
+enum ks_status ks_set_extent(struct ks_thread *t, const struct ks_key *key,
+    uint32_t extent, size_t len, uint64_t expire_ms);
+
+/* What an update sees: the item as it is, under the partition lock. */
+struct ks_old {
+    bool exists;
+    struct str value;
+    uint64_t expire_ms;
+    enum ks_type type;
+    bool raw;
+};
+
+enum ks_action { KS_LEAVE, KS_PUT, KS_DELETE, KS_EXPIRE };
+
+/* What it wants done. parts are concatenated: borrowed, may point into
+ * old->value. Zeroed before the call, expire_ms set to KS_KEEP_TTL. */
+struct ks_new {
+    enum ks_action action;
+    struct str part[4];
+    unsigned n_parts;
+    uint64_t expire_ms; /* for KS_PUT and KS_EXPIRE */
+    bool raw;
+    uint32_t extent;    /* not 0: the value is part[0], complete in this private
+                           extent, taken over on KS_OK */
+};
+
+/* Read, decide, change: atomic. A KS_PUT or KS_EXPIRE whose time has passed
+ * deletes the key. `fn` runs under the partition lock: it is
+ * short, calls nothing of the keyspace, and is called once. Returns KS_OK when
+ * the action was done (KS_LEAVE included), KS_NO_MEMORY or KS_TOO_LARGE with
+ * nothing changed. Counts as a read-less write; does not touch hit counters. */
+typedef void (*ks_update_fn)(void *ctx, const struct ks_old *old,
+    struct ks_new *new);
+enum ks_status ks_update(struct ks_thread *t, const struct ks_key *key,
+    ks_update_fn fn, void *ctx);
+
+/* KS_OK if it was there (and not expired), KS_MISS otherwise. */
+enum ks_status ks_delete(struct ks_thread *t, const struct ks_key *key);
+
+/* Evict until `bytes` more could be committed within the limit. False when
+ * nothing (more) may be evicted. For what the caller commits itself: extents,
+ * buffers. */
+bool ks_make_room(struct ks_thread *t, size_t bytes);
+
+/* extent_commit(), evicting for it as often as other threads take the room
+ * that was made. False when it cannot be had. */
+bool ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes);
+
+/* ---- several keys, atomically ------------------------------------------------------ */
+
+/* Take the partition locks of all keys, ascending. Until ks_unlock() this
+ * thread's operations on these keys see and make one atomic change; other
+ * keys must not be changed meanwhile. Not nested. */
+void ks_lock(struct ks_thread *t, const struct ks_key *keys, size_t n);
+void ks_lock_to_read(struct ks_thread *t, const struct ks_key *keys, size_t n);
+void ks_unlock(struct ks_thread *t);
+
+/* A consistent read of several keys without a lock: begin says false while a
+ * change of several keys is under way, end says false if one began meanwhile;
+ * then what was read may be half of it, and the reader takes ks_lock(). */
+bool ks_read_begin(const struct ks *ks, uint64_t *token);
+bool ks_read_end(const struct ks *ks, uint64_t token);
+
+/* Take all 256 locks (FLUSHALL, EXEC of anything). */
+void ks_lock_all(struct ks_thread *t);
+
+/* ---- walks ---------------------------------------------------------------------------- */
+
+/* Called for each key found; `name` is borrowed for the call, which must not
+ * call the keyspace. Return false to stop after this key. */
+typedef bool (*ks_visit_fn)(void *ctx, struct str name,
+    const struct ks_info *info);
+
+/* Visit about `count` keys of a database from `cursor` on (0 starts) and return
+ * the next cursor (0: the walk is done). A key that is there during the whole
+ * walk is visited exactly once however the index grows meanwhile: cursors are
+ * positions in hash order. Holds a partition lock for one line at a time; fn
+ * runs outside of it. */
+uint64_t ks_scan(struct ks_thread *t, unsigned db, uint64_t cursor,
+    size_t count, ks_visit_fn fn, void *ctx);
+
+/* A random key of the database into `name`; KS_MISS when it is empty. */
+enum ks_status ks_random(struct ks_thread *t, unsigned db, struct buf *name);
+
+/* Remove all items of a database (or of all, db = KS_ALL_DBS). When it returns
+ * no reader sees an item that was there when it was called. */
+#define KS_ALL_DBS UINT32_MAX
+void ks_flush(struct ks_thread *t, unsigned db);
+
+/* ---- statistics -------------------------------------------------------------------------- */
+
+struct ks_db_stats {
+    uint64_t items;   /* expired ones that still occupy memory included */
+    uint64_t expires; /* of these with an expiry */
+};
+void ks_db_stats(const struct ks *ks, unsigned db, struct ks_db_stats *out);
+
+/* Sum of all threads' counters, in the order of KS_METRICS. */
+void ks_metrics(const struct ks *ks, struct ks_metrics *sum);
+void ks_metrics_reset(struct ks *ks); /* CONFIG RESETSTAT */
+
+struct ks_memory {
+    size_t index_bytes;  /* touched */
+    size_t index_lines, index_slots, items;
+    size_t fixed_bytes;  /* tables made at start */
+};
+void ks_memory(const struct ks *ks, struct ks_memory *out);
+
+/* ---- maintenance thread ---------------------------------------------------------------------- */
+
+/* One bounded slice: sweep pages whose earliest deadline has passed, finish
+ * draining pages, keep the reserve of free pages, recompute ranks, give memory
+ * back. Returns true when there is more to do at once. Its own ks_thread. */
+bool ks_maintain(struct ks_thread *t);

@@ -1,0 +1,36 @@
+# keyspace/ - index, items, eviction, expiry
+
+noinst_LIBRARIES += libkeyspace.a
+libkeyspace_a_SOURCES = \
+	keyspace/keyspace.h keyspace/internal.h \
+	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
+	keyspace/evict.c keyspace/drain.c keyspace/expire.c keyspace/walk.c
+libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
+
+KEYSPACE_TEST_LIBS = libkeyspace.a libslab.a libbase.a $(CHECK_LIBS) -lm
+
+check_PROGRAMS += keyspace/item_test
+keyspace_item_test_SOURCES = keyspace/item_test.c
+keyspace_item_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_item_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/index_test
+keyspace_index_test_SOURCES = keyspace/index_test.c keyspace/testing.h
+keyspace_index_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_index_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/keyspace_test
+keyspace_keyspace_test_SOURCES = keyspace/keyspace_test.c keyspace/testing.h
+keyspace_keyspace_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_keyspace_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/evict_test
+keyspace_evict_test_SOURCES = keyspace/evict_test.c keyspace/testing.h
+keyspace_evict_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_evict_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/keyspace_stress_test
+keyspace_keyspace_stress_test_SOURCES = keyspace/keyspace_stress_test.c \
+	keyspace/testing.h
+keyspace_keyspace_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_keyspace_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)

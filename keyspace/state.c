@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* state.c - what a keyspace and its threads are: set-up, tear-down, partition
+ * locks held over several operations, counters.
+ *
+ * ks_new and ks_free belong to the main thread; a ks_thread to its thread.
+ */
+#include "keyspace/internal.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+static void
+spin_lock(_Atomic uint32_t *lock)
+{
+    while (atomic_exchange_explicit(lock, 1, memory_order_acquire) != 0)
+        cpu_relax();
+}
+
+static void
+spin_unlock(_Atomic uint32_t *lock)
+{
+    atomic_store_explicit(lock, 0, memory_order_release);
+}
+
+/* ---- set-up ------------------------------------------------------------------- */
+
+struct ks *
+ks_new(const struct ks_config *cfg, struct buf *err)
+{
+    struct ks *ks = xcalloc(1, sizeof(*ks));
+
+    ASSERT(cfg->n_databases >= 1 && cfg->n_databases <= KS_DATABASES);
+    ks->magic = KS_MAGIC;
+    ks->n_databases = cfg->n_databases;
+    ks->slab = cfg->slab;
+    ks->options = cfg->options;
+    ks->seed = cfg->seed;
+    ks->fixed_bytes = sizeof(*ks);
+    if (!index_init(&ks->index, ks->slab, &ks->seed, err)) {
+        free(ks);
+        return NULL;
+    }
+    evict_init(ks);
+    return ks;
+}
+
+void
+ks_free(struct ks *ks)
+{
+    CHECK(ks, KS_MAGIC);
+    ASSERT(ks->threads == NULL);
+    index_destroy(&ks->index);
+    ks->magic = 0;
+    free(ks);
+}
+
+struct ks_thread *
+ks_thread_new(struct ks *ks)
+{
+    struct ks_thread *t = xcalloc(1, sizeof(*t));
+
+    CHECK(ks, KS_MAGIC);
+    t->magic = KS_THREAD_MAGIC;
+    t->ks = ks;
+    t->slab = ks->slab;
+    t->slab_thread = slab_thread_new(ks->slab);
+    t->viewed = N_PARTITIONS;
+    do {
+        if (getrandom(&t->random, sizeof(t->random), 0) < 0)
+            t->random = (uintptr_t)t;
+    } while (t->random == 0);
+    spin_lock(&ks->threads_lock);
+    t->next = ks->threads;
+    ks->threads = t;
+    spin_unlock(&ks->threads_lock);
+    return t;
+}
+
+static void
+add_counters(struct ks *ks, const struct ks_thread *t)
+{
+    metrics_sum((uint64_t *)&ks->base, &t->metrics,
+        sizeof(t->metrics) / sizeof(uint64_t));
+    for (unsigned db = 0; db < KS_DATABASES; db++) {
+        ks->base_items[db] += atomic_load(&t->items[db]);
+        ks->base_expires[db] += atomic_load(&t->expires[db]);
+    }
+}
+
+void
+ks_thread_free(struct ks_thread *t)
+{
+    struct ks *ks = t->ks;
+    struct ks_thread **at = &ks->threads;
+
+    CHECK(t, KS_THREAD_MAGIC);
+    ASSERT(!t->holds);
+    spin_lock(&ks->threads_lock);
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    add_counters(ks, t);
+    spin_unlock(&ks->threads_lock);
+    slab_thread_free(t->slab_thread);
+    buf_free(&t->walk);
+    t->magic = 0;
+    free(t);
+}
+
+void
+ks_thread_poll(struct ks_thread *t)
+{
+    slab_thread_poll(t->slab_thread);
+}
+
+struct slab_thread *
+ks_slab_thread(struct ks_thread *t)
+{
+    return t->slab_thread;
+}
+
+struct slab *
+ks_slab(const struct ks *ks)
+{
+    return ks->slab;
+}
+
+/* ---- keys ----------------------------------------------------------------------- */
+
+struct ks_key
+ks_key(const struct ks *ks, unsigned db, struct str name)
+{
+    return (struct ks_key){name, index_hash(&ks->seed, name, db), db};
+}
+
+void
+ks_prefetch_line(const struct ks *ks, const struct ks_key *key)
+{
+    index_prefetch_line(&ks->index, key->hash);
+}
+
+void
+ks_prefetch_item(const struct ks *ks, const struct ks_key *key)
+{
+    index_prefetch_item(&ks->index, key->hash);
+}
+
+/* ---- partition locks --------------------------------------------------------------- */
+
+static inline bool
+holds(const struct ks_thread *t, unsigned partition)
+{
+    return t->holds && (t->held[partition / 64] >> (partition % 64) & 1);
+}
+
+void
+ks_enter(struct ks_thread *t, unsigned partition)
+{
+    if (!holds(t, partition))
+        partition_lock(&t->ks->index.partition[partition]);
+}
+
+void
+ks_leave(struct ks_thread *t, unsigned partition)
+{
+    if (!holds(t, partition))
+        partition_unlock(&t->ks->index.partition[partition]);
+}
+
+bool
+ks_try_enter(struct ks_thread *t, unsigned partition)
+{
+    if (partition == t->viewed)
+        return false;
+    if (holds(t, partition))
+        return true;
+    return partition_trylock(&t->ks->index.partition[partition]);
+}
+
+/* Call fn for each partition held, ascending. */
+static void
+each_held(struct ks_thread *t, void (*fn)(struct partition *p))
+{
+    for (unsigned word = 0; word < ARRAY_LEN(t->held); word++)
+        for (uint64_t bits = t->held[word]; bits != 0; bits &= bits - 1)
+            fn(&t->ks->index.partition[word * 64 +
+                (unsigned)__builtin_ctzll(bits)]);
+}
+
+static void
+take_held(struct ks_thread *t, bool several)
+{
+    struct ks *ks = t->ks;
+
+    t->holds = true;
+    t->holds_several = several;
+    each_held(t, partition_lock);
+    /* seq_cst: before any change; pairs with ks_read_end() */
+    if (several)
+        atomic_fetch_add(&ks->several_begun, 1);
+}
+
+static void
+hold_keys(struct ks_thread *t, const struct ks_key *keys, size_t n)
+{
+    CHECK(t, KS_THREAD_MAGIC);
+    ASSERT(!t->holds);
+    for (size_t i = 0; i < n; i++) {
+        unsigned p = index_partition(keys[i].hash);
+
+        t->held[p / 64] |= (uint64_t)1 << (p % 64);
+    }
+}
+
+void
+ks_lock(struct ks_thread *t, const struct ks_key *keys, size_t n)
+{
+    hold_keys(t, keys, n);
+    take_held(t, n > 1);
+}
+
+void
+ks_lock_to_read(struct ks_thread *t, const struct ks_key *keys, size_t n)
+{
+    hold_keys(t, keys, n);
+    take_held(t, false);
+}
+
+void
+ks_lock_all(struct ks_thread *t)
+{
+    CHECK(t, KS_THREAD_MAGIC);
+    ASSERT(!t->holds);
+    memset(t->held, 0xff, sizeof(t->held));
+    take_held(t, true);
+}
+
+void
+ks_unlock(struct ks_thread *t)
+{
+    ASSERT(t->holds);
+    /* after all changes; pairs with ks_read_begin() */
+    if (t->holds_several)
+        atomic_fetch_add(&t->ks->several_ended, 1);
+    each_held(t, partition_unlock);
+    memset(t->held, 0, sizeof(t->held));
+    t->holds = false;
+}
+
+bool
+ks_read_begin(const struct ks *ks, uint64_t *token)
+{
+    uint64_t ended = atomic_load(&ks->several_ended);
+
+    *token = atomic_load(&ks->several_begun);
+    return *token == ended;
+}
+
+bool
+ks_read_end(const struct ks *ks, uint64_t token)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    return atomic_load(&ks->several_begun) == token;
+}
+
+/* ---- counters ------------------------------------------------------------------------ */
+
+static void
+add_i64(_Atomic int64_t *counter, int64_t n)
+{
+    int64_t v = atomic_load_explicit(counter, memory_order_relaxed);
+
+    atomic_store_explicit(counter, v + n, memory_order_relaxed);
+}
+
+void
+count_item(struct ks_thread *t, const struct item_view *v, int delta)
+{
+    add_i64(&t->items[v->id], delta);
+    if (v->expire_ms != KS_NO_EXPIRY)
+        add_i64(&t->expires[v->id], delta);
+}
+
+void
+ks_db_stats(const struct ks *ks, unsigned db, struct ks_db_stats *out)
+{
+    struct ks *lockable = (struct ks *)(uintptr_t)ks;
+    int64_t items, expires;
+
+    ASSERT(db < KS_DATABASES);
+    spin_lock(&lockable->threads_lock);
+    items = ks->base_items[db];
+    expires = ks->base_expires[db];
+    for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next) {
+        items += atomic_load_explicit(&t->items[db], memory_order_relaxed);
+        expires += atomic_load_explicit(&t->expires[db], memory_order_relaxed);
+    }
+    spin_unlock(&lockable->threads_lock);
+    /* an item counted by one thread and removed by another, between */
+    out->items = items > 0 ? (uint64_t)items : 0;
+    out->expires = expires > 0 ? (uint64_t)expires : 0;
+}
+
+#define N_METRICS (sizeof(struct ks_metrics) / sizeof(uint64_t))
+
+void
+ks_metrics(const struct ks *ks, struct ks_metrics *sum)
+{
+    struct ks *lockable = (struct ks *)(uintptr_t)ks;
+    uint64_t steps = atomic_load(&lockable->index.grow_steps);
+
+    spin_lock(&lockable->threads_lock);
+    memcpy(sum, &ks->base, sizeof(*sum));
+    for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next)
+        metrics_sum((uint64_t *)sum, &t->metrics, N_METRICS);
+    spin_unlock(&lockable->threads_lock);
+    METRIC_ADD(sum, grow_steps, steps);
+}
+
+void
+ks_metrics_reset(struct ks *ks)
+{
+    struct ks_metrics now;
+    uint64_t *base = (uint64_t *)&ks->base;
+    uint64_t *sum = (uint64_t *)&now;
+
+    ks_metrics(ks, &now);
+    spin_lock(&ks->threads_lock);
+    for (size_t i = 0; i < N_METRICS; i++)
+        base[i] -= sum[i]; /* modulo 2^64 */
+    spin_unlock(&ks->threads_lock);
+}
+
+void
+ks_memory(const struct ks *ks, struct ks_memory *out)
+{
+    const struct index *ix = &ks->index;
+
+    memset(out, 0, sizeof(*out));
+    out->index_bytes = atomic_load_explicit(&ix->touched_bytes,
+        memory_order_relaxed);
+    for (unsigned i = 0; i < N_PARTITIONS; i++)
+        out->index_lines += atomic_load_explicit(&ix->partition[i].n_new,
+            memory_order_relaxed);
+    out->index_slots = out->index_lines * LINE_SLOTS;
+    for (unsigned db = 0; db < ks->n_databases; db++) {
+        struct ks_db_stats s;
+
+        ks_db_stats(ks, db, &s);
+        out->items += s.items;
+    }
+    out->fixed_bytes = ks->fixed_bytes;
+}

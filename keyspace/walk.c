@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* walk.c - operations on many keys: SCAN, RANDOMKEY, flush.
+ *
+ * A cursor is a position in hash order: 8 bits of partition, 40 of the rest,
+ * so that it stays below 2^53 for clients that hold it in a double. As the
+ * index keeps hash order while it grows, a walk by cursors meets each key that
+ * is there all the time exactly once. A partition lock is held for a few lines
+ * at a time, and never while the visitor runs.
+ */
+#include "keyspace/internal.h"
+
+#define CURSOR_SHIFT 16          /* hash bits below a cursor */
+#define CURSOR_END ((uint64_t)1 << 48)
+#define LINES_AT_ONCE 8          /* at least 4: see collect() */
+
+/* One key found, in t->walk; its name follows. */
+struct found {
+    uint64_t hash;
+    struct ks_info info;
+    uint32_t handle;
+    uint32_t name_len;
+};
+
+static uint64_t
+item_hash(const struct ks_thread *t, const struct item_view *v)
+{
+    return index_hash(&t->ks->seed, v->key, v->id);
+}
+
+static void
+keep(struct ks_thread *t, uint64_t hash, uint32_t handle,
+    const struct item_view *v)
+{
+    struct found f = {.hash = hash, .handle = handle,
+        .name_len = (uint32_t)v->key.len};
+
+    f.info.value_len = v->value_len;
+    f.info.expire_ms = v->expire_ms;
+    f.info.type = KS_STRING;
+    f.info.memory_bytes = item_memory(t, handle, v);
+    buf_append(&t->walk, &f, sizeof(f));
+    buf_append(&t->walk, v->key.p, v->key.len);
+}
+
+/* Keep the items of `db` whose home is the line of `from`, from that hash on.
+ * Returns the first hash of the next line, 0 at the end of the partition. */
+static uint64_t
+collect_line(struct ks_thread *t, unsigned db, uint64_t from, uint64_t now_ms)
+{
+    struct index *ix = &t->ks->index;
+    uint32_t n;
+    uint64_t end;
+    bool last;
+    struct index_line *line = index_walk(ix, from, &n, &end, &last);
+
+    for (; n > 0; n--, line++) {
+        for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
+            uint32_t handle = atomic_load_explicit(&line->handle[slot],
+                memory_order_relaxed);
+            struct item_view v;
+            uint64_t hash;
+
+            if (handle == 0 ||
+                !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
+                v.id != db || item_expired(&v, now_ms))
+                continue;
+            hash = item_hash(t, &v);
+            if (hash >= from && (last || hash < end) &&
+                index_partition(hash) == index_partition(from))
+                keep(t, hash, handle, &v);
+        }
+    }
+    return last ? 0 : end;
+}
+
+/* Collect a few lines from a cursor on into t->walk and return the next
+ * cursor. Keys at or after it may be among the collected: the caller leaves
+ * these out. A line covers far more hashes than a cursor step, so that with
+ * several lines at once the cursor always advances, partial lines at both ends
+ * and at the growth frontier included. */
+static uint64_t
+collect(struct ks_thread *t, unsigned db, uint64_t cursor)
+{
+    uint64_t from = cursor << CURSOR_SHIFT;
+    unsigned p = index_partition(from);
+    uint64_t now_ms = clock_wall_ms();
+
+    t->walk.len = 0;
+    ks_enter(t, p);
+    for (unsigned i = 0; i < LINES_AT_ONCE; i++) {
+        from = collect_line(t, db, from, now_ms);
+        if (from == 0)
+            break;
+    }
+    ks_leave(t, p);
+    if (from == 0)
+        return (uint64_t)(p + 1) << 40;
+    return from >> CURSOR_SHIFT;
+}
+
+uint64_t
+ks_scan(struct ks_thread *t, unsigned db, uint64_t cursor, size_t count,
+    ks_visit_fn fn, void *ctx)
+{
+    size_t visited = 0;
+    bool go_on = true;
+
+    CHECK(t, KS_THREAD_MAGIC);
+    while (cursor < CURSOR_END && visited < count && go_on) {
+        uint64_t next = collect(t, db, cursor);
+
+        for (size_t at = 0; at < t->walk.len;) {
+            struct found f;
+            struct str name;
+
+            memcpy(&f, t->walk.p + at, sizeof(f));
+            name = (struct str){t->walk.p + at + sizeof(f), f.name_len};
+            at += sizeof(f) + f.name_len;
+            if (f.hash >> CURSOR_SHIFT >= next)
+                continue;
+            visited++;
+            /* a false ends the walk after this step: what was collected is
+             * shown, so that no key falls between two cursors */
+            if (!fn(ctx, name, &f.info))
+                go_on = false;
+        }
+        cursor = next;
+    }
+    return cursor < CURSOR_END ? cursor : 0;
+}
+
+/* ---- a random key --------------------------------------------------------------- */
+
+struct reservoir {
+    struct ks_thread *t;
+    struct buf *name;
+    uint64_t seen;
+};
+
+static bool
+choose(void *ctx, struct str name, const struct ks_info *info)
+{
+    struct reservoir *r = ctx;
+
+    (void)info;
+    if (next_random(r->t) % ++r->seen == 0) {
+        r->name->len = 0;
+        buf_append(r->name, name.p, name.len);
+    }
+    return true;
+}
+
+enum ks_status
+ks_random(struct ks_thread *t, unsigned db, struct buf *name)
+{
+    struct reservoir r = {t, name, 0};
+    uint64_t start = next_random(t) >> CURSOR_SHIFT;
+    uint64_t cursor = start;
+
+    do {
+        cursor = ks_scan(t, db, cursor, 1, choose, &r);
+    } while (r.seen == 0 && cursor != 0);
+    for (cursor = 0; r.seen == 0;) {
+        cursor = ks_scan(t, db, cursor, 1, choose, &r);
+        if (cursor == 0 || cursor > start)
+            break;
+    }
+    return r.seen > 0 ? KS_OK : KS_MISS;
+}
+
+/* ---- flush ------------------------------------------------------------------------ */
+
+struct flushed {
+    uint32_t handle, extent;
+};
+
+#define FLUSH_LINES 16
+
+/* Ask for the headers and the marks of all items in the lines at once: met one
+ * by one, each would cost two cache misses. */
+static void
+prefetch_lines(struct ks_thread *t, const struct index_line *line, uint32_t n)
+{
+    for (; n > 0; n--, line++) {
+        for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
+            uint32_t handle = atomic_load_explicit(&line->handle[slot],
+                memory_order_relaxed);
+
+            if (handle == 0)
+                continue;
+            __builtin_prefetch(slab_ptr(t->slab, handle));
+            __builtin_prefetch((const void *)slab_mark(t->slab, handle).state);
+        }
+    }
+}
+
+/* Take all items of `db` out of a few lines; they are freed after the unlock.
+ * Growth only moves items towards lines that are still to come. */
+static void
+flush_lines(struct ks_thread *t, unsigned partition, uint32_t from, uint32_t n,
+    unsigned db)
+{
+    struct partition *p = &t->ks->index.partition[partition];
+    struct flushed out[FLUSH_LINES * LINE_SLOTS];
+    uint64_t hash = (uint64_t)partition << 56, now_ms = clock_wall_ms();
+    unsigned n_out = 0;
+
+    ks_enter(t, partition);
+    prefetch_lines(t, p->lines + from, n);
+    for (struct index_line *line = p->lines + from; n > 0; n--, line++) {
+        for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
+            uint32_t handle = atomic_load_explicit(&line->handle[slot],
+                memory_order_relaxed);
+            struct item_view v;
+
+            if (handle == 0 ||
+                !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
+                (db != KS_ALL_DBS && v.id != db))
+                continue;
+            item_unlink(t, hash, (struct index_place){line, slot}, &v);
+            out[n_out++] = (struct flushed){handle, v.extent};
+        }
+    }
+    ks_leave(t, partition);
+    for (unsigned i = 0; i < n_out; i++)
+        item_free_to_page(t, out[i].handle, out[i].extent);
+}
+
+void
+ks_flush(struct ks_thread *t, unsigned db)
+{
+    CHECK(t, KS_THREAD_MAGIC);
+    for (unsigned p = 0; p < N_PARTITIONS; p++) {
+        struct partition *part = &t->ks->index.partition[p];
+
+        for (uint32_t at = 0; at < index_physical_lines(part);
+             at += FLUSH_LINES) {
+            uint32_t left = index_physical_lines(part) - at;
+
+            flush_lines(t, p, at, MIN(left, FLUSH_LINES), db);
+        }
+    }
+    slab_thread_flush(t->slab_thread);
+}
