@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* client.c - the subcommands of CLIENT.
+ *
+ * Other connections are seen only through the host, as views that hold for the
+ * time of one callback under its client lock. Closing them is asked for after
+ * the walk, by number.
+ */
+#include "commands/internal.h"
+
+#include <stdlib.h>
+
+/* ---- one line ------------------------------------------------------------ */
+
+static void
+append_flags(struct buf *out, const struct client_view *view)
+{
+    const struct session *s = view->session;
+    size_t before = out->len;
+
+    if (s->close_after_reply)
+        buf_append(out, "c", 1);
+    if (view->is_unix)
+        buf_append(out, "U", 1);
+    if (s->no_evict)
+        buf_append(out, "e", 1);
+    if (s->no_touch)
+        buf_append(out, "T", 1);
+    if (out->len == before)
+        buf_append(out, "N", 1);
+}
+
+static const char *
+last_command_name(const struct session *s)
+{
+    int id = s->last_command;
+
+    return id < 0 ? "NULL" : command_table[id].name;
+}
+
+static unsigned
+seconds_since(uint32_t then)
+{
+    uint32_t now = (uint32_t)(clock_wall_ms() / 1000);
+
+    return now > then ? now - then : 0;
+}
+
+/* The line of one client, as CLIENT LIST of Redis writes it; what does not
+ * exist here (subscriptions, transactions) has its idle value. */
+static void
+append_client(struct buf *out, const struct client_view *view)
+{
+    static const struct session_names none;
+    const struct session *s = view->session;
+    const struct session_names *names = s->names != NULL ? s->names : &none;
+
+    buf_printf(out,
+        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%u idle=%u flags=",
+        (unsigned long long)s->id, view->addr, view->laddr, view->fd,
+        names->name, seconds_since(s->created_s), seconds_since(s->active_s));
+    append_flags(out, view);
+    buf_printf(out,
+        " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu "
+        "argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%zu oll=0 omem=%zu "
+        "tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d "
+        "lib-name=%s lib-ver=%s\n",
+        s->db, view->query_bytes, view->query_free_bytes, view->output_bytes,
+        view->output_bytes, view->total_bytes, last_command_name(s),
+        s->protocol, names->lib_name, names->lib_version);
+}
+
+/* ---- types --------------------------------------------------------------- */
+
+/* Every client here is a normal one; the other types are known and empty. */
+enum client_type {
+    TYPE_ANY,
+    TYPE_NORMAL,
+    TYPE_OTHER
+};
+
+static bool
+read_type(struct request *rq, int i, enum client_type *out)
+{
+    if (arg_is(rq, i, "normal")) {
+        *out = TYPE_NORMAL;
+        return true;
+    }
+    if (arg_is(rq, i, "master") || arg_is(rq, i, "replica") ||
+        arg_is(rq, i, "slave") || arg_is(rq, i, "pubsub")) {
+        *out = TYPE_OTHER;
+        return true;
+    }
+    reply_error(rq->reply, "ERR Unknown client type '%.*s'", ARG_SHOWN(rq, i));
+    return false;
+}
+
+/* ---- LIST and INFO ------------------------------------------------------- */
+
+static void
+reply_lines(struct request *rq, const struct buf *lines)
+{
+    reply_verbatim(rq->reply, "txt",
+        (struct str){lines->len > 0 ? lines->p : "", lines->len});
+}
+
+void
+cmd_client_info(struct request *rq)
+{
+    const struct command_host *host = &rq->thread->commands->host;
+    struct client_view view;
+    struct buf line = {0};
+
+    host->self(host->ctx, rq->session, &view);
+    append_client(&line, &view);
+    reply_lines(rq, &line);
+    buf_free(&line);
+}
+
+static bool
+append_each(void *arg, const struct client_view *view)
+{
+    append_client(arg, view);
+    return true;
+}
+
+static void
+list_all(struct request *rq)
+{
+    const struct command_host *host = &rq->thread->commands->host;
+    struct buf lines = {0};
+
+    host->each_client(host->ctx, append_each, &lines);
+    reply_lines(rq, &lines);
+    buf_free(&lines);
+}
+
+/* Clients wanted by number: each gets its line in the order asked for, as often
+ * as asked for. */
+struct wanted {
+    size_t n;
+    struct wanted_line {
+        uint64_t id;
+        size_t at, len; /* of its line in `lines`; len 0: not there */
+    } * each;
+    struct buf lines;
+};
+
+static bool
+append_wanted(void *arg, const struct client_view *view)
+{
+    struct wanted *w = arg;
+    size_t at = w->lines.len;
+    bool found = false;
+
+    for (size_t i = 0; i < w->n; i++) {
+        if (w->each[i].id != view->session->id)
+            continue;
+        if (!found)
+            append_client(&w->lines, view);
+        found = true;
+        w->each[i].at = at;
+        w->each[i].len = w->lines.len - at;
+    }
+    return true;
+}
+
+static void
+reply_wanted(struct request *rq, struct wanted *w)
+{
+    const struct command_host *host = &rq->thread->commands->host;
+    struct buf ordered = {0};
+
+    host->each_client(host->ctx, append_wanted, w);
+    for (size_t i = 0; i < w->n; i++) {
+        if (w->each[i].len > 0)
+            buf_append(&ordered, w->lines.p + w->each[i].at, w->each[i].len);
+    }
+    reply_lines(rq, &ordered);
+    buf_free(&ordered);
+}
+
+static void
+list_ids(struct request *rq)
+{
+    struct wanted w = {.n = (size_t)rq->argc - 3};
+    bool good = true;
+
+    w.each = xcalloc(w.n, sizeof(*w.each));
+    for (size_t i = 0; good && i < w.n; i++) {
+        int64_t id;
+
+        good = str_to_i64(arg_str(rq, (int)i + 3), &id);
+        if (good)
+            w.each[i].id = (uint64_t)id;
+    }
+    if (good)
+        reply_wanted(rq, &w);
+    else
+        reply_error(rq->reply, "ERR Invalid client ID");
+    free(w.each);
+    buf_free(&w.lines);
+}
+
+void
+cmd_client_list(struct request *rq)
+{
+    enum client_type type = TYPE_ANY;
+    struct buf nothing = {0};
+
+    if (rq->argc == 4 && arg_is(rq, 2, "type")) {
+        if (!read_type(rq, 3, &type))
+            return;
+    } else if (rq->argc > 3 && arg_is(rq, 2, "id")) {
+        list_ids(rq);
+        return;
+    } else if (rq->argc != 2) {
+        reply_error_syntax(rq);
+        return;
+    }
+    if (type == TYPE_OTHER)
+        reply_lines(rq, &nothing);
+    else
+        list_all(rq);
+}
+
+/* ---- KILL ---------------------------------------------------------------- */
+
+/* Which clients to close; what is empty, zero or TYPE_ANY matches all. */
+struct kill_filter {
+    struct str addr, laddr;
+    enum client_type type;
+    uint64_t id;
+    int64_t max_age_s;
+    bool skip_me;
+    uint64_t me;
+    struct buf victims; /* uint64_t ids */
+};
+
+static bool
+matches(const struct kill_filter *f, const struct client_view *view)
+{
+    const struct session *s = view->session;
+
+    if (f->addr.p != NULL && !str_eq(f->addr, str_of(view->addr)))
+        return false;
+    if (f->laddr.p != NULL && !str_eq(f->laddr, str_of(view->laddr)))
+        return false;
+    if (f->type == TYPE_OTHER)
+        return false;
+    if (f->id != 0 && f->id != s->id)
+        return false;
+    if (f->max_age_s != 0 && seconds_since(s->created_s) < f->max_age_s)
+        return false;
+    return !(f->skip_me && s->id == f->me);
+}
+
+static bool
+collect_victim(void *arg, const struct client_view *view)
+{
+    struct kill_filter *f = arg;
+
+    if (matches(f, view))
+        buf_append(&f->victims, &view->session->id, sizeof(uint64_t));
+    return true;
+}
+
+/* Close all that match, this connection after its reply; returns how many. */
+static int64_t
+kill_matching(struct request *rq, struct kill_filter *f)
+{
+    const struct command_host *host = &rq->thread->commands->host;
+    int64_t n = 0;
+
+    host->each_client(host->ctx, collect_victim, f);
+    for (size_t at = 0; at < f->victims.len; at += sizeof(uint64_t)) {
+        uint64_t id;
+
+        memcpy(&id, f->victims.p + at, sizeof(id));
+        if (id == f->me) {
+            rq->session->close_after_reply = true;
+            n++;
+        } else if (host->kill_client(host->ctx, id)) {
+            n++;
+        }
+    }
+    buf_free(&f->victims);
+    return n;
+}
+
+static bool
+read_positive(struct request *rq, int i, const char *not_integer,
+    const char *not_positive, int64_t *out)
+{
+    if (!str_to_i64(arg_str(rq, i), out)) {
+        reply_error(rq->reply, "ERR %s", not_integer);
+        return false;
+    }
+    if (*out < 1) {
+        reply_error(rq->reply, "ERR %s", not_positive);
+        return false;
+    }
+    return true;
+}
+
+static bool
+read_kill_user(struct request *rq, int i)
+{
+    if (str_eq(arg_str(rq, i), STR("default")))
+        return true;
+    reply_error(rq->reply, "ERR No such user '%.*s'", ARG_SHOWN(rq, i));
+    return false;
+}
+
+static bool
+read_skip_me(struct request *rq, int i, struct kill_filter *f)
+{
+    if (!arg_is(rq, i, "yes") && !arg_is(rq, i, "no")) {
+        reply_error_syntax(rq);
+        return false;
+    }
+    f->skip_me = arg_is(rq, i, "yes");
+    return true;
+}
+
+/* One filter, the word in argv[i] and its value after it. */
+static bool
+read_kill_filter(struct request *rq, int i, struct kill_filter *f)
+{
+    static const char bad_id[] = "client-id should be greater than 0";
+    int64_t id;
+
+    if (i + 1 == rq->argc) {
+        reply_error_syntax(rq);
+        return false;
+    }
+    if (arg_is(rq, i, "id")) {
+        if (!read_positive(rq, i + 1, bad_id, bad_id, &id))
+            return false;
+        f->id = (uint64_t)id;
+        return true;
+    }
+    if (arg_is(rq, i, "type"))
+        return read_type(rq, i + 1, &f->type);
+    if (arg_is(rq, i, "user"))
+        return read_kill_user(rq, i + 1);
+    if (arg_is(rq, i, "skipme"))
+        return read_skip_me(rq, i + 1, f);
+    if (arg_is(rq, i, "maxage"))
+        return read_positive(rq, i + 1,
+            "maxage is not an integer or out of range",
+            "maxage should be greater than 0", &f->max_age_s);
+    if (arg_is(rq, i, "addr")) {
+        f->addr = arg_str(rq, i + 1);
+        return true;
+    }
+    if (arg_is(rq, i, "laddr")) {
+        f->laddr = arg_str(rq, i + 1);
+        return true;
+    }
+    reply_error_syntax(rq);
+    return false;
+}
+
+void
+cmd_client_kill(struct request *rq)
+{
+    struct kill_filter f = {.me = rq->session->id};
+
+    if (rq->argc == 3) { /* by address; one may close oneself */
+        f.addr = arg_str(rq, 2);
+        if (kill_matching(rq, &f) > 0)
+            reply_ok(rq->reply);
+        else
+            reply_error(rq->reply, "ERR No such client");
+        return;
+    }
+    f.skip_me = true;
+    for (int i = 2; i < rq->argc; i += 2) {
+        if (!read_kill_filter(rq, i, &f))
+            return;
+    }
+    reply_int(rq->reply, kill_matching(rq, &f));
+}
+
+/* ---- this connection ----------------------------------------------------- */
+
+void
+cmd_client_id(struct request *rq)
+{
+    reply_int(rq->reply, (int64_t)rq->session->id);
+}
+
+void
+cmd_client_getname(struct request *rq)
+{
+    const struct session_names *names = rq->session->names;
+
+    if (names == NULL || names->name[0] == '\0')
+        reply_null(rq->reply);
+    else
+        reply_bulk_cstr(rq->reply, names->name);
+}
+
+void
+cmd_client_setname(struct request *rq)
+{
+    if (session_set_client_name(rq, arg_str(rq, 2)))
+        reply_ok(rq->reply);
+}
+
+void
+cmd_client_setinfo(struct request *rq)
+{
+    enum session_name which;
+
+    if (arg_is(rq, 2, "lib-name")) {
+        which = SESSION_LIB_NAME;
+    } else if (arg_is(rq, 2, "lib-ver")) {
+        which = SESSION_LIB_VERSION;
+    } else {
+        reply_error(
+            rq->reply, "ERR Unrecognized option '%.*s'", ARG_SHOWN(rq, 2));
+        return;
+    }
+    if (!client_name_valid(arg_str(rq, 3))) {
+        reply_error(rq->reply,
+            "ERR %.*s cannot contain spaces, newlines or special characters.",
+            ARG_SHOWN(rq, 2));
+        return;
+    }
+    if (session_set_name(rq, which, arg_str(rq, 3)))
+        reply_ok(rq->reply);
+}
+
+/* argv[2] as ON or OFF. */
+static bool
+read_switch(struct request *rq, bool *on)
+{
+    if (!arg_is(rq, 2, "on") && !arg_is(rq, 2, "off")) {
+        reply_error_syntax(rq);
+        return false;
+    }
+    *on = arg_is(rq, 2, "on");
+    return true;
+}
+
+void
+cmd_client_no_evict(struct request *rq)
+{
+    bool on;
+
+    if (!read_switch(rq, &on))
+        return;
+    rq->session->no_evict = on;
+    reply_ok(rq->reply);
+}
+
+void
+cmd_client_no_touch(struct request *rq)
+{
+    bool on;
+
+    if (!read_switch(rq, &on))
+        return;
+    rq->session->no_touch = on;
+    reply_ok(rq->reply);
+}
+
+/* command_run() takes back the replies that are not wanted. */
+void
+cmd_client_reply(struct request *rq)
+{
+    struct session *s = rq->session;
+
+    if (arg_is(rq, 2, "on")) {
+        s->reply_off = false;
+        s->reply_skip = 0;
+        reply_ok(rq->reply);
+    } else if (arg_is(rq, 2, "off")) {
+        s->reply_off = true;
+    } else if (arg_is(rq, 2, "skip")) {
+        if (!s->reply_off)
+            s->reply_skip = 2;
+    } else {
+        reply_error_syntax(rq);
+    }
+}

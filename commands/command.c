@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* command.c - from a request to its row, its handler and its counters.
+ *
+ * command_run() is what a worker calls for each parsed request; the prefetch
+ * calls before it only warm the cache and leave hashes behind. A worker's
+ * command_thread is used by that worker alone; struct commands is shared.
+ */
+#include "commands/internal.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define ARENA_BYTES (16 * KIB)
+
+/* Scratch above this goes back after the command: one that looked at a large
+ * value must not hold its memory for good. */
+#define SCRATCH_KEEP (64 * KIB)
+
+/* ---- set-up -------------------------------------------------------------- */
+
+static void
+make_run_id(char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char bytes[20];
+
+    ASSERT(getrandom(bytes, sizeof(bytes), 0) == (ssize_t)sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * sizeof(bytes)] = '\0';
+}
+
+void
+commands_init(struct commands *c)
+{
+    if (c->run_id[0] == '\0')
+        make_run_id(c->run_id);
+    if (c->config_file == NULL)
+        c->config_file = "";
+    c->config_lock = xcalloc(1, sizeof(pthread_mutex_t));
+    ASSERT(pthread_mutex_init(c->config_lock, NULL) == 0);
+    c->state = xcalloc(1, sizeof(*c->state));
+    c->state->index = command_index_new();
+    c->state->base = command_stats_new();
+    ASSERT(pthread_mutex_init(&c->state->lock, NULL) == 0);
+}
+
+void
+commands_free(struct commands *c)
+{
+    ASSERT(pthread_mutex_destroy(&c->state->lock) == 0);
+    free(c->state->base);
+    command_index_free(c->state->index);
+    free(c->state);
+    ASSERT(pthread_mutex_destroy(c->config_lock) == 0);
+    free(c->config_lock);
+    c->state = NULL;
+    c->config_lock = NULL;
+}
+
+struct command_thread *
+command_thread_new(struct commands *c, struct ks_thread *ks, unsigned worker)
+{
+    struct command_thread *t = xcalloc(1, sizeof(*t));
+
+    t->commands = c;
+    t->ks = ks;
+    t->worker = worker;
+    t->arena = arena_new(ARENA_BYTES);
+    t->random = 0x9e3779b97f4a7c15u + worker;
+    command_stats_next_sample(t);
+    command_stats_attach(t);
+    return t;
+}
+
+void
+command_thread_free(struct command_thread *t)
+{
+    command_stats_detach(t);
+    arena_free(t->arena);
+    buf_free(&t->scratch);
+    free(t);
+}
+
+/* ---- running ------------------------------------------------------------- */
+
+static void
+reply_error_unknown(struct request *rq)
+{
+    struct buf args = {0};
+
+    for (int i = 1; i < rq->argc && args.len < 128; i++) {
+        size_t room = 128 - args.len;
+
+        buf_printf(
+            &args, "'%.*s' ", (int)MIN(rq->argv[i].len, room), rq->argv[i].p);
+    }
+    reply_error(rq->reply,
+        "ERR unknown command '%.*s', with args beginning with: %.*s",
+        ARG_SHOWN(rq, 0), (int)args.len, args.len > 0 ? args.p : "");
+    buf_free(&args);
+}
+
+/* No row: either the command or its subcommand is unknown. */
+static void
+reject_unknown(struct request *rq)
+{
+    if (command_find(rq->thread->commands->state->index, arg_str(rq, 0)))
+        reply_error_subcommand(rq);
+    else
+        reply_error_unknown(rq);
+}
+
+static bool
+lacks_authentication(const struct request *rq)
+{
+    struct buf password = {0};
+    bool required;
+
+    if (likely(rq->session->authenticated) || rq->command->flags & CMD_NO_AUTH)
+        return false;
+    required = required_password(rq->thread->commands, &password);
+    buf_free(&password);
+    return required;
+}
+
+/* May the handler run? Replies with the error if not. */
+static bool
+admit(struct request *rq)
+{
+    if (unlikely(rq->command == NULL)) {
+        reject_unknown(rq);
+        return false;
+    }
+    if (unlikely(!command_arity_fits(rq->command, rq->argc))) {
+        reply_error_arity(rq);
+        return false;
+    }
+    if (unlikely(lacks_authentication(rq))) {
+        reply_error(rq->reply, "NOAUTH Authentication required.");
+        return false;
+    }
+    return true;
+}
+
+static uint64_t
+now_ns(void)
+{
+    struct timespec ts;
+
+    ASSERT(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void
+execute(struct request *rq, struct command_row_stats *stats)
+{
+    METRIC_INC(stats, calls);
+    if (command_stats_measure(rq->thread, rq->command)) {
+        uint64_t start = now_ns();
+
+        rq->command->handler(rq);
+        METRIC_INC(stats, measured);
+        METRIC_ADD(stats, measured_ns, now_ns() - start);
+        return;
+    }
+    rq->command->handler(rq);
+}
+
+/* Where a reply begins, to look at it or to take it back. */
+struct mark {
+    size_t len, n_refs;
+};
+
+static bool
+is_error(const struct request *rq, struct mark mark)
+{
+    const struct buf *out = rq->reply->out;
+
+    return out->len > mark.len && out->p[mark.len] == '-';
+}
+
+static void
+drop_reply(struct request *rq, struct mark mark)
+{
+    struct reply *r = rq->reply;
+
+    while (r->n_refs > mark.n_refs)
+        extent_unpin(
+            ks_slab(rq->thread->commands->ks), r->refs[--r->n_refs].extent);
+    r->out->len = mark.len;
+}
+
+/* CLIENT REPLY: SKIP spares the one command after it. */
+static void
+filter_reply(struct request *rq, struct mark mark)
+{
+    struct session *s = rq->session;
+
+    if (likely(!s->reply_off && s->reply_skip == 0))
+        return;
+    drop_reply(rq, mark);
+    if (s->reply_skip > 0)
+        s->reply_skip--;
+}
+
+static void
+note_use(const struct request *rq)
+{
+    struct session *s = rq->session;
+    int16_t id = rq->command == NULL ? -1 : (int16_t)command_id(rq->command);
+
+    atomic_store_explicit(&s->last_command, id, memory_order_relaxed);
+    atomic_store_explicit(
+        &s->active_s, (uint32_t)(clock_wall_ms() / 1000), memory_order_relaxed);
+}
+
+static void
+count_error(struct request *rq, struct mark mark, bool ran)
+{
+    const struct buf *out = rq->reply->out;
+
+    command_stats_error(
+        rq->thread, (struct str){out->p + mark.len, out->len - mark.len});
+    if (rq->command == NULL)
+        return;
+    if (ran)
+        METRIC_INC(&rq->thread->stats->rows[command_id(rq->command)], failed);
+    else
+        METRIC_INC(&rq->thread->stats->rows[command_id(rq->command)], rejected);
+}
+
+void
+command_run(struct request *rq)
+{
+    struct command_thread *t = rq->thread;
+    struct mark mark = {rq->reply->out->len, rq->reply->n_refs};
+    bool ran;
+
+    if (rq->command == NULL) {
+        rq->n_hashes = 0;
+        rq->command =
+            command_resolve(t->commands->state->index, rq->argv, rq->argc);
+    }
+    rq->reply->protocol = rq->session->protocol;
+    METRIC_INC(t->metrics, commands);
+    note_use(rq);
+    ran = admit(rq);
+    if (likely(ran))
+        execute(rq, &t->stats->rows[command_id(rq->command)]);
+    if (unlikely(is_error(rq, mark)))
+        count_error(rq, mark, ran);
+    filter_reply(rq, mark);
+    arena_reset(t->arena);
+    if (unlikely(t->scratch.cap > SCRATCH_KEEP))
+        buf_free(&t->scratch);
+}
+
+/* The marker of rows that only contain others; command_resolve() goes past
+ * them, and without a subcommand the arity does not fit. */
+void
+cmd_container(struct request *rq)
+{
+    reply_error_subcommand(rq);
+}
+
+/* ---- prefetch ------------------------------------------------------------ */
+
+void
+command_prefetch_lines(struct request *rq)
+{
+    const struct commands *c = rq->thread->commands;
+    struct command_keys keys;
+
+    rq->n_hashes = 0;
+    rq->command = command_resolve(c->state->index, rq->argv, rq->argc);
+    if (rq->command == NULL || rq->command->first_key == 0)
+        return;
+    rq->hash_db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
+    keys = command_keys_of(rq->command, rq->argc);
+    for (int i = keys.first;
+         i <= keys.last && rq->n_hashes < REQUEST_PREFETCH_KEYS;
+         i += keys.step) {
+        struct ks_key key = ks_key(c->ks, rq->hash_db, arg_str(rq, i));
+
+        ks_prefetch_line(c->ks, &key);
+        rq->hashes[rq->n_hashes++] = key.hash;
+    }
+}
+
+void
+command_prefetch_items(struct request *rq)
+{
+    const struct ks *ks = rq->thread->commands->ks;
+
+    for (unsigned n = 0; n < rq->n_hashes; n++) {
+        int i = rq->command->first_key + (int)n * rq->command->key_step;
+        struct ks_key key = {arg_str(rq, i), rq->hashes[n], rq->hash_db};
+
+        ks_prefetch_item(ks, &key);
+    }
+}

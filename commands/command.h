@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* command.h - from arguments to a reply: the table of commands, sessions.
+ *
+ * The only layer that knows both the keyspace and the protocol. Knows no
+ * sockets: what it needs of the daemon (other clients, shutdown) it calls
+ * through struct command_host.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/base.h"
+#include "keyspace/keyspace.h"
+#include "protocol/resp.h"
+
+#define COMMAND_OPTIONS(X)                                                  \
+    X(databases, OPT_INT, "16", 1, KS_DATABASES, OPT_START, "",             \
+        "Number of databases for SELECT.")                                  \
+    X(requirepass, OPT_STRING, "", 0, 0, OPT_LIVE | OPT_SECRET, "",         \
+        "Password that clients must give with AUTH or HELLO.")
+
+struct command_options {
+    COMMAND_OPTIONS(OPTION_MEMBER)
+};
+
+#define COMMAND_METRICS(X)                                                  \
+    X(commands, COUNTER, "commands processed")                              \
+    X(errors, COUNTER, "error replies")                                     \
+    X(protocol_errors, COUNTER, "connections closed for protocol errors")   \
+    X(auth_failures, COUNTER, "wrong passwords")
+
+struct command_metrics {
+    COMMAND_METRICS(METRIC_MEMBER)
+};
+
+/* Commands state of one connection. Owned by the connection's worker; fields
+ * marked [shared] are read by other threads for CLIENT LIST. Zero-initialized
+ * by session_init. Keep it small: 10 000 idle ones must be cheap. */
+struct session {
+    uint64_t id;             /* [immutable] */
+    _Atomic uint32_t db;     /* [shared] */
+    _Atomic uint8_t protocol;        /* [shared] 2 or 3 */
+    _Atomic bool no_touch;           /* [shared] CLIENT NO-TOUCH */
+    _Atomic bool no_evict;           /* [shared] CLIENT NO-EVICT */
+    _Atomic bool close_after_reply;  /* [shared] QUIT, CLIENT KILL of oneself */
+    bool authenticated;
+    bool reply_off;          /* CLIENT REPLY OFF */
+    uint8_t reply_skip;      /* 2: the next command's reply is to be skipped,
+                                1: this one's */
+    _Atomic int16_t last_command; /* [shared] index of the row, -1 none */
+    /* [shared] wall seconds; active_s of the last command, by command_run */
+    _Atomic uint32_t created_s, active_s;
+    /* [shared] NAME, lib-name, lib-ver: NULL or a block that is replaced as a
+     * whole; read and replaced under the host's client lock. */
+    struct session_names *names;
+};
+
+struct session_names {
+    char name[64], lib_name[64], lib_version[32]; /* truncation is an error */
+};
+
+/* One client, as CLIENT LIST shows it: filled by the daemon. */
+struct client_view {
+    const struct session *session;
+    char addr[64], laddr[64]; /* "127.0.0.1:50000", "/path/sock:0" */
+    int fd;
+    size_t query_bytes, query_free_bytes; /* qbuf, qbuf-free */
+    size_t output_bytes;                  /* obl + oll memory */
+    size_t total_bytes;                   /* tot-mem */
+    unsigned worker;
+    bool is_unix;
+};
+
+/* What the commands ask of the daemon; `ctx` is its own. All may be called from
+ * any worker. */
+struct command_host {
+    void *ctx;
+    /* Call fn for each client under the client lock, until it returns false. */
+    void (*each_client)(void *ctx,
+        bool (*fn)(void *arg, const struct client_view *view), void *arg);
+    /* Describe one session's own connection. */
+    void (*self)(void *ctx, const struct session *s, struct client_view *out);
+    /* Close the client with this id soon; false if there is none. */
+    bool (*kill_client)(void *ctx, uint64_t id);
+    /* The client lock, for replacing session->names. */
+    void (*lock_clients)(void *ctx);
+    void (*unlock_clients)(void *ctx);
+    /* Stop the daemon in an orderly way; returns at once. */
+    void (*shutdown)(void *ctx);
+    /* A live directive was changed by CONFIG SET: put it into effect. Returns
+     * false with a reason in err when it cannot (the value is put back). */
+    bool (*option_changed)(void *ctx, const struct option *row,
+        struct buf *err);
+    /* Append the daemon's own lines ("key:value\r\n") for an INFO section.
+     * info.c prints what it knows itself; the daemon adds
+     *   server   executable, io engine, number of workers
+     *   clients  connected_clients, maxclients
+     *   stats    total_connections_received, rejected_connections,
+     *            instantaneous_ops_per_sec, instantaneous_input_kbps,
+     *            instantaneous_output_kbps, total_net_input_bytes,
+     *            total_net_output_bytes
+     *   memory   mem_clients_normal
+     *   cpu      used_cpu_sys_main_thread, used_cpu_user_main_thread
+     */
+    void (*info)(void *ctx, const char *section, struct buf *out);
+};
+
+/* Shared by all workers, immutable after start but for the marked. */
+struct commands {
+    struct ks *ks;
+    struct options *options;              /* CONFIG GET and SET; may be NULL */
+    struct command_options *values;
+    struct command_host host;
+    uint64_t started_wall_ms;
+    char run_id[41];
+    const char *config_file;              /* "" if none */
+    struct command_metrics *_Atomic metrics[256]; /* by worker, for sums */
+    struct command_stats *_Atomic stats[256];     /* per command, by worker */
+    pthread_mutex_t *config_lock;         /* CONFIG SET one at a time */
+    struct command_state *state;          /* look-up, counter bases */
+};
+
+/* Set up / release what command_run needs. The caller has zeroed `c` and
+ * filled ks, options, values, host, started_wall_ms and config_file; run_id is
+ * made at random if it is empty. */
+void commands_init(struct commands *c);
+void commands_free(struct commands *c);
+
+/* Per worker: counters and scratch memory. */
+struct command_thread {
+    struct commands *commands;
+    struct ks_thread *ks;
+    unsigned worker;
+    struct command_metrics *metrics;
+    struct command_stats *stats;
+    struct buf scratch;      /* for values that must be looked at */
+    struct arena *arena;     /* reset after each command */
+    uint32_t until_sample;   /* calls until the next whose time is taken */
+    uint64_t random;         /* state of the distance between two samples */
+};
+struct command_thread *command_thread_new(struct commands *c,
+    struct ks_thread *ks, unsigned worker);
+void command_thread_free(struct command_thread *t);
+
+void session_init(struct session *s, uint64_t id, const struct commands *c);
+void session_free(struct session *s);
+
+#define REQUEST_PREFETCH_KEYS 8
+
+/* A command on its way. Everything is borrowed for the call. `command` is NULL
+ * at first. */
+struct request {
+    struct command_thread *thread;
+    struct session *session;
+    struct resp_arg *argv; /* a handler that takes over an extent clears
+                              argv[i].extent */
+    int argc;
+    const struct command *command; /* set by prefetch or command_run */
+    struct reply *reply;
+    /* Hashes of the first keys, for database hash_db: valid if command is set;
+     * by command_prefetch_lines(). */
+    unsigned n_hashes;
+    unsigned hash_db;
+    uint64_t hashes[REQUEST_PREFETCH_KEYS];
+};
+
+struct command; /* a row of the table, see internal.h */
+
+/* Run one command: row, authentication, arity, handler, counters; always
+ * appends exactly one reply (none if the client switched replies off). */
+void command_run(struct request *rq);
+
+/* Find the row of a request and prefetch the index lines of its keys; then
+ * (second call) the items. For the batch loop; harmless on any input. Fills
+ * rq->command so that command_run need not look again. */
+void command_prefetch_lines(struct request *rq);
+void command_prefetch_items(struct request *rq);
+
+/* For tests and docs: all rows, subcommands ("client|id") included. */
+size_t command_count(void);
+const char *command_name_at(size_t i);
+
+/* Bounded glob match as Redis' (*, ?, [a-z], [^...], \x). Time at most
+ * len(pattern) * len(text). */
+bool glob_match(struct str pattern, struct str text, bool ignore_case);

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* config_cmd.c - the subcommands of CONFIG.
+ *
+ * Reads and changes directives through the option set (base/), which knows
+ * their types and ranges; the host puts a change into effect. Only one CONFIG
+ * SET runs at a time, under config_lock, so that its undo meets no other.
+ */
+#include "commands/internal.h"
+
+#include <stdlib.h>
+
+#define MAX_OPTION_NAME 128
+
+/* ---- GET ----------------------------------------------------------------- */
+
+struct get {
+    struct request *rq;
+    struct buf value;
+    size_t n_shown;
+};
+
+static bool
+is_wanted(const struct request *rq, const char *name)
+{
+    for (int i = 2; i < rq->argc; i++) {
+        if (glob_match(arg_str(rq, i), str_of(name), true))
+            return true;
+    }
+    return false;
+}
+
+/* The value as clients read it. A secret shows as empty, whether it is set or
+ * not; a limit of memory in bytes, as tools expect it, however it was given. */
+static void
+print_value(struct commands *c, const struct option *row, struct buf *out)
+{
+    if (row->flags & OPT_SECRET)
+        return;
+    if (row->type == OPT_MEMORY)
+        buf_printf(out, "%zu", slab_limit(ks_slab(c->ks)));
+    else
+        options_print(c->options, row, out);
+}
+
+static void
+show_option(void *ctx, const char *title, const struct option *row)
+{
+    struct get *get = ctx;
+    char name[MAX_OPTION_NAME];
+
+    (void)title;
+    option_name(row, name, sizeof(name));
+    if (!is_wanted(get->rq, name))
+        return;
+    get->value.len = 0;
+    print_value(get->rq->thread->commands, row, &get->value);
+    reply_bulk_cstr(get->rq->reply, name);
+    reply_bulk(get->rq->reply,
+        (struct str){get->value.len > 0 ? get->value.p : "", get->value.len});
+    get->n_shown++;
+}
+
+void
+cmd_config_get(struct request *rq)
+{
+    struct options *options = rq->thread->commands->options;
+    struct get get = {.rq = rq};
+    size_t at = reply_map_open(rq->reply);
+
+    if (options != NULL)
+        options_each(options, show_option, &get);
+    reply_array_close(rq->reply, at, get.n_shown);
+    buf_free(&get.value);
+}
+
+/* ---- SET ----------------------------------------------------------------- */
+
+/* The pairs of one CONFIG SET, with what it takes to undo them. */
+struct change {
+    const struct option *row;
+    char name[MAX_OPTION_NAME];
+    char *value; /* NUL-terminated copies; owned */
+    char *former;
+};
+
+struct set {
+    struct commands *c;
+    struct change *changes;
+    size_t n;
+    struct buf err;     /* of the change that failed */
+    const char *failed; /* its name */
+};
+
+static char *
+copy_text(const char *p, size_t len)
+{
+    char *copy = xcalloc(1, len + 1);
+
+    if (len > 0)
+        memcpy(copy, p, len);
+    return copy;
+}
+
+static void
+free_set(struct set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        free(set->changes[i].value);
+        free(set->changes[i].former);
+    }
+    free(set->changes);
+    buf_free(&set->err);
+}
+
+static bool
+is_repeated(const struct set *set, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (set->changes[i].row == set->changes[n].row)
+            return true;
+    }
+    return false;
+}
+
+static bool
+fail(struct set *set, size_t i, const char *reason)
+{
+    set->failed = set->changes[i].name;
+    set->err.len = 0;
+    buf_printf(&set->err, "%s", reason);
+    return false;
+}
+
+/* Find all rows first: nothing is changed for a name that does not exist. */
+static bool
+find_rows(struct request *rq, struct set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        int arg = 2 + 2 * (int)i;
+        struct change *change = &set->changes[i];
+
+        change->row = set->c->options == NULL
+            ? NULL
+            : options_find(set->c->options, arg_str(rq, arg));
+        if (change->row == NULL) {
+            reply_error(rq->reply,
+                "ERR Unknown option or number of arguments for CONFIG SET - "
+                "'%.*s'",
+                ARG_SHOWN(rq, arg));
+            return false;
+        }
+        option_name(change->row, change->name, sizeof(change->name));
+        change->value = copy_text(rq->argv[arg + 1].p, rq->argv[arg + 1].len);
+    }
+    return true;
+}
+
+static bool
+check_rows(struct request *rq, struct set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (!(set->changes[i].row->flags & OPT_LIVE))
+            return fail(set, i, "can't set immutable config");
+        if (is_repeated(set, i))
+            return fail(set, i, "duplicate parameter");
+        if (memchr(rq->argv[3 + 2 * i].p, '\0', rq->argv[3 + 2 * i].len))
+            return fail(set, i, "the value holds a NUL byte");
+    }
+    return true;
+}
+
+static void
+keep_former(struct set *set, size_t i)
+{
+    struct buf text = {0};
+
+    options_print(set->c->options, set->changes[i].row, &text);
+    set->changes[i].former = copy_text(text.p, text.len);
+    buf_free(&text);
+}
+
+/* Put the former value back; it was good before. */
+static void
+restore(struct set *set, size_t i)
+{
+    struct buf why = {0};
+
+    if (!options_set(set->c->options, set->changes[i].name,
+            set->changes[i].former, true, &why))
+        log_error("former value not restored directive=%s: %.*s",
+            set->changes[i].name, (int)why.len, why.p);
+    buf_free(&why);
+}
+
+/* The same for the first n, which are in effect already. */
+static void
+undo(struct set *set, size_t n)
+{
+    const struct command_host *host = &set->c->host;
+    struct buf why = {0};
+
+    for (size_t i = n; i-- > 0;) {
+        restore(set, i);
+        why.len = 0;
+        if (!host->option_changed(host->ctx, set->changes[i].row, &why))
+            log_error("former value not in effect directive=%s: %.*s",
+                set->changes[i].name, (int)why.len, why.p);
+    }
+    buf_free(&why);
+}
+
+static bool
+apply_one(struct set *set, size_t i)
+{
+    const struct command_host *host = &set->c->host;
+    struct change *change = &set->changes[i];
+
+    keep_former(set, i);
+    set->err.len = 0;
+    set->failed = change->name;
+    if (!options_set(
+            set->c->options, change->name, change->value, true, &set->err))
+        return false;
+    if (!host->option_changed(host->ctx, change->row, &set->err)) {
+        restore(set, i);
+        return false;
+    }
+    return true;
+}
+
+static bool
+apply_all(struct set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (!apply_one(set, i)) {
+            undo(set, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+run_set(struct request *rq, struct set *set)
+{
+    bool done;
+
+    if (!find_rows(rq, set))
+        return;
+    pthread_mutex_lock(set->c->config_lock);
+    done = check_rows(rq, set) && apply_all(set);
+    pthread_mutex_unlock(set->c->config_lock);
+    if (done) {
+        reply_ok(rq->reply);
+        return;
+    }
+    reply_error(rq->reply,
+        "ERR CONFIG SET failed (possibly related to argument '%s') - %.*s",
+        set->failed, (int)set->err.len, set->err.len > 0 ? set->err.p : "");
+}
+
+void
+cmd_config_set(struct request *rq)
+{
+    struct set set = {.c = rq->thread->commands};
+
+    if (rq->argc % 2 != 0) {
+        reply_error_syntax(rq);
+        return;
+    }
+    set.n = (size_t)(rq->argc - 2) / 2;
+    set.changes = xcalloc(set.n, sizeof(*set.changes));
+    run_set(rq, &set);
+    free_set(&set);
+}
+
+/* ---- RESETSTAT, REWRITE -------------------------------------------------- */
+
+void
+cmd_config_resetstat(struct request *rq)
+{
+    struct commands *c = rq->thread->commands;
+
+    command_stats_reset(c);
+    ks_metrics_reset(c->ks);
+    reply_ok(rq->reply);
+}
+
+void
+cmd_config_rewrite(struct request *rq)
+{
+    if (rq->thread->commands->config_file[0] == '\0')
+        reply_error(
+            rq->reply, "ERR The server is running without a config file");
+    else
+        reply_error(rq->reply,
+            "ERR Rewriting config file: not supported by this server");
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* info.c - INFO: sections of "name:value" lines, with Redis' names.
+ *
+ * A field that Redis has and that means nothing here is left out, unless tools
+ * look for it (redis-cli --stat, exporters); then it has its idle value. The
+ * host adds what only the daemon knows. Any worker.
+ */
+#include "commands/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* ---- lines --------------------------------------------------------------- */
+
+static void
+line_u64(struct buf *out, const char *name, uint64_t v)
+{
+    buf_printf(out, "%s:%llu\r\n", name, (unsigned long long)v);
+}
+
+static void
+line_text(struct buf *out, const char *name, const char *text)
+{
+    buf_printf(out, "%s:%s\r\n", name, text);
+}
+
+/* "name:v" and "name_human:1.50M". */
+static void
+line_bytes(struct buf *out, const char *name, size_t v)
+{
+    static const char units[] = "BKMGTP";
+    double scaled = (double)v;
+    size_t unit = 0;
+
+    line_u64(out, name, v);
+    while (scaled >= 1024 && unit < sizeof(units) - 2) {
+        scaled /= 1024;
+        unit++;
+    }
+    buf_printf(out, "%s_human:%.*f%c\r\n", name, unit == 0 ? 0 : 2, scaled,
+        units[unit]);
+}
+
+static void
+line_percent(struct buf *out, const char *name, size_t part, size_t whole)
+{
+    buf_printf(out, "%s:%.2f%%\r\n", name,
+        whole == 0 ? 0.0 : 100.0 * (double)part / (double)whole);
+}
+
+/* The text of a directive, whatever module it belongs to. */
+static void
+line_option(
+    struct commands *c, struct buf *out, const char *field, const char *option)
+{
+    const struct option *row =
+        c->options == NULL ? NULL : options_find(c->options, str_of(option));
+
+    if (row == NULL)
+        return;
+    buf_printf(out, "%s:", field);
+    options_print(c->options, row, out);
+    buf_append(out, "\r\n", 2);
+}
+
+/* ---- sections ------------------------------------------------------------ */
+
+static void
+section_server(struct commands *c, struct buf *out)
+{
+    struct utsname os;
+    uint64_t now_ms = clock_wall_ms();
+    uint64_t up_s = (now_ms - MIN(now_ms, c->started_wall_ms)) / 1000;
+
+    ASSERT(uname(&os) == 0);
+    line_text(out, "redis_version", REDIS_VERSION);
+    line_text(out, "redis_mode", "standalone");
+    line_text(out, "ashlar_version", PACKAGE_VERSION);
+    buf_printf(out, "os:%s %s %s\r\n", os.sysname, os.release, os.machine);
+    line_u64(out, "arch_bits", 8 * sizeof(void *));
+    line_u64(out, "process_id", (uint64_t)getpid());
+    line_text(out, "run_id", c->run_id);
+    line_option(c, out, "tcp_port", "port");
+    line_u64(out, "server_time_usec", now_ms * 1000);
+    line_u64(out, "uptime_in_seconds", up_s);
+    line_u64(out, "uptime_in_days", up_s / 86400);
+    line_text(out, "config_file", c->config_file);
+}
+
+static void
+section_clients(struct commands *c, struct buf *out)
+{
+    (void)c;
+    line_u64(out, "cluster_connections", 0);
+    line_u64(out, "blocked_clients", 0);
+    line_u64(out, "tracking_clients", 0);
+    line_u64(out, "clients_in_timeout_table", 0);
+}
+
+static void
+section_memory(struct commands *c, struct buf *out)
+{
+    struct memory_report m;
+
+    memory_report(c, &m);
+    line_bytes(out, "used_memory", m.slab.used);
+    line_bytes(out, "used_memory_rss", m.rss);
+    line_bytes(out, "used_memory_peak", m.peak);
+    line_percent(out, "used_memory_peak_perc", m.slab.used, m.peak);
+    line_u64(out, "used_memory_overhead", m.overhead);
+    line_u64(out, "used_memory_startup", m.ks.fixed_bytes);
+    line_u64(out, "used_memory_dataset", m.slab.used - m.overhead);
+    line_percent(
+        out, "used_memory_dataset_perc", m.slab.used - m.overhead, m.slab.used);
+    line_u64(out, "allocator_allocated", m.allocated);
+    line_u64(out, "allocator_active", m.active);
+    line_u64(out, "allocator_resident", m.resident);
+    line_bytes(out, "total_system_memory", m.system);
+    line_bytes(out, "maxmemory", m.slab.limit);
+    line_option(c, out, "maxmemory_policy", "maxmemory-policy");
+    buf_printf(out, "allocator_frag_ratio:%.2f\r\n",
+        memory_ratio(m.active, m.allocated));
+    buf_printf(out, "mem_fragmentation_ratio:%.2f\r\n",
+        memory_ratio(m.rss, m.slab.used));
+    buf_printf(out, "mem_fragmentation_bytes:%lld\r\n",
+        (long long)m.rss - (long long)m.slab.used);
+    line_u64(out, "mem_not_counted_for_evict", 0);
+    line_u64(out, "mem_replication_backlog", 0);
+    line_u64(out, "mem_clients_slaves", 0);
+    line_u64(out, "mem_aof_buffer", 0);
+    line_text(out, "mem_allocator", "ashlar-slab");
+    line_u64(out, "active_defrag_running", 0);
+    line_u64(out, "lazyfree_pending_objects", 0);
+    line_u64(out, "slab_page_bytes", m.slab.page_bytes);
+    line_u64(out, "slab_page_free_bytes", m.slab.page_free_bytes);
+    line_u64(out, "slab_chunk_live_bytes", m.slab.chunk_live_bytes);
+    line_u64(out, "slab_chunk_free_bytes", m.slab.chunk_free_bytes);
+    line_u64(out, "slab_magazine_bytes", m.slab.magazine_bytes);
+    line_u64(out, "slab_table_bytes", m.slab.table_bytes);
+    line_u64(out, "extent_live_bytes", m.slab.extent_live_bytes);
+    line_u64(out, "extent_warm_bytes", m.slab.extent_warm_bytes);
+    line_u64(out, "index_bytes", m.ks.index_bytes);
+}
+
+static void
+section_persistence(struct commands *c, struct buf *out)
+{
+    line_u64(out, "loading", 0);
+    line_u64(out, "async_loading", 0);
+    line_u64(out, "rdb_changes_since_last_save", 0);
+    line_u64(out, "rdb_bgsave_in_progress", 0);
+    line_u64(out, "rdb_last_save_time", c->started_wall_ms / 1000);
+    line_text(out, "rdb_last_bgsave_status", "ok");
+    line_text(out, "rdb_last_bgsave_time_sec", "-1");
+    line_text(out, "rdb_current_bgsave_time_sec", "-1");
+    line_u64(out, "aof_enabled", 0);
+    line_u64(out, "aof_rewrite_in_progress", 0);
+    line_u64(out, "aof_rewrite_scheduled", 0);
+    line_text(out, "aof_last_rewrite_time_sec", "-1");
+    line_text(out, "aof_current_rewrite_time_sec", "-1");
+    line_text(out, "aof_last_bgrewrite_status", "ok");
+    line_text(out, "aof_last_write_status", "ok");
+}
+
+static void
+section_stats(struct commands *c, struct buf *out)
+{
+    struct command_metrics commands;
+    struct ks_metrics ks;
+
+    command_metrics_sum(c, &commands);
+    ks_metrics(c->ks, &ks);
+    line_u64(out, "total_commands_processed", commands.commands);
+    line_u64(out, "total_error_replies", commands.errors);
+    line_u64(out, "protocol_errors", commands.protocol_errors);
+    line_u64(out, "acl_access_denied_auth", commands.auth_failures);
+    line_u64(out, "expired_keys", ks.expired);
+    line_u64(out, "evicted_keys", ks.evicted);
+    line_u64(out, "keyspace_hits", ks.hits);
+    line_u64(out, "keyspace_misses", ks.misses);
+    line_u64(out, "keyspace_inserts", ks.inserts);
+    line_u64(out, "keyspace_replaces", ks.replaces);
+    line_u64(out, "keyspace_deletes", ks.deletes);
+    line_u64(out, "keyspace_moves", ks.moves);
+    line_u64(out, "keyspace_read_retries", ks.read_retries);
+    line_u64(out, "keyspace_grow_steps", ks.grow_steps);
+    line_u64(out, "eviction_failures", ks.eviction_failures);
+    line_u64(out, "pubsub_channels", 0);
+    line_u64(out, "pubsub_patterns", 0);
+    line_u64(out, "sync_full", 0);
+    line_u64(out, "sync_partial_ok", 0);
+    line_u64(out, "sync_partial_err", 0);
+    line_u64(out, "latest_fork_usec", 0);
+    line_u64(out, "active_defrag_hits", 0);
+    line_u64(out, "active_defrag_misses", 0);
+}
+
+static void
+section_replication(struct commands *c, struct buf *out)
+{
+    line_text(out, "role", "master");
+    line_u64(out, "connected_slaves", 0);
+    line_text(out, "master_failover_state", "no-failover");
+    line_text(out, "master_replid", c->run_id);
+    line_u64(out, "master_repl_offset", 0);
+    line_u64(out, "repl_backlog_active", 0);
+}
+
+static void
+line_time(struct buf *out, const char *name, struct timeval tv)
+{
+    buf_printf(out, "%s:%lld.%06lld\r\n", name, (long long)tv.tv_sec,
+        (long long)tv.tv_usec);
+}
+
+static void
+section_cpu(struct commands *c, struct buf *out)
+{
+    struct rusage self, children;
+
+    (void)c;
+    ASSERT(getrusage(RUSAGE_SELF, &self) == 0);
+    ASSERT(getrusage(RUSAGE_CHILDREN, &children) == 0);
+    line_time(out, "used_cpu_sys", self.ru_stime);
+    line_time(out, "used_cpu_user", self.ru_utime);
+    line_time(out, "used_cpu_sys_children", children.ru_stime);
+    line_time(out, "used_cpu_user_children", children.ru_utime);
+}
+
+static void
+section_modules(struct commands *c, struct buf *out)
+{
+    (void)c;
+    (void)out;
+}
+
+/* The time of all calls is reckoned from those that were measured. */
+static void
+line_command(
+    struct buf *out, const char *name, const struct command_row_stats *row)
+{
+    double usec_per_call = memory_ratio(row->measured_ns, row->measured) / 1e3;
+
+    buf_printf(out,
+        "cmdstat_%s:calls=%llu,usec=%.0f,usec_per_call=%.2f,"
+        "rejected_calls=%llu,failed_calls=%llu\r\n",
+        name, (unsigned long long)row->calls,
+        usec_per_call * (double)row->calls, usec_per_call,
+        (unsigned long long)row->rejected, (unsigned long long)row->failed);
+}
+
+static void
+section_commandstats(struct commands *c, struct buf *out)
+{
+    struct command_stats *sum = command_stats_sum(c);
+
+    for (size_t i = 0; i < command_table_rows; i++) {
+        if (sum->rows[i].calls > 0 || sum->rows[i].rejected > 0)
+            line_command(out, command_table[i].name, &sum->rows[i]);
+    }
+    free(sum);
+}
+
+static void
+section_errorstats(struct commands *c, struct buf *out)
+{
+    struct command_stats *sum = command_stats_sum(c);
+
+    for (int i = 0; i < ERROR_CODES_N; i++) {
+        if (sum->errors[i] > 0)
+            buf_printf(out, "errorstat_%s:count=%llu\r\n",
+                error_code_name((enum error_code)i),
+                (unsigned long long)sum->errors[i]);
+    }
+    free(sum);
+}
+
+static void
+section_cluster(struct commands *c, struct buf *out)
+{
+    (void)c;
+    line_u64(out, "cluster_enabled", 0);
+}
+
+static void
+section_keyspace(struct commands *c, struct buf *out)
+{
+    for (unsigned db = 0; db < (unsigned)c->values->databases; db++) {
+        struct ks_db_stats stats;
+
+        ks_db_stats(c->ks, db, &stats);
+        if (stats.items > 0)
+            buf_printf(out, "db%u:keys=%llu,expires=%llu,avg_ttl=0\r\n", db,
+                (unsigned long long)stats.items,
+                (unsigned long long)stats.expires);
+    }
+}
+
+/* ---- INFO ---------------------------------------------------------------- */
+
+static const struct section {
+    const char *name, *title;
+    bool by_default;
+    void (*print)(struct commands *c, struct buf *out);
+} sections[] = {
+    {"server", "Server", true, section_server},
+    {"clients", "Clients", true, section_clients},
+    {"memory", "Memory", true, section_memory},
+    {"persistence", "Persistence", true, section_persistence},
+    {"stats", "Stats", true, section_stats},
+    {"replication", "Replication", true, section_replication},
+    {"cpu", "CPU", true, section_cpu},
+    {"modules", "Modules", true, section_modules},
+    {"commandstats", "Commandstats", false, section_commandstats},
+    {"errorstats", "Errorstats", true, section_errorstats},
+    {"cluster", "Cluster", true, section_cluster},
+    {"keyspace", "Keyspace", true, section_keyspace},
+};
+
+/* Is the section among the words, or in a set that they name? */
+static bool
+is_asked_for(const struct request *rq, const struct section *section)
+{
+    if (rq->argc == 1)
+        return section->by_default;
+    for (int i = 1; i < rq->argc; i++) {
+        if (arg_is(rq, i, section->name) || arg_is(rq, i, "all") ||
+            arg_is(rq, i, "everything"))
+            return true;
+        if (arg_is(rq, i, "default") && section->by_default)
+            return true;
+    }
+    return false;
+}
+
+void
+cmd_info(struct request *rq)
+{
+    struct commands *c = rq->thread->commands;
+    struct buf out = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+        if (!is_asked_for(rq, &sections[i]))
+            continue;
+        buf_printf(
+            &out, "%s# %s\r\n", out.len > 0 ? "\r\n" : "", sections[i].title);
+        sections[i].print(c, &out);
+        c->host.info(c->host.ctx, sections[i].name, &out);
+    }
+    reply_verbatim(
+        rq->reply, "txt", (struct str){out.len > 0 ? out.p : "", out.len});
+    buf_free(&out);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* internal.h - what the files of commands/ share: rows, look-up, counters,
+ * errors, argument readers. */
+#pragma once
+
+#include "commands/command.h"
+#include "commands/table.h"
+
+/* The Redis version whose commands and replies these are. */
+#define REDIS_VERSION "7.0.15"
+
+enum command_flags {
+    CMD_READ = 1 << 0,    /* reads keys */
+    CMD_WRITE = 1 << 1,   /* may change keys */
+    CMD_DENYOOM = 1 << 2, /* may need memory */
+    CMD_FAST = 1 << 3,    /* O(1) or O(log n) */
+    CMD_ADMIN = 1 << 4,
+    CMD_NO_AUTH = 1 << 5, /* allowed before AUTH */
+    CMD_LOADING = 1 << 6,
+    CMD_STALE = 1 << 7,
+    CMD_MOVABLE_KEYS = 1 << 8,
+    CMD_NOSCRIPT = 1 << 9,
+    CMD_NO_MULTI = 1 << 10,
+    CMD_ALLOW_BUSY = 1 << 11,
+    CMD_DANGEROUS = 1 << 12, /* these three: ACL categories that neither */
+    CMD_KEYSPACE = 1 << 13,  /* the other flags nor the group say */
+    CMD_CONNECTION = 1 << 14,
+    CMD_CONTAINER = 1 << 15, /* rows of subcommands follow */
+};
+
+/* One row of the table (commands/table.h). The rows of a container's
+ * subcommands ("client|id") follow its own. */
+struct command {
+    const char *name; /* lower case */
+    void (*handler)(struct request *rq);
+    int arity; /* with the name; negative: at least */
+    unsigned flags;
+    int first_key, last_key, key_step; /* as COMMAND INFO: last -1 = the end */
+    const char *group, *since, *complexity, *summary;
+    const char *arguments; /* syntax after the name, for DOCS */
+};
+
+/* All rows, subcommands included; session->last_command is an index. */
+extern const struct command command_table[];
+extern const size_t command_table_rows;
+
+/* ---- look-up (lookup.c) -------------------------------------------------- */
+
+struct command_index;
+struct command_index *command_index_new(void);
+void command_index_free(struct command_index *ix);
+
+/* The row of a command (not of a subcommand), any case; NULL if none. */
+const struct command *command_find(
+    const struct command_index *ix, struct str name);
+
+/* The row after a container's own that starts its subcommands, or NULL. Walk
+ * on with command_next_sub(), which returns NULL after the last. */
+const struct command *command_first_sub(const struct command *row);
+const struct command *command_next_sub(const struct command *sub);
+
+/* "id" of "client|id". */
+const char *command_sub_name(const struct command *sub);
+const struct command *command_find_sub(
+    const struct command *row, struct str name);
+
+/* "get", or "client|id" in one string. */
+const struct command *command_find_full(
+    const struct command_index *ix, struct str name);
+
+/* The row of a request: of the subcommand if the command has any and argv[1]
+ * is given. NULL if there is no such command or subcommand. */
+const struct command *command_resolve(
+    const struct command_index *ix, const struct resp_arg *argv, int argc);
+
+static inline size_t
+command_id(const struct command *row)
+{
+    return (size_t)(row - command_table);
+}
+
+/* Do `argc` arguments fit the row? */
+static inline bool
+command_arity_fits(const struct command *row, int argc)
+{
+    return row->arity >= 0 ? argc == row->arity : argc >= -row->arity;
+}
+
+/* Which arguments of a request are keys. */
+struct command_keys {
+    int first, last, step; /* last < first: none */
+};
+struct command_keys command_keys_of(const struct command *row, int argc);
+
+/* ---- counters (stats.c) -------------------------------------------------- */
+
+#define ERROR_CODES(X) /* first words of error replies, for errorstats */      \
+    X(ERR) X(NOAUTH) X(WRONGPASS) X(WRONGTYPE) X(OOM) X(NOPROTO) X(OTHER)
+
+enum error_code {
+#define X(code) ERROR_##code,
+    ERROR_CODES(X)
+#undef X
+    ERROR_CODES_N
+};
+
+/* What one worker counts of one row. [owner thread] writes, any thread
+ * reads. */
+struct command_row_stats {
+    _Atomic uint64_t calls;
+    _Atomic uint64_t failed;   /* the handler answered with an error */
+    _Atomic uint64_t rejected; /* refused before the handler ran */
+    _Atomic uint64_t measured; /* calls whose time was taken */
+    _Atomic uint64_t measured_ns;
+};
+
+struct command_stats {
+    _Atomic uint64_t errors[ERROR_CODES_N];
+    struct command_row_stats rows[]; /* command_table_rows */
+};
+
+/* All zero; release with free(). */
+struct command_stats *command_stats_new(void);
+
+/* Give a worker its counters; take them away, keeping what they counted. */
+void command_stats_attach(struct command_thread *t);
+void command_stats_detach(struct command_thread *t);
+
+/* Sums over all workers since the last reset; the first is released with
+ * free(). Any thread. */
+struct command_stats *command_stats_sum(const struct commands *c);
+void command_metrics_sum(const struct commands *c, struct command_metrics *sum);
+
+/* Start all counters of commands/ anew. Any thread. */
+void command_stats_reset(struct commands *c);
+
+/* Count an error reply; `line` starts with '-'. Owner thread. */
+void command_stats_error(struct command_thread *t, struct str line);
+
+const char *error_code_name(enum error_code code);
+
+/* Is the time of this call to be taken? Of every call of a row that works on
+ * more than its keys; of one in STATS_SAMPLE_MEAN of the others, picked at
+ * random. Owner thread. */
+#define STATS_SAMPLE_MEAN 256
+
+void command_stats_next_sample(struct command_thread *t);
+
+static inline bool
+command_stats_measure(struct command_thread *t, const struct command *row)
+{
+    if (unlikely(--t->until_sample == 0)) {
+        command_stats_next_sample(t);
+        return true;
+    }
+    return row->first_key == 0 && !(row->flags & CMD_FAST);
+}
+
+/* ---- what commands_init() makes ------------------------------------------ */
+
+struct command_state {
+    struct command_index *index;         /* [immutable] */
+    pthread_mutex_t lock;                /* a leaf in the lock order */
+    struct command_stats *base;          /* [lock] counters at the last reset */
+    struct command_metrics base_metrics; /* [lock] */
+};
+
+/* ---- documentation (syntax.c, docs.c) ------------------------------------ */
+
+/* Reply with the argument list of COMMAND DOCS for a syntax string. */
+void syntax_reply(struct reply *r, const char *syntax);
+
+/* ---- sessions (session.c, client.c) -------------------------------------- */
+
+/* Append the password that clients must give; false when none is set. */
+bool required_password(const struct commands *c, struct buf *out);
+
+/* Is this a printable ASCII word, as names must be? */
+bool client_name_valid(struct str name);
+
+enum session_name {
+    SESSION_NAME,
+    SESSION_LIB_NAME,
+    SESSION_LIB_VERSION
+};
+
+/* Set one of the session's names ("" clears it). False when it is too long:
+ * then the error is in the reply. */
+bool session_set_name(
+    struct request *rq, enum session_name which, struct str value);
+
+/* The same for the connection's name, for CLIENT SETNAME and HELLO: refuses
+ * blanks and such as well. */
+bool session_set_client_name(struct request *rq, struct str name);
+
+/* ---- memory (memory.c) --------------------------------------------------- */
+
+struct memory_report {
+    struct slab_stats slab;
+    struct ks_memory ks;
+    size_t rss, peak, system; /* resident now and at most; the machine's */
+    size_t overhead;          /* of `used`: what is no item */
+    size_t allocated;         /* bytes of chunks and extents in use */
+    size_t active, resident;  /* pages and extents: with these; with reserves */
+};
+void memory_report(const struct commands *c, struct memory_report *m);
+
+/* 0 when the whole is 0. */
+double memory_ratio(uint64_t part, uint64_t whole);
+
+/* ---- errors and arguments (args.c) --------------------------------------- */
+
+/* Errors that many commands give, with Redis' texts. */
+void reply_error_arity(struct request *rq);  /* "ERR wrong number of ..." */
+void reply_error_syntax(struct request *rq); /* "ERR syntax error" */
+void reply_error_not_integer(struct request *rq);
+void reply_error_status(struct request *rq, enum ks_status status); /* OOM,
+    too large */
+void reply_error_subcommand(struct request *rq); /* unknown subcommand argv[1],
+    "Try X HELP." */
+
+static inline struct str
+arg_str(const struct request *rq, int i)
+{
+    return (struct str){rq->argv[i].p, rq->argv[i].len};
+}
+
+/* An argument for the "%.*s" of an error, cut as Redis cuts it. */
+#define ARG_SHOWN(rq, i)                                                       \
+    (int)MIN((rq)->argv[i].len, (size_t)128), (rq)->argv[i].p
+
+/* argv[i] equals a word, ASCII case ignored. */
+bool arg_is(const struct request *rq, int i, const char *word);
+
+/* argv[i] as an integer; replies with the error and returns false if not. */
+bool arg_i64(struct request *rq, int i, int64_t *out);
+
+/* The key in argv[i], in the session's database, hashed. */
+struct ks_key arg_key(const struct request *rq, int i);
+
+/* Read mode of this session: KS_READ, or KS_READ_NO_TOUCH. */
+enum ks_read_mode request_read_mode(const struct request *rq);
+
+/* ---- deadlines (expire_cmd.c) -------------------------------------------- */
+
+/* How an argument names a moment. */
+struct time_form {
+    bool seconds;  /* otherwise milliseconds */
+    bool absolute; /* wall time, otherwise from now on */
+};
+
+/* Read argv[i] as the expiry of a value that is being stored: positive, and
+ * within 63 bits of milliseconds. A moment that has passed is fine. Replies
+ * with the error and returns false if not. */
+bool arg_deadline(
+    struct request *rq, int i, struct time_form form, uint64_t *expire_ms);
+
+/* ---- values that must be looked at (strings.c) --------------------------- */
+
+/* A ks_place_fn: into a buffer, `ctx` is the struct buf, from its start on. */
+char *place_in_buf(void *ctx, size_t len);
+
+/* ---- handlers ------------------------------------------------------------ */
+
+#define X(name, handler, ...) void handler(struct request *rq);
+COMMANDS(X)
+#undef X

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-3-Clause
+noinst_LIBRARIES += libcommands.a
+libcommands_a_SOURCES = \
+    commands/args.c \
+    commands/client.c \
+    commands/command.c \
+    commands/command.h \
+    commands/config_cmd.c \
+    commands/docs.c \
+    commands/expire_cmd.c \
+    commands/glob.c \
+    commands/info.c \
+    commands/internal.h \
+    commands/keys.c \
+    commands/lookup.c \
+    commands/memory.c \
+    commands/scan.c \
+    commands/server.c \
+    commands/session.c \
+    commands/stats.c \
+    commands/string_edit.c \
+    commands/strings.c \
+    commands/syntax.c \
+    commands/table.h
+libcommands_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
+
+# Commands without a daemon, for the tests.
+check_LIBRARIES += libcommandsharness.a
+libcommandsharness_a_SOURCES = commands/harness.c commands/harness.h
+libcommandsharness_a_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+
+check_PROGRAMS += \
+    commands/atomicity_test \
+    commands/client_test \
+    commands/command_test \
+    commands/config_cmd_test \
+    commands/docs_test \
+    commands/expire_cmd_test \
+    commands/glob_test \
+    commands/info_test \
+    commands/keys_test \
+    commands/lookup_test \
+    commands/scan_test \
+    commands/session_test \
+    commands/stats_test \
+    commands/string_edit_test \
+    commands/strings_test
+
+commands_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
+commands_tests_ldadd = libcommandsharness.a libcommands.a libkeyspace.a \
+    libslab.a libprotocol.a libbase.a $(CHECK_LIBS) -lm
+
+commands_atomicity_test_SOURCES = commands/atomicity_test.c
+commands_atomicity_test_CFLAGS = $(commands_tests_cflags)
+commands_atomicity_test_LDADD = $(commands_tests_ldadd)
+commands_client_test_SOURCES = commands/client_test.c
+commands_client_test_CFLAGS = $(commands_tests_cflags)
+commands_client_test_LDADD = $(commands_tests_ldadd)
+commands_command_test_SOURCES = commands/command_test.c
+commands_command_test_CFLAGS = $(commands_tests_cflags)
+commands_command_test_LDADD = $(commands_tests_ldadd)
+commands_config_cmd_test_SOURCES = commands/config_cmd_test.c
+commands_config_cmd_test_CFLAGS = $(commands_tests_cflags)
+commands_config_cmd_test_LDADD = $(commands_tests_ldadd)
+commands_docs_test_SOURCES = commands/docs_test.c
+commands_docs_test_CFLAGS = $(commands_tests_cflags)
+commands_docs_test_LDADD = $(commands_tests_ldadd)
+commands_expire_cmd_test_SOURCES = commands/expire_cmd_test.c
+commands_expire_cmd_test_CFLAGS = $(commands_tests_cflags)
+commands_expire_cmd_test_LDADD = $(commands_tests_ldadd)
+commands_glob_test_SOURCES = commands/glob_test.c
+commands_glob_test_CFLAGS = $(commands_tests_cflags)
+commands_glob_test_LDADD = $(commands_tests_ldadd)
+commands_info_test_SOURCES = commands/info_test.c
+commands_info_test_CFLAGS = $(commands_tests_cflags)
+commands_info_test_LDADD = $(commands_tests_ldadd)
+commands_keys_test_SOURCES = commands/keys_test.c
+commands_keys_test_CFLAGS = $(commands_tests_cflags)
+commands_keys_test_LDADD = $(commands_tests_ldadd)
+commands_lookup_test_SOURCES = commands/lookup_test.c
+commands_lookup_test_CFLAGS = $(commands_tests_cflags)
+commands_lookup_test_LDADD = $(commands_tests_ldadd)
+commands_scan_test_SOURCES = commands/scan_test.c
+commands_scan_test_CFLAGS = $(commands_tests_cflags)
+commands_scan_test_LDADD = $(commands_tests_ldadd)
+commands_session_test_SOURCES = commands/session_test.c
+commands_session_test_CFLAGS = $(commands_tests_cflags)
+commands_session_test_LDADD = $(commands_tests_ldadd)
+commands_stats_test_SOURCES = commands/stats_test.c
+commands_stats_test_CFLAGS = $(commands_tests_cflags)
+commands_stats_test_LDADD = $(commands_tests_ldadd)
+commands_string_edit_test_SOURCES = commands/string_edit_test.c
+commands_string_edit_test_CFLAGS = $(commands_tests_cflags)
+commands_string_edit_test_LDADD = $(commands_tests_ldadd)
+commands_strings_test_SOURCES = commands/strings_test.c
+commands_strings_test_CFLAGS = $(commands_tests_cflags)
+commands_strings_test_LDADD = $(commands_tests_ldadd)

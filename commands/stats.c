@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* stats.c - what is counted per command and per kind of error.
+ *
+ * Each worker has blocks of its own, which it alone writes; INFO adds them up.
+ * CONFIG RESETSTAT must not write what another thread is counting in, so it
+ * keeps the sums of that moment, and every later sum is less these.
+ */
+#include "commands/internal.h"
+
+#include <stdlib.h>
+
+#define N_METRICS (sizeof(struct command_metrics) / sizeof(uint64_t))
+
+/* Counters in a block of all rows. */
+static size_t
+stats_bytes(void)
+{
+    return sizeof(struct command_stats) +
+        command_table_rows * sizeof(struct command_row_stats);
+}
+
+struct command_stats *
+command_stats_new(void)
+{
+    return xcalloc(1, stats_bytes());
+}
+
+/* sum -= part, counter by counter, modulo 2^64. */
+static void
+take_off(void *sum, const void *part, size_t n)
+{
+    uint64_t *to = sum;
+    const _Atomic uint64_t *from = part;
+
+    for (size_t i = 0; i < n; i++)
+        to[i] -= atomic_load_explicit(&from[i], memory_order_relaxed);
+}
+
+/* ---- blocks of a worker -------------------------------------------------- */
+
+void
+command_stats_attach(struct command_thread *t)
+{
+    struct commands *c = t->commands;
+
+    ASSERT(t->worker < ARRAY_LEN(c->stats));
+    t->metrics = xcalloc(1, sizeof(*t->metrics));
+    t->stats = command_stats_new();
+    pthread_mutex_lock(&c->state->lock);
+    c->metrics[t->worker] = t->metrics;
+    c->stats[t->worker] = t->stats;
+    pthread_mutex_unlock(&c->state->lock);
+}
+
+/* What the worker has counted comes off the base instead of its block, so that
+ * the sums stay what they are. */
+void
+command_stats_detach(struct command_thread *t)
+{
+    struct commands *c = t->commands;
+
+    pthread_mutex_lock(&c->state->lock);
+    c->metrics[t->worker] = NULL;
+    c->stats[t->worker] = NULL;
+    take_off(&c->state->base_metrics, t->metrics, N_METRICS);
+    take_off(c->state->base, t->stats, stats_bytes() / sizeof(uint64_t));
+    pthread_mutex_unlock(&c->state->lock);
+    free(t->metrics);
+    free(t->stats);
+    t->metrics = NULL;
+    t->stats = NULL;
+}
+
+/* ---- sums ---------------------------------------------------------------- */
+
+/* sum += from, counter by counter. */
+static void
+add_stats(struct command_stats *sum, const struct command_stats *from)
+{
+    metrics_sum(
+        (uint64_t *)(void *)sum, from, stats_bytes() / sizeof(uint64_t));
+}
+
+static struct command_stats *
+sum_all_stats(const struct commands *c)
+{
+    struct command_stats *sum = command_stats_new();
+
+    for (size_t i = 0; i < ARRAY_LEN(c->stats); i++) {
+        if (c->stats[i] != NULL)
+            add_stats(sum, c->stats[i]);
+    }
+    return sum;
+}
+
+static void
+sum_all_metrics(const struct commands *c, struct command_metrics *sum)
+{
+    memset(sum, 0, sizeof(*sum));
+    for (size_t i = 0; i < ARRAY_LEN(c->metrics); i++) {
+        if (c->metrics[i] != NULL)
+            metrics_sum((uint64_t *)(void *)sum, c->metrics[i], N_METRICS);
+    }
+}
+
+struct command_stats *
+command_stats_sum(const struct commands *c)
+{
+    struct command_stats *sum;
+
+    pthread_mutex_lock(&c->state->lock);
+    sum = sum_all_stats(c);
+    take_off(sum, c->state->base, stats_bytes() / sizeof(uint64_t));
+    pthread_mutex_unlock(&c->state->lock);
+    return sum;
+}
+
+void
+command_metrics_sum(const struct commands *c, struct command_metrics *sum)
+{
+    pthread_mutex_lock(&c->state->lock);
+    sum_all_metrics(c, sum);
+    take_off(sum, &c->state->base_metrics, N_METRICS);
+    pthread_mutex_unlock(&c->state->lock);
+}
+
+void
+command_stats_reset(struct commands *c)
+{
+    pthread_mutex_lock(&c->state->lock);
+    free(c->state->base);
+    c->state->base = sum_all_stats(c);
+    sum_all_metrics(c, &c->state->base_metrics);
+    pthread_mutex_unlock(&c->state->lock);
+}
+
+/* ---- errors -------------------------------------------------------------- */
+
+static const char *const code_names[] = {
+#define X(code) #code,
+    ERROR_CODES(X)
+#undef X
+};
+
+const char *
+error_code_name(enum error_code code)
+{
+    return code_names[code];
+}
+
+static enum error_code
+code_of(struct str line)
+{
+    const char *end;
+    struct str word = {line.p + 1, line.len - 1};
+
+    end = memchr(word.p, ' ', word.len);
+    if (end != NULL)
+        word.len = (size_t)(end - word.p);
+    for (int i = 0; i < ERROR_OTHER; i++) {
+        if (str_eq(word, str_of(code_names[i])))
+            return (enum error_code)i;
+    }
+    return ERROR_OTHER;
+}
+
+void
+command_stats_error(struct command_thread *t, struct str line)
+{
+    METRIC_INC(t->metrics, errors);
+    METRIC_INC(t->stats, errors[code_of(line)]);
+}
+
+/* ---- time ---------------------------------------------------------------- */
+
+/* Taking the time costs 50 ns: too much for a GET, nothing for an INFO. */
+void
+command_stats_next_sample(struct command_thread *t)
+{
+    uint64_t x = t->random;
+
+    x ^= x << 13; /* xorshift64: any pattern of commands is sampled evenly */
+    x ^= x >> 7;
+    x ^= x << 17;
+    t->random = x;
+    /* 1 .. 2 * mean - 1, each equally likely */
+    t->until_sample = (uint32_t)(x % (2 * STATS_SAMPLE_MEAN - 1)) + 1;
+}

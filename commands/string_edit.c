@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* string_edit.c - values changed by what they were: APPEND, SETRANGE, INCR and
+ * their relatives.
+ *
+ * Each is one ks_update(): a callback under the partition lock sees the old
+ * value and says of which parts the new one is made. No value changes where it
+ * stands, so a large one is copied by each edit. Any worker.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "commands/internal.h"
+
+static const char not_integer[] = "ERR value is not an integer or out of range";
+static const char not_float[] = "ERR value is not a valid float";
+static const char would_overflow[] =
+    "ERR increment or decrement would overflow";
+static const char not_finite[] = "ERR increment would produce NaN or Infinity";
+static const char too_long[] =
+    "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+
+/* Change argv[1] by `fn`. The callback leaves the reason in *error when it
+ * refuses. Replies with what went wrong and returns false. KS_STRING is the
+ * only type: with a second one, here is where WRONGTYPE is found. */
+static bool
+edit(struct request *rq, ks_update_fn fn, void *ctx, const char **error)
+{
+    struct ks_key key = arg_key(rq, 1);
+    enum ks_status status;
+
+    *error = NULL;
+    status = ks_update(rq->thread->ks, &key, fn, ctx);
+    if (status != KS_OK) {
+        reply_error_status(rq, status);
+        return false;
+    }
+    if (*error != NULL) {
+        reply_error(rq->reply, "%s", *error);
+        return false;
+    }
+    return true;
+}
+
+/* ---- APPEND and SETRANGE ----------------------------------------------- */
+
+struct append {
+    struct str tail;
+    uint32_t tail_extent; /* taken over: cleared */
+    size_t len;           /* result */
+    const char *error;
+};
+
+static void
+append(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    struct append *job = ctx;
+
+    new->action = KS_PUT;
+    if (!old->exists) {
+        new->part[0] = job->tail;
+        new->n_parts = 1;
+        new->extent = job->tail_extent;
+        job->tail_extent = 0;
+        job->len = job->tail.len;
+        return;
+    }
+    if (job->tail.len > KS_MAX_VALUE - old->value.len) {
+        job->error = too_long;
+        new->action = KS_LEAVE;
+        return;
+    }
+    new->part[0] = old->value;
+    new->part[1] = job->tail;
+    new->n_parts = 2;
+    new->raw = true;
+    job->len = old->value.len + job->tail.len;
+}
+
+void
+cmd_append(struct request *rq)
+{
+    struct append job = {
+        .tail = arg_str(rq, 2), .tail_extent = rq->argv[2].extent};
+
+    if (!edit(rq, append, &job, &job.error))
+        return;
+    rq->argv[2].extent = job.tail_extent;
+    reply_int(rq->reply, (int64_t)job.len);
+}
+
+struct overwrite {
+    struct str bytes;
+    size_t offset;
+    const char *zeros; /* as many as `offset` */
+    size_t len;        /* result */
+    const char *error;
+};
+
+static void
+overwrite(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    struct overwrite *job = ctx;
+    struct str before = old->exists ? old->value : STR("");
+    struct str head = {before.p, MIN(before.len, job->offset)};
+    size_t end;
+
+    job->len = before.len;
+    if (job->bytes.len == 0)
+        return;
+    if (job->offset > KS_MAX_VALUE ||
+        job->bytes.len > KS_MAX_VALUE - job->offset) {
+        job->error = too_long;
+        return;
+    }
+    end = job->offset + job->bytes.len;
+    job->len = MAX(before.len, end);
+    new->action = KS_PUT;
+    new->part[0] = head;
+    new->part[1] = (struct str){job->zeros, job->offset - head.len};
+    new->part[2] = job->bytes;
+    new->part[3] =
+        (struct str){before.p + MIN(before.len, end), job->len - end};
+    new->n_parts = 4;
+    new->raw = true;
+}
+
+/* `len` zero bytes to read from, or NULL. The pages are never written, so the
+ * kernel shows its one zero page in all of them: a gap of any length takes
+ * addresses but no memory. */
+static const char *
+map_zeros(size_t len)
+{
+    void *p = mmap(NULL, len, PROT_READ,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Gaps up to here come from the program's own zeros. */
+static const char few_zeros[4096];
+
+static void
+set_range(struct request *rq, size_t offset)
+{
+    struct overwrite job = {
+        .bytes = arg_str(rq, 3), .offset = offset, .zeros = few_zeros};
+    bool mapped = offset > sizeof(few_zeros) && offset <= KS_MAX_VALUE;
+
+    if (mapped) {
+        job.zeros = map_zeros(offset);
+        if (job.zeros == NULL) {
+            reply_error_status(rq, KS_NO_MEMORY);
+            return;
+        }
+    }
+    if (edit(rq, overwrite, &job, &job.error))
+        reply_int(rq->reply, (int64_t)job.len);
+    if (mapped)
+        munmap((void *)(uintptr_t)job.zeros, offset);
+}
+
+void
+cmd_setrange(struct request *rq)
+{
+    int64_t offset;
+
+    if (!arg_i64(rq, 2, &offset))
+        return;
+    if (offset < 0) {
+        reply_error(rq->reply, "ERR offset is out of range");
+        return;
+    }
+    set_range(rq, (size_t)offset);
+}
+
+/* ---- INCR -------------------------------------------------------------- */
+
+struct increment {
+    int64_t by;
+    int64_t value; /* result */
+    char digits[24];
+    const char *error;
+};
+
+static void
+increment(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    struct increment *job = ctx;
+
+    if (old->exists && !str_to_i64(old->value, &job->value)) {
+        job->error = not_integer;
+        return;
+    }
+    if (__builtin_add_overflow(job->value, job->by, &job->value)) {
+        job->error = would_overflow;
+        return;
+    }
+    new->action = KS_PUT;
+    new->part[0] =
+        (struct str){job->digits, i64_to_chars(job->digits, job->value)};
+    new->n_parts = 1;
+}
+
+static void
+increment_by(struct request *rq, int64_t by)
+{
+    struct increment job = {.by = by};
+
+    if (edit(rq, increment, &job, &job.error))
+        reply_int(rq->reply, job.value);
+}
+
+void
+cmd_incr(struct request *rq)
+{
+    increment_by(rq, 1);
+}
+
+void
+cmd_decr(struct request *rq)
+{
+    increment_by(rq, -1);
+}
+
+void
+cmd_incrby(struct request *rq)
+{
+    int64_t by;
+
+    if (arg_i64(rq, 2, &by))
+        increment_by(rq, by);
+}
+
+void
+cmd_decrby(struct request *rq)
+{
+    int64_t by;
+
+    if (!arg_i64(rq, 2, &by))
+        return;
+    if (by == INT64_MIN) {
+        reply_error(rq->reply, "ERR decrement would overflow");
+        return;
+    }
+    increment_by(rq, -by);
+}
+
+/* ---- INCRBYFLOAT ------------------------------------------------------- */
+
+/* The largest long double has 4933 digits before the point, and 17 are shown
+ * after it. Longer input is no number either. */
+#define FLOAT_MAX_CHARS 5120
+
+/* All of `s` as a number that strtold reads, so exponents, hexadecimal and
+ * infinity as well, but no leading space and no NaN. */
+static bool
+parse_float(struct str s, long double *out)
+{
+    char text[FLOAT_MAX_CHARS];
+    char *end;
+
+    if (s.len == 0 || s.len >= sizeof(text) ||
+        (s.p[0] >= '\t' && s.p[0] <= '\r') || s.p[0] == ' ')
+        return false;
+    memcpy(text, s.p, s.len);
+    text[s.len] = '\0';
+    errno = 0;
+    *out = strtold(text, &end);
+    if ((size_t)(end - text) != s.len || isnan(*out))
+        return false;
+    return errno != ERANGE || (isfinite(*out) && *out != 0);
+}
+
+/* Write in plain decimal, 17 digits after the point at most and none that is a
+ * trailing zero; returns the length. */
+static size_t
+format_float(char *out, long double value)
+{
+    size_t len = (size_t)snprintf(out, FLOAT_MAX_CHARS, "%.17Lf", value);
+
+    while (out[len - 1] == '0')
+        len--;
+    if (out[len - 1] == '.')
+        len--;
+    if (len == 2 && memcmp(out, "-0", 2) == 0) {
+        out[0] = '0';
+        return 1;
+    }
+    return len;
+}
+
+struct float_increment {
+    long double by;
+    char digits[FLOAT_MAX_CHARS];
+    size_t len; /* of digits */
+    const char *error;
+};
+
+static void
+float_increment(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    struct float_increment *job = ctx;
+    long double value = 0;
+
+    if (old->exists && !parse_float(old->value, &value)) {
+        job->error = not_float;
+        return;
+    }
+    value += job->by;
+    if (!isfinite(value)) {
+        job->error = not_finite;
+        return;
+    }
+    job->len = format_float(job->digits, value);
+    new->action = KS_PUT;
+    new->part[0] = (struct str){job->digits, job->len};
+    new->n_parts = 1;
+}
+
+void
+cmd_incrbyfloat(struct request *rq)
+{
+    struct float_increment job;
+
+    if (!parse_float(arg_str(rq, 2), &job.by)) {
+        reply_error(rq->reply, "%s", not_float);
+        return;
+    }
+    if (edit(rq, float_increment, &job, &job.error))
+        reply_bulk(rq->reply, (struct str){job.digits, job.len});
+}

@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* strings.c - values read and stored whole: GET, SET and their relatives.
+ *
+ * A value in a chunk is copied once, from the item into the reply. One in an
+ * extent is never copied: a read pins it and the reply refers to it, a write
+ * hands the extent that the bytes were received into over to the item. Any
+ * worker.
+ */
+#include "commands/internal.h"
+
+/* ---- reading ----------------------------------------------------------- */
+
+static char *
+place_in_reply(void *ctx, size_t len)
+{
+    return reply_bulk_open(ctx, len);
+}
+
+/* Read a value so that reply_fetched() can send it. Until then nothing is in
+ * the output, and drop_fetched() gives it up. KS_STRING is the only type: with
+ * a second one, here is where WRONGTYPE is found. */
+static enum ks_status
+fetch(struct request *rq, const struct ks_key *key, struct ks_info *info)
+{
+    return ks_get(rq->thread->ks, key, request_read_mode(rq), place_in_reply,
+        rq->reply, info);
+}
+
+static void
+reply_fetched(struct request *rq, const struct ks_info *info)
+{
+    if (info->value_extent != 0)
+        reply_bulk_ref(
+            rq->reply, info->value, info->value_len, info->value_extent);
+    else
+        reply_bulk_commit(rq->reply);
+}
+
+static void
+drop_fetched(struct request *rq, const struct ks_info *info)
+{
+    if (info->value_extent != 0)
+        extent_unpin(ks_slab(rq->thread->commands->ks), info->value_extent);
+}
+
+void
+cmd_get(struct request *rq)
+{
+    struct ks_key key = arg_key(rq, 1);
+    struct ks_info info;
+
+    if (fetch(rq, &key, &info) != KS_OK) {
+        reply_null(rq->reply);
+        return;
+    }
+    reply_fetched(rq, &info);
+}
+
+/* Keys looked up side by side: enough to hide the memory latency, few enough
+ * for the lines and items to stay in the first-level cache. */
+#define MGET_GROUP 16
+
+static void
+mget_group(struct request *rq, int first, int n)
+{
+    const struct ks *ks = rq->thread->commands->ks;
+    struct ks_key keys[MGET_GROUP];
+    struct ks_info info;
+
+    for (int i = 0; i < n; i++) {
+        keys[i] = arg_key(rq, first + i);
+        ks_prefetch_line(ks, &keys[i]);
+    }
+    for (int i = 0; i < n; i++)
+        ks_prefetch_item(ks, &keys[i]);
+    for (int i = 0; i < n; i++) {
+        if (fetch(rq, &keys[i], &info) == KS_OK)
+            reply_fetched(rq, &info);
+        else
+            reply_null(rq->reply);
+    }
+}
+
+static void
+mget_all(struct request *rq)
+{
+    reply_array(rq->reply, (size_t)(rq->argc - 1));
+    for (int i = 1; i < rq->argc; i += MGET_GROUP)
+        mget_group(rq, i, MIN(MGET_GROUP, rq->argc - i));
+}
+
+/* Take back what was appended to the output since it was `len` and `n_refs`
+ * long. */
+static void
+take_back(struct request *rq, size_t len, size_t n_refs)
+{
+    struct reply *r = rq->reply;
+    struct slab *slab = ks_slab(rq->thread->commands->ks);
+
+    while (r->n_refs > n_refs)
+        extent_unpin(slab, r->refs[--r->n_refs].extent);
+    r->out->len = len;
+}
+
+/* A client must not see half of an MSET. Seldom is one under way: then, and
+ * only then, the values are read under the locks of their keys. */
+void
+cmd_mget(struct request *rq)
+{
+    struct command_thread *t = rq->thread;
+    size_t len = rq->reply->out->len, n_refs = rq->reply->n_refs;
+    size_t n = (size_t)(rq->argc - 1);
+    struct ks_key *keys;
+    uint64_t token;
+
+    if (ks_read_begin(t->commands->ks, &token)) {
+        mget_all(rq);
+        if (n == 1 || ks_read_end(t->commands->ks, token))
+            return;
+        take_back(rq, len, n_refs);
+    }
+    keys = arena_alloc(t->arena, n * sizeof(*keys));
+    for (size_t i = 0; i < n; i++)
+        keys[i] = arg_key(rq, (int)i + 1);
+    ks_lock_to_read(t->ks, keys, n);
+    mget_all(rq);
+    ks_unlock(t->ks);
+}
+
+void
+cmd_strlen(struct request *rq)
+{
+    struct ks_key key = arg_key(rq, 1);
+    struct ks_info info;
+
+    if (ks_stat(rq->thread->ks, &key, request_read_mode(rq), &info) != KS_OK) {
+        reply_int(rq->reply, 0);
+        return;
+    }
+    reply_int(rq->reply, (int64_t)info.value_len);
+}
+
+/* The bytes of a value from `start` to `end`, both included and counted from
+ * its end when negative. */
+static struct str
+clip_range(const char *p, size_t len, int64_t start, int64_t end)
+{
+    int64_t n = (int64_t)len;
+
+    if (start < 0 && end < 0 && start > end)
+        return STR("");
+    if (start < 0)
+        start = MAX(start + n, 0);
+    if (end < 0)
+        end = MAX(end + n, 0);
+    end = MIN(end, n - 1);
+    if (start > end)
+        return STR("");
+    return (struct str){p + start, (size_t)(end - start) + 1};
+}
+
+char *
+place_in_buf(void *ctx, size_t len)
+{
+    struct buf *to = ctx;
+
+    to->len = 0;
+    return buf_reserve(to, len);
+}
+
+/* Below this many bytes a range of an extent is copied, so that a small reply
+ * does not hold a large value. */
+#define RANGE_COPY_MAX (16 * KIB)
+
+void
+cmd_getrange(struct request *rq)
+{
+    struct ks_key key = arg_key(rq, 1);
+    struct ks_info info;
+    struct str range;
+    int64_t start, end;
+
+    if (!arg_i64(rq, 2, &start) || !arg_i64(rq, 3, &end))
+        return;
+    if (ks_get(rq->thread->ks, &key, request_read_mode(rq), place_in_buf,
+            &rq->thread->scratch, &info) != KS_OK) {
+        reply_bulk(rq->reply, STR(""));
+        return;
+    }
+    range = clip_range(info.value, info.value_len, start, end);
+    if (info.value_extent != 0 && range.len > RANGE_COPY_MAX) {
+        reply_bulk_ref(rq->reply, range.p, range.len, info.value_extent);
+        return;
+    }
+    reply_bulk(rq->reply, range);
+    drop_fetched(rq, &info);
+}
+
+/* ---- options of SET and GETEX ------------------------------------------ */
+
+enum string_option {
+    WITH_NX = 1 << 0,
+    WITH_XX = 1 << 1,
+    WITH_GET = 1 << 2,
+    WITH_KEEPTTL = 1 << 3,
+    WITH_PERSIST = 1 << 4,
+    WITH_EX = 1 << 5,
+    WITH_PX = 1 << 6,
+    WITH_EXAT = 1 << 7,
+    WITH_PXAT = 1 << 8,
+
+    WITH_TIME = WITH_EX | WITH_PX | WITH_EXAT | WITH_PXAT,
+    WITH_ANY_TTL = WITH_TIME | WITH_KEEPTTL | WITH_PERSIST,
+    SET_OPTIONS = WITH_NX | WITH_XX | WITH_GET | WITH_KEEPTTL | WITH_TIME,
+    GETEX_OPTIONS = WITH_PERSIST | WITH_TIME,
+};
+
+struct string_options {
+    unsigned with;
+    int time_arg; /* with WITH_TIME: index of the number */
+};
+
+/* A word may be repeated; the last number counts. */
+static const struct option_word {
+    const char *word;
+    unsigned option;
+    unsigned excludes;
+} option_words[] = {
+    {"ex", WITH_EX, WITH_ANY_TTL & ~WITH_EX},
+    {"px", WITH_PX, WITH_ANY_TTL & ~WITH_PX},
+    {"nx", WITH_NX, WITH_XX},
+    {"xx", WITH_XX, WITH_NX},
+    {"get", WITH_GET, 0},
+    {"keepttl", WITH_KEEPTTL, WITH_ANY_TTL & ~WITH_KEEPTTL},
+    {"exat", WITH_EXAT, WITH_ANY_TTL & ~WITH_EXAT},
+    {"pxat", WITH_PXAT, WITH_ANY_TTL & ~WITH_PXAT},
+    {"persist", WITH_PERSIST, WITH_ANY_TTL & ~WITH_PERSIST},
+};
+
+static const struct option_word *
+find_option_word(const struct request *rq, int i)
+{
+    for (size_t w = 0; w < ARRAY_LEN(option_words); w++) {
+        if (arg_is(rq, i, option_words[w].word))
+            return &option_words[w];
+    }
+    return NULL;
+}
+
+/* Read the options from argv[first] on; those not in `allowed` are errors.
+ * Replies with the error and returns false. */
+static bool
+parse_options(
+    struct request *rq, int first, unsigned allowed, struct string_options *out)
+{
+    *out = (struct string_options){0};
+    for (int i = first; i < rq->argc; i++) {
+        const struct option_word *w = find_option_word(rq, i);
+        bool takes_number = w != NULL && (w->option & WITH_TIME);
+
+        if (w == NULL || !(w->option & allowed) || (w->excludes & out->with) ||
+            (takes_number && i + 1 == rq->argc)) {
+            reply_error_syntax(rq);
+            return false;
+        }
+        out->with |= w->option;
+        if (takes_number)
+            out->time_arg = ++i;
+    }
+    return true;
+}
+
+/* The deadline that the options ask for. Replies with the error and returns
+ * false when the number is not one. */
+static bool
+deadline_of(struct request *rq, const struct string_options *options,
+    uint64_t *expire_ms)
+{
+    struct time_form form = {
+        .seconds = options->with & (WITH_EX | WITH_EXAT),
+        .absolute = options->with & (WITH_EXAT | WITH_PXAT),
+    };
+
+    *expire_ms = KS_NO_EXPIRY;
+    if (options->with & WITH_KEEPTTL)
+        *expire_ms = KS_KEEP_TTL;
+    if (!(options->with & WITH_TIME))
+        return true;
+    return arg_deadline(rq, options->time_arg, form, expire_ms);
+}
+
+/* ---- storing ----------------------------------------------------------- */
+
+/* Store argv[i], handing its extent over if it came in one. */
+static enum ks_status
+store(struct request *rq, const struct ks_key *key, int i, uint64_t expire_ms)
+{
+    struct resp_arg *arg = &rq->argv[i];
+    enum ks_status status;
+
+    if (arg->extent == 0)
+        return ks_set(rq->thread->ks, key, arg_str(rq, i), expire_ms);
+    status =
+        ks_set_extent(rq->thread->ks, key, arg->extent, arg->len, expire_ms);
+    if (status == KS_OK)
+        arg->extent = 0;
+    return status;
+}
+
+static void
+reply_stored(struct request *rq, enum ks_status status)
+{
+    if (status == KS_OK)
+        reply_ok(rq->reply);
+    else
+        reply_error_status(rq, status);
+}
+
+/* Whether NX and XX allow a write. */
+static bool
+may_store(unsigned with, bool exists)
+{
+    return !(with & (exists ? WITH_NX : WITH_XX));
+}
+
+struct conditional_store {
+    unsigned with;
+    struct str value;
+    uint32_t extent;
+    uint64_t expire_ms;
+    bool done;
+};
+
+static void
+store_if_allowed(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    struct conditional_store *job = ctx;
+
+    if (!may_store(job->with, old->exists))
+        return;
+    new->action = KS_PUT;
+    new->part[0] = job->value;
+    new->n_parts = 1;
+    new->extent = job->extent;
+    new->expire_ms = job->expire_ms;
+    job->done = true;
+}
+
+/* Store argv[i] if NX or XX allow it; *done says whether. */
+static enum ks_status
+store_if(
+    struct request *rq, int i, unsigned with, uint64_t expire_ms, bool *done)
+{
+    struct resp_arg *arg = &rq->argv[i];
+    struct conditional_store job = {.with = with,
+        .value = arg_str(rq, i),
+        .extent = arg->extent,
+        .expire_ms = expire_ms};
+    struct ks_key key = arg_key(rq, 1);
+    enum ks_status status =
+        ks_update(rq->thread->ks, &key, store_if_allowed, &job);
+
+    *done = status == KS_OK && job.done;
+    if (*done)
+        arg->extent = 0;
+    return status;
+}
+
+/* Store argv[i] if NX or XX allow it and reply with the value before: SET with
+ * GET, and GETSET. */
+static void
+exchange(struct request *rq, int i, unsigned with, uint64_t expire_ms)
+{
+    struct ks_thread *ks = rq->thread->ks;
+    struct ks_key key = arg_key(rq, 1);
+    enum ks_status status = KS_OK;
+    struct ks_info old;
+    bool found;
+
+    ks_lock(ks, &key, 1);
+    found = fetch(rq, &key, &old) == KS_OK;
+    if (may_store(with, found))
+        status = store(rq, &key, i, expire_ms);
+    ks_unlock(ks);
+
+    if (status != KS_OK) {
+        if (found)
+            drop_fetched(rq, &old);
+        reply_error_status(rq, status);
+    } else if (found) {
+        reply_fetched(rq, &old);
+    } else {
+        reply_null(rq->reply);
+    }
+}
+
+void
+cmd_set(struct request *rq)
+{
+    struct string_options options;
+    enum ks_status status;
+    uint64_t expire_ms;
+    struct ks_key key;
+    bool done;
+
+    if (!parse_options(rq, 3, SET_OPTIONS, &options) ||
+        !deadline_of(rq, &options, &expire_ms))
+        return;
+    if (options.with & WITH_GET) {
+        exchange(rq, 2, options.with, expire_ms);
+        return;
+    }
+    if (!(options.with & (WITH_NX | WITH_XX))) {
+        key = arg_key(rq, 1);
+        reply_stored(rq, store(rq, &key, 2, expire_ms));
+        return;
+    }
+    status = store_if(rq, 2, options.with, expire_ms, &done);
+    if (status == KS_OK && !done)
+        reply_null(rq->reply);
+    else
+        reply_stored(rq, status);
+}
+
+void
+cmd_setnx(struct request *rq)
+{
+    bool done;
+    enum ks_status status = store_if(rq, 2, WITH_NX, KS_NO_EXPIRY, &done);
+
+    if (status != KS_OK)
+        reply_error_status(rq, status);
+    else
+        reply_int(rq->reply, done);
+}
+
+static void
+set_with_time(struct request *rq, bool seconds)
+{
+    struct time_form form = {.seconds = seconds, .absolute = false};
+    struct ks_key key = arg_key(rq, 1);
+    uint64_t expire_ms;
+
+    if (!arg_deadline(rq, 2, form, &expire_ms))
+        return;
+    reply_stored(rq, store(rq, &key, 3, expire_ms));
+}
+
+void
+cmd_setex(struct request *rq)
+{
+    set_with_time(rq, true);
+}
+
+void
+cmd_psetex(struct request *rq)
+{
+    set_with_time(rq, false);
+}
+
+void
+cmd_getset(struct request *rq)
+{
+    exchange(rq, 2, 0, KS_NO_EXPIRY);
+}
+
+/* ---- reading and changing the key's life ------------------------------- */
+
+void
+cmd_getdel(struct request *rq)
+{
+    struct ks_thread *ks = rq->thread->ks;
+    struct ks_key key = arg_key(rq, 1);
+    struct ks_info info;
+    bool found;
+
+    ks_lock(ks, &key, 1);
+    found = fetch(rq, &key, &info) == KS_OK;
+    if (found)
+        ks_delete(ks, &key);
+    ks_unlock(ks);
+
+    if (found)
+        reply_fetched(rq, &info);
+    else
+        reply_null(rq->reply);
+}
+
+static void
+set_expiry(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    const uint64_t *expire_ms = ctx;
+
+    if (!old->exists || old->expire_ms == *expire_ms)
+        return;
+    new->action = KS_EXPIRE;
+    new->expire_ms = *expire_ms;
+}
+
+void
+cmd_getex(struct request *rq)
+{
+    struct ks_thread *ks = rq->thread->ks;
+    struct ks_key key = arg_key(rq, 1);
+    struct string_options options;
+    enum ks_status status = KS_OK;
+    uint64_t expire_ms;
+    struct ks_info info;
+    bool found, valid;
+
+    if (!parse_options(rq, 2, GETEX_OPTIONS, &options))
+        return;
+    if (options.with == 0) {
+        cmd_get(rq);
+        return;
+    }
+    ks_lock(ks, &key, 1);
+    found = fetch(rq, &key, &info) == KS_OK;
+    /* For a missing key the number is not even looked at. */
+    valid = found && deadline_of(rq, &options, &expire_ms);
+    if (valid)
+        status = ks_update(ks, &key, set_expiry, &expire_ms);
+    ks_unlock(ks);
+
+    if (!found) {
+        reply_null(rq->reply);
+        return;
+    }
+    if (valid && status == KS_OK) {
+        reply_fetched(rq, &info);
+        return;
+    }
+    drop_fetched(rq, &info);
+    if (status != KS_OK)
+        reply_error_status(rq, status);
+}
+
+/* ---- several keys ------------------------------------------------------ */
+
+/* The keys of "key value key value ...", in the arena of the request. */
+static struct ks_key *
+pair_keys(struct request *rq, size_t n)
+{
+    struct ks_key *keys = arena_alloc(rq->thread->arena, n * sizeof(*keys));
+
+    for (size_t i = 0; i < n; i++)
+        keys[i] = arg_key(rq, (int)(1 + 2 * i));
+    return keys;
+}
+
+static bool
+any_exists(struct ks_thread *ks, const struct ks_key *keys, size_t n)
+{
+    struct ks_info info;
+
+    for (size_t i = 0; i < n; i++) {
+        if (ks_stat(ks, &keys[i], KS_PEEK, &info) == KS_OK)
+            return true;
+    }
+    return false;
+}
+
+/* A write fails only when memory is full and nothing may be evicted, or when a
+ * key or value is longer than allowed; the pairs before it stay stored. */
+static enum ks_status
+store_pairs(struct request *rq, const struct ks_key *keys, size_t n)
+{
+    enum ks_status status = KS_OK;
+
+    for (size_t i = 0; i < n && status == KS_OK; i++)
+        status = store(rq, &keys[i], (int)(2 + 2 * i), KS_NO_EXPIRY);
+    return status;
+}
+
+void
+cmd_mset(struct request *rq)
+{
+    struct ks_thread *ks = rq->thread->ks;
+    size_t n = (size_t)(rq->argc - 1) / 2;
+    struct ks_key *keys;
+    enum ks_status status;
+
+    if (rq->argc % 2 == 0) {
+        reply_error_arity(rq);
+        return;
+    }
+    keys = pair_keys(rq, n);
+    ks_lock(ks, keys, n);
+    status = store_pairs(rq, keys, n);
+    ks_unlock(ks);
+    reply_stored(rq, status);
+}
+
+void
+cmd_msetnx(struct request *rq)
+{
+    struct ks_thread *ks = rq->thread->ks;
+    size_t n = (size_t)(rq->argc - 1) / 2;
+    enum ks_status status = KS_OK;
+    struct ks_key *keys;
+    bool allowed;
+
+    if (rq->argc % 2 == 0) {
+        reply_error_arity(rq);
+        return;
+    }
+    keys = pair_keys(rq, n);
+    ks_lock(ks, keys, n);
+    allowed = !any_exists(ks, keys, n);
+    if (allowed)
+        status = store_pairs(rq, keys, n);
+    ks_unlock(ks);
+    if (status != KS_OK)
+        reply_error_status(rq, status);
+    else
+        reply_int(rq->reply, allowed);
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* table.h - the commands, one row each.
+ *
+ * Everything else derives from a row: look-up, arity check, prefetch of keys,
+ * counters, COMMAND, COMMAND DOCS, HELP of a container, hints of redis-cli.
+ *
+ * A container's subcommands follow its row and are named "container|sub".
+ * Keys: first, last (-1: the last argument, -2 the one before) and step, as
+ * COMMAND INFO shows them; 0 0 0 for none. The argument syntax is what stands
+ * after the name in documentation: words in capitals are tokens, others are
+ * values, [x] is optional, a|b a choice, "x [x ...]" a repetition; syntax.c
+ * reads it.
+ */
+#pragma once
+
+/* clang-format off */
+
+/* Flags that always come together. */
+#define CMD_CONN_ (CMD_NOSCRIPT | CMD_LOADING | CMD_STALE)
+#define CMD_OPEN_ (CMD_CONN_ | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY)
+#define CMD_CONTROL_ (CMD_ADMIN | CMD_CONN_)
+#define CMD_ABOUT_ (CMD_LOADING | CMD_STALE)
+#define CMD_GET_ (CMD_READ | CMD_FAST)
+#define CMD_PUT_ (CMD_WRITE | CMD_DENYOOM)
+
+#define COMMANDS(X)                                                           \
+    COMMANDS_STRING(X)                                                        \
+    COMMANDS_GENERIC(X)                                                       \
+    COMMANDS_CONNECTION(X)                                                    \
+    COMMANDS_SERVER(X)
+
+/*    name, handler, arity, flags, keys first, last, step, group, since,
+ *        complexity, arguments,
+ *        summary                                                            */
+#define COMMANDS_STRING(X)                                                    \
+    X("append", cmd_append, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                  \
+        "string", "0.1.0", "O(1), and a copy of the value", "key value",      \
+        "Adds bytes to the end of a value, creating the key if needed.")      \
+    X("decr", cmd_decr, 2, CMD_PUT_ | CMD_FAST, 1, 1, 1,                      \
+        "string", "0.1.0", "O(1)", "key",                                     \
+        "Subtracts one from an integer; a missing key counts as 0.")          \
+    X("decrby", cmd_decrby, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                  \
+        "string", "0.1.0", "O(1)", "key decrement",                           \
+        "Subtracts a number from an integer; a missing key counts as 0.")     \
+    X("get", cmd_get, 2, CMD_GET_, 1, 1, 1,                                   \
+        "string", "0.1.0", "O(1)", "key",                                     \
+        "Returns the value of a key.")                                        \
+    X("getdel", cmd_getdel, 2, CMD_WRITE | CMD_FAST, 1, 1, 1,                 \
+        "string", "0.1.0", "O(1)", "key",                                     \
+        "Returns the value of a key and deletes the key.")                    \
+    X("getex", cmd_getex, -2, CMD_WRITE | CMD_FAST, 1, 1, 1,                  \
+        "string", "0.1.0", "O(1)",                                            \
+        "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|"             \
+        "PXAT unix-time-milliseconds|PERSIST]",                               \
+        "Returns the value of a key and changes its expiry.")                 \
+    X("getrange", cmd_getrange, 4, CMD_READ, 1, 1, 1,                         \
+        "string", "0.1.0", "O(N) in the bytes returned", "key start end",     \
+        "Returns a part of a value, both ends included.")                     \
+    X("getset", cmd_getset, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                  \
+        "string", "0.1.0", "O(1)", "key value",                               \
+        "Stores a value and returns the former one.")                         \
+    X("incr", cmd_incr, 2, CMD_PUT_ | CMD_FAST, 1, 1, 1,                      \
+        "string", "0.1.0", "O(1)", "key",                                     \
+        "Adds one to an integer; a missing key counts as 0.")                 \
+    X("incrby", cmd_incrby, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                  \
+        "string", "0.1.0", "O(1)", "key increment",                           \
+        "Adds a number to an integer; a missing key counts as 0.")            \
+    X("incrbyfloat", cmd_incrbyfloat, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,        \
+        "string", "0.1.0", "O(1)", "key float-increment",                     \
+        "Adds a floating-point number to a value.")                           \
+    X("mget", cmd_mget, -2, CMD_GET_, 1, -1, 1,                               \
+        "string", "0.1.0", "O(N) in the keys", "key [key ...]",               \
+        "Returns the values of several keys at once.")                        \
+    X("mset", cmd_mset, -3, CMD_PUT_, 1, -1, 2,                               \
+        "string", "0.1.0", "O(N) in the keys", "key value [key value ...]",   \
+        "Stores several values in one atomic change.")                        \
+    X("msetnx", cmd_msetnx, -3, CMD_PUT_, 1, -1, 2,                           \
+        "string", "0.1.0", "O(N) in the keys", "key value [key value ...]",   \
+        "Stores several values, all or none: only if no key exists.")         \
+    X("psetex", cmd_psetex, 4, CMD_PUT_, 1, 1, 1,                             \
+        "string", "0.1.0", "O(1)", "key milliseconds value",                  \
+        "Stores a value that expires after some milliseconds.")               \
+    X("set", cmd_set, -3, CMD_PUT_, 1, 1, 1,                                  \
+        "string", "0.1.0", "O(1)",                                            \
+        "key value [NX|XX] [GET] [EX seconds|PX milliseconds|"                \
+        "EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",        \
+        "Stores a value, with conditions and an expiry if wanted.")           \
+    X("setex", cmd_setex, 4, CMD_PUT_, 1, 1, 1,                               \
+        "string", "0.1.0", "O(1)", "key seconds value",                       \
+        "Stores a value that expires after some seconds.")                    \
+    X("setnx", cmd_setnx, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                    \
+        "string", "0.1.0", "O(1)", "key value",                               \
+        "Stores a value only if the key does not exist.")                     \
+    X("setrange", cmd_setrange, 4, CMD_PUT_, 1, 1, 1,                         \
+        "string", "0.1.0", "O(N) in the length of the value",                 \
+        "key offset value",                                                   \
+        "Overwrites bytes of a value from an offset on.")                     \
+    X("strlen", cmd_strlen, 2, CMD_GET_, 1, 1, 1,                             \
+        "string", "0.1.0", "O(1)", "key",                                     \
+        "Returns the length of a value in bytes.")                            \
+    X("substr", cmd_getrange, 4, CMD_READ, 1, 1, 1,                           \
+        "string", "0.1.0", "O(N) in the bytes returned", "key start end",     \
+        "Old name of GETRANGE.")
+
+#define COMMANDS_GENERIC(X)                                                   \
+    X("del", cmd_del, -2, CMD_WRITE, 1, -1, 1,                                \
+        "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
+        "Deletes keys; returns how many there were.")                         \
+    X("exists", cmd_exists, -2, CMD_GET_, 1, -1, 1,                           \
+        "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
+        "Counts how many of the keys exist.")                                 \
+    X("expire", cmd_expire, -3, CMD_WRITE | CMD_FAST, 1, 1, 1,                \
+        "generic", "0.1.0", "O(1)", "key seconds [NX|XX|GT|LT]",              \
+        "Lets a key expire after some seconds.")                              \
+    X("expireat", cmd_expireat, -3, CMD_WRITE | CMD_FAST, 1, 1, 1,            \
+        "generic", "0.1.0", "O(1)",                                           \
+        "key unix-time-seconds [NX|XX|GT|LT]",                                \
+        "Lets a key expire at a Unix time in seconds.")                       \
+    X("expiretime", cmd_expiretime, 2, CMD_GET_, 1, 1, 1,                     \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns the Unix time in seconds at which a key expires.")           \
+    X("keys", cmd_keys, 2, CMD_READ | CMD_DANGEROUS, 0, 0, 0,                 \
+        "generic", "0.1.0", "O(N) in the keys of the database", "pattern",    \
+        "Returns all keys that match a pattern; SCAN is kinder.")             \
+    X("object", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
+        "generic", "0.1.0", "Depends on the subcommand", "",                  \
+        "Looks at how a value is kept.")                                      \
+    X("object|encoding", cmd_object_encoding, 3, CMD_READ, 2, 2, 1,           \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns the encoding of a value.")                                   \
+    X("object|freq", cmd_object_freq, 3, CMD_READ, 2, 2, 1,                   \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns how often a key was hit lately, 0 to 7.")                    \
+    X("object|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                        \
+        "generic", "0.1.0", "O(1)", "",                                       \
+        "Prints this help.")                                                  \
+    X("object|idletime", cmd_object_idletime, 3, CMD_READ, 2, 2, 1,           \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns the seconds since a key was last accessed.")                 \
+    X("object|refcount", cmd_object_refcount, 3, CMD_READ, 2, 2, 1,           \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns the reference count of a value: 1.")                         \
+    X("persist", cmd_persist, 2, CMD_WRITE | CMD_FAST, 1, 1, 1,               \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Takes the expiry off a key.")                                        \
+    X("pexpire", cmd_pexpire, -3, CMD_WRITE | CMD_FAST, 1, 1, 1,              \
+        "generic", "0.1.0", "O(1)", "key milliseconds [NX|XX|GT|LT]",         \
+        "Lets a key expire after some milliseconds.")                         \
+    X("pexpireat", cmd_pexpireat, -3, CMD_WRITE | CMD_FAST, 1, 1, 1,          \
+        "generic", "0.1.0", "O(1)",                                           \
+        "key unix-time-milliseconds [NX|XX|GT|LT]",                           \
+        "Lets a key expire at a Unix time in milliseconds.")                  \
+    X("pexpiretime", cmd_pexpiretime, 2, CMD_GET_, 1, 1, 1,                   \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns the Unix time in milliseconds at which a key expires.")      \
+    X("pttl", cmd_pttl, 2, CMD_GET_, 1, 1, 1,                                 \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns the milliseconds until a key expires.")                      \
+    X("randomkey", cmd_randomkey, 1, CMD_READ, 0, 0, 0,                       \
+        "generic", "0.1.0", "O(1)", "",                                       \
+        "Returns a random key of the database.")                              \
+    X("scan", cmd_scan, -2, CMD_READ, 0, 0, 0,                                \
+        "generic", "0.1.0", "O(1) a call, O(N) for a whole walk",             \
+        "cursor [MATCH pattern] [COUNT count] [TYPE type]",                   \
+        "Walks over the keys of the database step by step.")                  \
+    X("touch", cmd_touch, -2, CMD_GET_, 1, -1, 1,                             \
+        "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
+        "Counts how many keys exist and marks them as used.")                 \
+    X("ttl", cmd_ttl, 2, CMD_GET_, 1, 1, 1,                                   \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns the seconds until a key expires.")                           \
+    X("type", cmd_type, 2, CMD_GET_, 1, 1, 1,                                 \
+        "generic", "0.1.0", "O(1)", "key",                                    \
+        "Returns the type of the value of a key.")                            \
+    X("unlink", cmd_unlink, -2, CMD_WRITE | CMD_FAST, 1, -1, 1,               \
+        "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
+        "Deletes keys; the same as DEL here.")
+
+#define COMMANDS_CONNECTION(X)                                                \
+    X("auth", cmd_auth, -2, CMD_OPEN_, 0, 0, 0,                               \
+        "connection", "0.1.0", "O(N) in the length of the password",          \
+        "[username] password",                                                \
+        "Authenticates the connection.")                                      \
+    X("client", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
+        "connection", "0.1.0", "Depends on the subcommand", "",               \
+        "Looks at and controls client connections.")                          \
+    X("client|getname", cmd_client_getname, 2, CMD_CONN_, 0, 0, 0,            \
+        "connection", "0.1.0", "O(1)", "",                                    \
+        "Returns the name of this connection.")                               \
+    X("client|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                        \
+        "connection", "0.1.0", "O(1)", "",                                    \
+        "Prints this help.")                                                  \
+    X("client|id", cmd_client_id, 2, CMD_CONN_, 0, 0, 0,                      \
+        "connection", "0.1.0", "O(1)", "",                                    \
+        "Returns the number of this connection.")                             \
+    X("client|info", cmd_client_info, 2, CMD_CONN_, 0, 0, 0,                  \
+        "connection", "0.1.0", "O(1)", "",                                    \
+        "Describes this connection in one line.")                             \
+    X("client|kill", cmd_client_kill, -3, CMD_CONTROL_, 0, 0, 0,              \
+        "connection", "0.1.0", "O(N) in the connections",                     \
+        "ip:port|[ID client-id] [TYPE NORMAL|MASTER|SLAVE|REPLICA|PUBSUB] "   \
+        "[USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no] "     \
+        "[MAXAGE maxage]",                                                    \
+        "Closes connections: one by address, or all that match the "          \
+        "filters.")                                                           \
+    X("client|list", cmd_client_list, -2, CMD_CONTROL_, 0, 0, 0,              \
+        "connection", "0.1.0", "O(N) in the connections",                     \
+        "[TYPE NORMAL|MASTER|REPLICA|PUBSUB] "                                \
+        "[ID client-id [client-id ...]]",                                     \
+        "Describes connections, one line each.")                              \
+    X("client|no-evict", cmd_client_no_evict, 3, CMD_CONTROL_, 0, 0, 0,       \
+        "connection", "0.1.0", "O(1)", "ON|OFF",                              \
+        "Spares this connection when clients use too much memory.")           \
+    X("client|no-touch", cmd_client_no_touch, 3, CMD_CONN_, 0, 0, 0,          \
+        "connection", "0.1.0", "O(1)", "ON|OFF",                              \
+        "Reads of this connection leave the age of keys as it is.")           \
+    X("client|reply", cmd_client_reply, 3, CMD_CONN_, 0, 0, 0,                \
+        "connection", "0.1.0", "O(1)", "ON|OFF|SKIP",                         \
+        "Switches replies to this connection on or off.")                     \
+    X("client|setinfo", cmd_client_setinfo, 4, CMD_CONN_, 0, 0, 0,            \
+        "connection", "0.1.0", "O(1)", "LIB-NAME libname|LIB-VER libver",     \
+        "Says which client library this connection uses.")                    \
+    X("client|setname", cmd_client_setname, 3, CMD_CONN_, 0, 0, 0,            \
+        "connection", "0.1.0", "O(1)", "connection-name",                     \
+        "Gives this connection a name.")                                      \
+    X("echo", cmd_echo, 2, CMD_ABOUT_ | CMD_FAST, 0, 0, 0,                    \
+        "connection", "0.1.0", "O(1)", "message",                             \
+        "Returns its argument.")                                              \
+    X("hello", cmd_hello, -1, CMD_OPEN_, 0, 0, 0,                             \
+        "connection", "0.1.0", "O(1)",                                        \
+        "[protover [AUTH username password] [SETNAME clientname]]",           \
+        "Agrees on the protocol version; can authenticate as well.")          \
+    X("ping", cmd_ping, -1, CMD_FAST, 0, 0, 0,                                \
+        "connection", "0.1.0", "O(1)", "[message]",                           \
+        "Returns PONG or its argument: shows that the server answers.")       \
+    X("quit", cmd_quit, -1, CMD_OPEN_, 0, 0, 0,                               \
+        "connection", "0.1.0", "O(1)", "",                                    \
+        "Closes the connection once all replies are sent.")                   \
+    X("reset", cmd_reset, 1, CMD_OPEN_, 0, 0, 0,                              \
+        "connection", "0.1.0", "O(1)", "",                                    \
+        "Puts the connection back to the state of a new one.")                \
+    X("select", cmd_select, 2, CMD_ABOUT_ | CMD_FAST, 0, 0, 0,                \
+        "connection", "0.1.0", "O(1)", "index",                               \
+        "Chooses the database of the connection.")
+
+#define COMMANDS_SERVER(X)                                                    \
+    X("command", cmd_command, -1,                                             \
+        CMD_ABOUT_ | CMD_CONNECTION | CMD_CONTAINER, 0, 0, 0,                 \
+        "server", "0.1.0", "O(N) in the commands", "",                        \
+        "Describes all commands for clients.")                                \
+    X("command|count", cmd_command_count, 2, CMD_ABOUT_ | CMD_CONNECTION,     \
+        0, 0, 0,                                                              \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Returns the number of commands.")                                    \
+    X("command|docs", cmd_command_docs, -2, CMD_ABOUT_ | CMD_CONNECTION,      \
+        0, 0, 0,                                                              \
+        "server", "0.1.0", "O(N) in the commands",                            \
+        "[command-name [command-name ...]]",                                  \
+        "Returns the documentation of some or all commands.")                 \
+    X("command|getkeys", cmd_command_getkeys, -4,                             \
+        CMD_ABOUT_ | CMD_CONNECTION, 0, 0, 0,                                 \
+        "server", "0.1.0", "O(N) in the arguments",                           \
+        "command [arg [arg ...]]",                                            \
+        "Returns the keys among the arguments of a command.")                 \
+    X("command|getkeysandflags", cmd_command_getkeysandflags, -4,             \
+        CMD_ABOUT_ | CMD_CONNECTION, 0, 0, 0,                                 \
+        "server", "0.1.0", "O(N) in the arguments",                           \
+        "command [arg [arg ...]]",                                            \
+        "Returns the keys of a command and how it uses them.")                \
+    X("command|help", cmd_help, 2, CMD_ABOUT_ | CMD_CONNECTION, 0, 0, 0,      \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("command|info", cmd_command_info, -2, CMD_ABOUT_ | CMD_CONNECTION,      \
+        0, 0, 0,                                                              \
+        "server", "0.1.0", "O(N) in the commands",                            \
+        "[command-name [command-name ...]]",                                  \
+        "Describes some or all commands for clients.")                        \
+    X("command|list", cmd_command_list, -2, CMD_ABOUT_ | CMD_CONNECTION,      \
+        0, 0, 0,                                                              \
+        "server", "0.1.0", "O(N) in the commands",                            \
+        "[FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]",      \
+        "Returns the names of commands.")                                     \
+    X("config", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
+        "server", "0.1.0", "Depends on the subcommand", "",                   \
+        "Reads and changes the configuration.")                               \
+    X("config|get", cmd_config_get, -3, CMD_CONTROL_, 0, 0, 0,                \
+        "server", "0.1.0", "O(N) in the directives",                          \
+        "parameter [parameter ...]",                                          \
+        "Returns the directives whose names match the patterns.")             \
+    X("config|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                        \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("config|resetstat", cmd_config_resetstat, 2, CMD_CONTROL_, 0, 0, 0,     \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Starts the counters of INFO anew.")                                  \
+    X("config|rewrite", cmd_config_rewrite, 2, CMD_CONTROL_, 0, 0, 0,         \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Writes the directives in effect to the configuration file.")         \
+    X("config|set", cmd_config_set, -4, CMD_CONTROL_, 0, 0, 0,                \
+        "server", "0.1.0", "O(N) in the directives",                          \
+        "parameter value [parameter value ...]",                              \
+        "Changes directives, all or none.")                                   \
+    X("dbsize", cmd_dbsize, 1, CMD_GET_ | CMD_KEYSPACE, 0, 0, 0,              \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Returns the number of keys in the database.")                        \
+    X("flushall", cmd_flushall, -1, CMD_WRITE | CMD_KEYSPACE | CMD_DANGEROUS, \
+        0, 0, 0,                                                              \
+        "server", "0.1.0", "O(N) in the keys", "[ASYNC|SYNC]",                \
+        "Removes all keys of all databases.")                                 \
+    X("flushdb", cmd_flushdb, -1, CMD_WRITE | CMD_KEYSPACE | CMD_DANGEROUS,   \
+        0, 0, 0,                                                              \
+        "server", "0.1.0", "O(N) in the keys", "[ASYNC|SYNC]",                \
+        "Removes all keys of the database.")                                  \
+    X("info", cmd_info, -1, CMD_ABOUT_ | CMD_DANGEROUS, 0, 0, 0,              \
+        "server", "0.1.0", "O(1)", "[section [section ...]]",                 \
+        "Returns figures about the server.")                                  \
+    X("memory", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
+        "server", "0.1.0", "Depends on the subcommand", "",                   \
+        "Looks at the use of memory.")                                        \
+    X("memory|doctor", cmd_memory_doctor, 2, 0, 0, 0, 0,                      \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Says in words what stands out in the use of memory.")                \
+    X("memory|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                        \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("memory|malloc-stats", cmd_memory_malloc_stats, 2, 0, 0, 0, 0,          \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Lists the size classes of the allocator.")                           \
+    X("memory|purge", cmd_memory_purge, 2, 0, 0, 0, 0,                        \
+        "server", "0.1.0", "O(N) in the free pages", "",                      \
+        "Gives free memory back to the system.")                              \
+    X("memory|stats", cmd_memory_stats, 2, 0, 0, 0, 0,                        \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Returns figures about the use of memory.")                           \
+    X("memory|usage", cmd_memory_usage, -3, CMD_READ, 2, 2, 1,                \
+        "server", "0.1.0", "O(1)", "key [SAMPLES count]",                     \
+        "Returns the bytes of memory that a key takes.")                      \
+    X("shutdown", cmd_shutdown, -1,                                           \
+        CMD_CONTROL_ | CMD_NO_MULTI | CMD_ALLOW_BUSY, 0, 0, 0,                \
+        "server", "0.1.0", "O(1)", "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",     \
+        "Stops the server.")                                                  \
+    X("time", cmd_time, 1, CMD_ABOUT_ | CMD_FAST, 0, 0, 0,                    \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Returns the time of the server.")
+
+/* clang-format on */
