@@ -1,0 +1,662 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* batch.c - serves all connections of a worker that are ready, together.
+ *
+ *   receive   one recv(2) per connection, into the worker's shared buffer
+ *   parse     all commands that have come, up to a bound
+ *   prefetch  the index lines of all their keys, then the items
+ *   execute   in order within each connection
+ *   send      one sendmsg(2) per connection
+ *
+ * One batch is cut into groups of connections (what fits in the buffer) and a
+ * group into rounds of commands, so that its memory is bounded. Between groups
+ * a connection keeps only an unfinished command and unsent output. Arguments
+ * point into the buffer of the group, or into a long unfinished command's own.
+ *
+ * Owner thread of the worker.
+ */
+#include "daemon/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* Bytes received per connection and batch. */
+#define SLICE_BYTES (64 * KIB)
+/* An unfinished command of up to this many bytes is copied in front of the new
+ * ones; a longer one is received into its own buffer. */
+#define CARRY_BYTES (20 * KIB)
+/* The receive buffer: four full slices, or hundreds of small requests; fits in
+ * the second-level cache. */
+#define ARENA_BYTES (256 * KIB + CARRY_BYTES)
+
+#define GROUP_CONNS 128
+/* Above 16 commands a longer prefetch gains nothing (batch 16 against 50 in
+ * the engine prototype); this bounds the arrays. */
+#define ROUND_COMMANDS 256
+#define ROUND_ARGS (16 * KIB)
+/* Replies are sent when they reach this. */
+#define ROUND_OUTPUT (1 * MIB)
+/* Memory that is kept between batches. */
+#define KEEP_OUTPUT (2 * MIB)
+
+/* A connection of the group: what of its input is not parsed. */
+struct source {
+    struct conn *conn;
+    char *p;
+    size_t len;
+    bool ended; /* nothing more to parse in this group */
+};
+
+enum task_kind {
+    TASK_RUN,            /* a command */
+    TASK_OUT_OF_MEMORY,  /* one whose arguments found no memory */
+    TASK_PROTOCOL_ERROR, /* the end of a connection */
+    TASK_ATTACK,         /* a browser that was made to talk to us */
+};
+
+struct task {
+    struct request request;
+    struct conn *conn;
+    char *error;      /* TASK_PROTOCOL_ERROR: owned */
+    size_t first_arg; /* in batch.args, while parsing */
+    uint8_t kind;
+    bool has_extent;
+};
+
+/* The replies of one connection, in out[begin, end). */
+struct run {
+    struct conn *conn;
+    size_t begin, end;
+    size_t ref_begin, ref_end;
+};
+
+struct batch {
+    struct worker *worker;
+    char *arena;
+    size_t arena_used;
+    struct source sources[GROUP_CONNS];
+    unsigned n_sources;
+    unsigned source; /* where parsing goes on */
+    struct task tasks[ROUND_COMMANDS];
+    unsigned n_tasks;
+    unsigned task; /* where execution goes on */
+    struct resp_arg *args;
+    size_t n_args, cap_args;
+    struct buf out;
+    struct reply reply;
+    struct run runs[GROUP_CONNS];
+    unsigned n_runs;
+    size_t counted; /* memory of out and arguments, in the budget */
+};
+
+struct batch *
+batch_new(struct worker *w)
+{
+    struct batch *b = xcalloc(1, sizeof(*b));
+
+    b->worker = w;
+    b->arena = xcalloc(1, ARENA_BYTES);
+    b->reply.out = &b->out;
+    /* Touched now, so that it is part of the start-up cost. */
+    memset(b->arena, 1, ARENA_BYTES);
+    return b;
+}
+
+void
+batch_free(struct batch *b)
+{
+    buf_free(&b->out);
+    free(b->reply.refs);
+    free(b->args);
+    free(b->arena);
+    free(b);
+}
+
+static void
+count_memory(struct batch *b)
+{
+    size_t memory = b->out.cap + b->cap_args * sizeof(*b->args) +
+        resp_parser_bytes(&b->worker->parser);
+
+    worker_account(b->worker, b->counted, memory);
+    b->counted = memory;
+}
+
+void
+batch_shrink(struct batch *b)
+{
+    if (b->out.cap > KEEP_OUTPUT)
+        buf_free(&b->out);
+    resp_parser_shrink(&b->worker->parser);
+    if (b->cap_args > 2 * ROUND_ARGS) {
+        free(b->args);
+        b->args = NULL;
+        b->cap_args = 0;
+    }
+    count_memory(b);
+}
+
+/* ---- receive ------------------------------------------------------------- */
+
+/* Where further input of `c` goes: `*base` is the start of what is not parsed,
+ * `*kept` the bytes of an unfinished command that already stand there. At least
+ * SLICE_BYTES follow. */
+static void
+make_room(struct batch *b, struct conn *c, char **base, size_t *kept)
+{
+    struct conn_input *in = c->input;
+
+    *kept = in != NULL ? in->bytes.len : 0;
+    if (*kept > CARRY_BYTES) {
+        buf_reserve(&in->bytes, SLICE_BYTES);
+        *base = in->bytes.p;
+        return;
+    }
+    *base = b->arena + b->arena_used;
+    if (*kept > 0)
+        memcpy(*base, in->bytes.p, *kept);
+}
+
+/* `len` bytes at `base` are to be parsed. */
+static void
+add_source(struct batch *b, struct conn *c, char *base, size_t len)
+{
+    struct conn_input *in = c->input;
+
+    if (base == b->arena + b->arena_used) {
+        b->arena_used += ROUND_UP(len, CACHE_LINE);
+        if (in != NULL)
+            in->bytes.len = 0;
+    } else {
+        in->bytes.len = len;
+    }
+    b->sources[b->n_sources++] = (struct source){c, base, len, false};
+}
+
+/* The peer closed, or the connection failed. */
+static void
+end_of_input(struct conn *c, ssize_t n)
+{
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n == 0 && c->output != NULL)
+        conn_finish(c); /* it may have closed its sending side only */
+    else
+        conn_dead(c);
+}
+
+static void
+count_input(struct conn *c, ssize_t n)
+{
+    struct worker *w = c->worker;
+
+    METRIC_ADD(&w->metrics, net_input_bytes, (uint64_t)n);
+    METRIC_INC(&w->metrics, reads);
+    c->active_s = w->now_s;
+}
+
+/* Receive the rest of a large argument, and in the same call what follows. */
+static void
+receive_large(struct batch *b, struct conn *c)
+{
+    struct conn_input *in = c->input;
+    struct iovec to[2];
+    int n_iov = 1;
+    size_t kept;
+    char *base;
+    ssize_t n;
+
+    make_room(b, c, &base, &kept);
+    large_room(c->worker, in, base + kept, SLICE_BYTES, &to[0]);
+    if (in->large.extent != 0 &&
+        to[0].iov_len == in->large.len - in->large.got) {
+        to[1] = (struct iovec){base + kept, SLICE_BYTES};
+        n_iov = 2;
+    }
+    n = readv(c->fd, to, n_iov);
+    if (n <= 0) {
+        end_of_input(c, n);
+        return;
+    }
+    count_input(c, n);
+    in->large.got += MIN((size_t)n, to[0].iov_len);
+    if (in->large.got < in->large.len) {
+        conn_account(c);
+        return;
+    }
+    large_end(c->worker, in);
+    add_source(b, c, base, kept + ((size_t)n - to[0].iov_len));
+}
+
+static void
+receive(struct batch *b, struct conn *c)
+{
+    size_t kept;
+    char *base;
+    ssize_t n;
+
+    if (c->input != NULL && c->input->large.len > 0) {
+        receive_large(b, c);
+        return;
+    }
+    make_room(b, c, &base, &kept);
+    n = recv(c->fd, base + kept, SLICE_BYTES, 0);
+    if (n <= 0) {
+        end_of_input(c, n);
+        return;
+    }
+    count_input(c, n);
+    add_source(b, c, base, kept + (size_t)n);
+}
+
+/* Parse what a stalled connection has received already. */
+static void
+resume(struct batch *b, struct conn *c)
+{
+    size_t kept;
+    char *base;
+
+    make_room(b, c, &base, &kept);
+    add_source(b, c, base, kept);
+}
+
+/* Do for one ready connection what its events call for. */
+static void
+visit(struct batch *b, struct conn *c)
+{
+    short ready = c->ready;
+
+    c->ready = 0;
+    if (c->dead)
+        return;
+    if (ready & EV_WRITE) {
+        conn_flush(c);
+        if (c->dead)
+            return;
+        conn_update_events(c);
+    }
+    if (!(c->interest & EV_READ))
+        return;
+    if (c->input != NULL && c->input->unparsed)
+        resume(b, c);
+    else if (ready & EV_READ)
+        receive(b, c);
+}
+
+/* Make a group of the first connections on the ready list. */
+static void
+batch_receive(struct batch *b)
+{
+    struct worker *w = b->worker;
+    struct conn *c;
+
+    b->n_sources = b->source = 0;
+    b->arena_used = 0;
+    while ((c = w->ready) != NULL && b->n_sources < GROUP_CONNS &&
+        b->arena_used + CARRY_BYTES + SLICE_BYTES <= ARENA_BYTES) {
+        w->ready = c->next_ready;
+        if (w->ready == NULL)
+            w->ready_tail = &w->ready;
+        visit(b, c);
+    }
+}
+
+/* ---- parse --------------------------------------------------------------- */
+
+static struct task *
+add_task(struct batch *b, struct conn *c, enum task_kind kind)
+{
+    struct task *t = &b->tasks[b->n_tasks++];
+
+    t->conn = c;
+    t->kind = (uint8_t)kind;
+    t->error = NULL;
+    t->has_extent = false;
+    t->first_arg = b->n_args;
+    t->request.thread = b->worker->commands;
+    t->request.session = &c->session;
+    t->request.reply = &b->reply;
+    t->request.command = NULL;
+    t->request.n_hashes = 0;
+    t->request.argc = 0;
+    return t;
+}
+
+/* A browser that posts a form to this port sends one of these words; what
+ * follows could be commands that somebody else chose. */
+static bool
+is_attack(const struct resp_arg *arg)
+{
+    return (arg->len == 4 && strncasecmp(arg->p, "post", 4) == 0) ||
+        (arg->len == 5 && strncasecmp(arg->p, "host:", 5) == 0);
+}
+
+/* Take the parser's command: its arguments move into the arrays of the round,
+ * with the extents among them. False when nothing may follow it. */
+static bool
+take_command(struct batch *b, struct conn *c, struct resp_parser *p)
+{
+    struct task *t = add_task(b, c, TASK_RUN);
+    size_t n = (size_t)p->argc;
+
+    if (b->n_args + n > b->cap_args) {
+        b->cap_args = MAX(2 * b->cap_args, b->n_args + n);
+        b->args = xrealloc(b->args, b->cap_args * sizeof(*b->args));
+    }
+    for (size_t i = 0; i < n; i++) {
+        b->args[b->n_args + i] = p->argv[i];
+        if (p->argv[i].extent != 0) {
+            t->has_extent = true;
+            p->argv[i].extent = 0;
+        }
+    }
+    b->n_args += n;
+    t->request.argc = p->argc;
+    if (c->input != NULL)
+        large_release(b->worker, c->input);
+    if (p->large_dropped)
+        t->kind = TASK_OUT_OF_MEMORY;
+    else if (is_attack(&p->argv[0]))
+        t->kind = TASK_ATTACK;
+    return t->kind != TASK_ATTACK;
+}
+
+/* The parser of `c`: its own while a command is unfinished. */
+static struct resp_parser *
+parser_of(struct batch *b, struct conn *c)
+{
+    struct resp_parser *p =
+        c->input != NULL ? &c->input->parser : &b->worker->parser;
+    struct limits *l = &b->worker->daemon->limits;
+
+    p->max_bulk = atomic_load_explicit(&l->max_bulk, memory_order_relaxed);
+    p->unauthenticated = !c->session.authenticated &&
+        atomic_load_explicit(&l->auth_required, memory_order_relaxed);
+    return p;
+}
+
+/* The parser stands at a large bulk. True when all of it has come already. */
+static bool
+take_large(struct batch *b, struct source *s)
+{
+    struct conn *c = s->conn;
+
+    if (conn_input_open(c) == NULL) {
+        conn_dead(c);
+        return false;
+    }
+    if (!large_begin(b->worker, c->input, &s->p, &s->len))
+        return false;
+    large_end(b->worker, c->input);
+    return true;
+}
+
+/* Read the next command of a source into a task. False when there is none, or
+ * the connection ends here. */
+static bool
+parse_one(struct batch *b, struct source *s)
+{
+    struct conn *c = s->conn;
+    struct resp_parser *p = parser_of(b, c);
+    enum resp_status status;
+
+    while ((status = resp_parse(p, s->p, s->len)) == RESP_LARGE) {
+        if (!take_large(b, s))
+            return false;
+        p = parser_of(b, c);
+    }
+    s->p += p->consumed;
+    s->len -= p->consumed;
+    if (status == RESP_COMMAND)
+        return take_command(b, c, p);
+    if (status == RESP_ERROR) {
+        add_task(b, c, TASK_PROTOCOL_ERROR)->error = xstrdup(p->error);
+        resp_parser_reset(p);
+        s->len = 0;
+    } else if (s->len > 0 && conn_input_open(c) == NULL) {
+        conn_dead(c);
+    }
+    return false;
+}
+
+/* Parse one source as far as the round has room. */
+static void
+parse_source(struct batch *b, struct source *s)
+{
+    struct conn *c = s->conn;
+
+    s->ended = true;
+    if (c->dead || c->closing) {
+        s->len = 0;
+        return;
+    }
+    if (conn_stalled(c)) {
+        if (s->len == 0)
+            return;
+        if (conn_input_open(c) != NULL)
+            c->input->unparsed = true;
+        else
+            conn_dead(c);
+        return;
+    }
+    if (c->input != NULL)
+        c->input->unparsed = false;
+    while (b->n_tasks < ROUND_COMMANDS && b->n_args < ROUND_ARGS) {
+        if (!parse_one(b, s))
+            return;
+        /* Which limits hold for what follows an AUTH is known when it has
+         * run. */
+        if (!c->session.authenticated)
+            break;
+    }
+    s->ended = false;
+}
+
+/* Fill a round with commands; returns how many. */
+static unsigned
+batch_parse(struct batch *b)
+{
+    b->n_tasks = b->task = 0;
+    b->n_args = 0;
+    while (b->source < b->n_sources && b->n_tasks < ROUND_COMMANDS &&
+        b->n_args < ROUND_ARGS) {
+        struct source *s = &b->sources[b->source];
+
+        parse_source(b, s);
+        if (!s->ended)
+            break;
+        b->source++;
+    }
+    for (unsigned i = 0; i < b->n_tasks; i++)
+        b->tasks[i].request.argv = b->args + b->tasks[i].first_arg;
+    return b->n_tasks;
+}
+
+/* ---- prefetch ------------------------------------------------------------ */
+
+static void
+batch_prefetch(struct batch *b)
+{
+    if (b->n_tasks < 2)
+        return; /* nothing to overlap with */
+    for (unsigned i = 0; i < b->n_tasks; i++)
+        if (b->tasks[i].kind == TASK_RUN)
+            command_prefetch_lines(&b->tasks[i].request);
+    for (unsigned i = 0; i < b->n_tasks; i++)
+        if (b->tasks[i].kind == TASK_RUN)
+            command_prefetch_items(&b->tasks[i].request);
+}
+
+/* ---- execute ------------------------------------------------------------- */
+
+/* The run of replies of `c`: the last one, or a new one. */
+static struct run *
+open_run(struct batch *b, struct conn *c)
+{
+    struct run *r;
+
+    if (b->n_runs > 0 && b->runs[b->n_runs - 1].conn == c)
+        return &b->runs[b->n_runs - 1];
+    r = &b->runs[b->n_runs++];
+    r->conn = c;
+    r->begin = r->end = b->out.len;
+    r->ref_begin = r->ref_end = b->reply.n_refs;
+    return r;
+}
+
+static void
+refuse_attack(struct conn *c)
+{
+    static _Atomic uint64_t logged;
+    char addr[64];
+
+    conn_address(c, true, addr, sizeof(addr));
+    if (log_ratelimit(&logged))
+        log_warn("possible SECURITY ATTACK: POST or Host: received, as from "
+                 "a browser made to send commands; connection closed addr=%s",
+            addr);
+    conn_dead(c);
+}
+
+static void
+execute(struct batch *b, struct task *t)
+{
+    struct conn *c = t->conn;
+    struct command_metrics *counters = b->worker->commands->metrics;
+
+    b->reply.protocol = c->session.protocol;
+    switch ((enum task_kind)t->kind) {
+    case TASK_RUN:
+        command_run(&t->request);
+        if (c->session.close_after_reply)
+            c->closing = true;
+        break;
+    case TASK_OUT_OF_MEMORY:
+        METRIC_INC(counters, errors);
+        reply_error(&b->reply,
+            "OOM command not allowed when used memory > "
+            "'maxmemory'.");
+        break;
+    case TASK_PROTOCOL_ERROR:
+        METRIC_INC(counters, protocol_errors);
+        log_debug("protocol error id=%llu error=\"%s\"",
+            (unsigned long long)c->session.id, t->error);
+        reply_error(&b->reply, "ERR %s", t->error);
+        c->closing = true;
+        break;
+    case TASK_ATTACK:
+        refuse_attack(c);
+        break;
+    }
+}
+
+/* Release what the command did not keep. */
+static void
+release_task(struct batch *b, struct task *t)
+{
+    free(t->error);
+    if (!t->has_extent)
+        return;
+    for (int i = 0; i < t->request.argc; i++)
+        if (t->request.argv[i].extent != 0)
+            extent_unpin(b->worker->daemon->slab, t->request.argv[i].extent);
+}
+
+/* Run commands until all are done or their replies should be sent. */
+static void
+batch_execute(struct batch *b)
+{
+    b->out.len = 0;
+    b->reply.n_refs = 0;
+    b->n_runs = 0;
+    while (b->task < b->n_tasks && b->out.len < ROUND_OUTPUT) {
+        struct task *t = &b->tasks[b->task++];
+        struct conn *c = t->conn;
+
+        /* What follows a QUIT or an error is not looked at. */
+        if (!c->dead && !c->closing) {
+            struct run *r = open_run(b, c);
+
+            execute(b, t);
+            r->end = b->out.len;
+            r->ref_end = b->reply.n_refs;
+        }
+        release_task(b, t);
+    }
+}
+
+/* ---- send ---------------------------------------------------------------- */
+
+static void
+batch_send(struct batch *b)
+{
+    for (unsigned i = 0; i < b->n_runs; i++) {
+        struct run *r = &b->runs[i];
+        struct outgoing o = {b->out.p, r->begin, r->end, b->reply.refs,
+            r->ref_begin, r->ref_end};
+
+        if (r->conn->dead)
+            outgoing_drop(&o, b->worker->daemon->slab);
+        else
+            conn_send(r->conn, &o, b->n_runs == 1 ? &b->out : NULL);
+        if (r->conn->closing && !r->conn->dead)
+            conn_finish(r->conn);
+    }
+}
+
+/* ---- between groups ------------------------------------------------------ */
+
+/* Keep what is not parsed with its connection, give back what it does not
+ * need. */
+static void
+keep_rest(struct source *s)
+{
+    struct conn *c = s->conn;
+    struct conn_input *in = c->input;
+
+    if (c->dead)
+        return;
+    if (s->len == 0 || c->closing) {
+        conn_input_close(c);
+    } else {
+        struct buf *bytes = &in->bytes;
+
+        if (s->p >= bytes->p && s->p < bytes->p + bytes->cap) {
+            memmove(bytes->p, s->p, s->len);
+            bytes->len = s->len;
+        } else {
+            bytes->len = 0;
+            buf_append(bytes, s->p, s->len);
+        }
+        conn_account(c);
+    }
+    if (!c->dead)
+        conn_update_events(c);
+}
+
+static void
+batch_finish(struct batch *b)
+{
+    for (unsigned i = 0; i < b->n_sources; i++)
+        keep_rest(&b->sources[i]);
+    count_memory(b);
+}
+
+void
+batch_run(struct batch *b)
+{
+    while (b->worker->ready != NULL) {
+        batch_receive(b);
+        while (batch_parse(b) > 0) {
+            batch_prefetch(b);
+            do {
+                batch_execute(b);
+                batch_send(b);
+            } while (b->task < b->n_tasks);
+        }
+        batch_finish(b);
+    }
+    METRIC_INC(&b->worker->metrics, batches);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* clients.c - what commands/ asks of the daemon (struct command_host): other
+ * clients, the effect of CONFIG SET, shutdown. Called from any worker.
+ */
+#include "daemon/internal.h"
+
+/* ---- clients ------------------------------------------------------------- */
+
+/* Describe a connection of any worker, under that worker's clients_lock, or of
+ * the calling one. */
+static void
+view_conn(const struct conn *c, struct client_view *v)
+{
+    uint32_t query_kib =
+        atomic_load_explicit(&c->query_kib, memory_order_relaxed);
+    uint32_t output_kib =
+        atomic_load_explicit(&c->output_kib, memory_order_relaxed);
+
+    *v = (struct client_view){
+        .session = &c->session,
+        .fd = c->fd,
+        .query_bytes = query_kib * KIB,
+        .output_bytes = output_kib * KIB,
+        .total_bytes = sizeof(*c) + (query_kib + output_kib) * KIB,
+        .worker = c->worker->id,
+        .is_unix = c->is_unix,
+    };
+    conn_address(c, true, v->addr, sizeof(v->addr));
+    conn_address(c, false, v->laddr, sizeof(v->laddr));
+}
+
+static bool
+visit_worker(struct worker *w,
+    bool (*fn)(void *arg, const struct client_view *view), void *arg)
+{
+    bool more = true;
+
+    pthread_mutex_lock(&w->clients_lock);
+    for (struct conn *c = w->clients; c != NULL && more; c = c->next) {
+        struct client_view view;
+
+        view_conn(c, &view);
+        more = fn(arg, &view);
+    }
+    pthread_mutex_unlock(&w->clients_lock);
+    return more;
+}
+
+static void
+each_client(
+    void *ctx, bool (*fn)(void *arg, const struct client_view *view), void *arg)
+{
+    struct ashlard *d = ctx;
+    bool more = true;
+
+    pthread_mutex_lock(&d->names_lock);
+    for (unsigned i = 0; i < d->n_workers && more; i++)
+        more = visit_worker(d->workers[i], fn, arg);
+    pthread_mutex_unlock(&d->names_lock);
+}
+
+static void
+describe_self(void *ctx, const struct session *s, struct client_view *out)
+{
+    (void)ctx;
+    view_conn(
+        (const struct conn *)((const char *)s - offsetof(struct conn, session)),
+        out);
+}
+
+/* Mark the client for its worker, which closes it before its next batch. */
+static bool
+kill_client(void *ctx, uint64_t id)
+{
+    struct ashlard *d = ctx;
+
+    for (unsigned i = 0; i < d->n_workers; i++) {
+        struct worker *w = d->workers[i];
+        struct conn *c;
+
+        pthread_mutex_lock(&w->clients_lock);
+        for (c = w->clients; c != NULL && c->session.id != id; c = c->next)
+            ;
+        if (c != NULL)
+            atomic_store(&c->kill, true);
+        pthread_mutex_unlock(&w->clients_lock);
+        if (c != NULL) {
+            atomic_store(&w->kills, true);
+            worker_wake(w);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+lock_clients(void *ctx)
+{
+    struct ashlard *d = ctx;
+
+    pthread_mutex_lock(&d->names_lock);
+}
+
+static void
+unlock_clients(void *ctx)
+{
+    struct ashlard *d = ctx;
+
+    pthread_mutex_unlock(&d->names_lock);
+}
+
+/* ---- CONFIG SET ---------------------------------------------------------- */
+
+static bool
+changed_maxmemory(struct ashlard *d, struct buf *err)
+{
+    if (!config_check_maxmemory(&d->config, err))
+        return false;
+    slab_set_limit(d->slab, slab_limit_from_option(d->config.slab.maxmemory));
+    return true;
+}
+
+static bool
+changed_maxclients(struct ashlard *d, struct buf *err)
+{
+    int64_t wanted = d->config.daemon.maxclients;
+
+    if (rlimit_raise(d->n_workers, wanted) >= wanted)
+        return true;
+    buf_printf(err,
+        "The operating system is not able to handle the "
+        "specified number of clients, try with %lld",
+        (long long)rlimit_raise(d->n_workers, wanted));
+    return false;
+}
+
+/* Under the config lock. */
+static bool
+option_changed(void *ctx, const struct option *row, struct buf *err)
+{
+    struct ashlard *d = ctx;
+
+    if (strcmp(row->name, "maxmemory") == 0 && !changed_maxmemory(d, err))
+        return false;
+    if (strcmp(row->name, "maxclients") == 0 && !changed_maxclients(d, err))
+        return false;
+    if (strcmp(row->name, "loglevel") == 0)
+        log_set_level(config_log_level(&d->config));
+    if (strcmp(row->name, "tcp_keepalive") == 0)
+        listeners_keepalive(d->listeners, d->config.daemon.tcp_keepalive);
+    config_limits(&d->config, &d->limits);
+    /* A timeout may concern workers that sleep without a timer. */
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_wake(d->workers[i]);
+    return true;
+}
+
+static void
+shutdown_daemon(void *ctx)
+{
+    struct ashlard *d = ctx;
+
+    signals_stop(d->signals);
+}
+
+void
+clients_host(struct ashlard *d, struct command_host *host)
+{
+    *host = (struct command_host){
+        .ctx = d,
+        .each_client = each_client,
+        .self = describe_self,
+        .kill_client = kill_client,
+        .lock_clients = lock_clients,
+        .unlock_clients = unlock_clients,
+        .shutdown = shutdown_daemon,
+        .option_changed = option_changed,
+        .info = info_append,
+    };
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* config.c - lists the tables of directives of all modules, reads the file and
+ * the command line into them, and checks what one row alone cannot.
+ *
+ * Main thread, but for config_limits(), which runs under the config lock in
+ * the thread of a CONFIG SET.
+ */
+#include "daemon/internal.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+OPTION_TABLE(slab_rows, SLAB_OPTIONS, struct slab_options);
+OPTION_TABLE(keyspace_rows, KEYSPACE_OPTIONS, struct keyspace_options);
+OPTION_TABLE(command_rows, COMMAND_OPTIONS, struct command_options);
+OPTION_TABLE(daemon_rows, DAEMON_OPTIONS, struct daemon_options);
+
+/* ---- words --------------------------------------------------------------- */
+
+/* Cut the next word off `s`; false at the end. */
+static bool
+next_word(struct str *s, struct str *word)
+{
+    while (s->len > 0 && (*s->p == ' ' || *s->p == '\t')) {
+        s->p++;
+        s->len--;
+    }
+    word->p = s->p;
+    while (s->len > 0 && *s->p != ' ' && *s->p != '\t') {
+        s->p++;
+        s->len--;
+    }
+    word->len = (size_t)(s->p - word->p);
+    return word->len > 0;
+}
+
+static bool
+parse_size(struct str s, size_t *out)
+{
+    static const struct {
+        const char *unit;
+        size_t factor;
+    } units[] = {{"", 1}, {"b", 1}, {"k", 1000}, {"kb", KIB},
+        {"m", 1000 * 1000}, {"mb", MIB}, {"g", 1000 * 1000 * 1000},
+        {"gb", GIB}};
+    size_t digits = 0;
+    int64_t n;
+
+    while (digits < s.len && s.p[digits] >= '0' && s.p[digits] <= '9')
+        digits++;
+    if (!str_to_i64((struct str){s.p, digits}, &n) || n < 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        struct str unit = {s.p + digits, s.len - digits};
+
+        if (str_ieq(unit, str_of(units[i].unit)))
+            return !__builtin_mul_overflow((size_t)n, units[i].factor, out);
+    }
+    return false;
+}
+
+/* ---- checks of single rows ----------------------------------------------- */
+
+/* As Redis prints them; "replica" is another word for "slave". */
+static const char *const class_names[OUTPUT_CLASSES] = {
+    "normal", "slave", "pubsub"};
+
+static int
+find_class(struct str word)
+{
+    if (str_ieq(word, STR("replica")))
+        word = STR("slave");
+    for (int i = 0; i < OUTPUT_CLASSES; i++)
+        if (str_ieq(word, str_of(class_names[i])))
+            return i;
+    return -1;
+}
+
+/* Read "CLASS HARD SOFT SECONDS ..." into `limits`; classes that are not named
+ * stay. NULL or a reason. */
+static const char *
+parse_output_limits(const char *value, struct output_limit *limits)
+{
+    struct str rest = str_of(value), class, hard, soft, seconds;
+    struct output_limit one;
+    int64_t n;
+
+    while (next_word(&rest, &class)) {
+        if (!next_word(&rest, &hard) || !next_word(&rest, &soft) ||
+            !next_word(&rest, &seconds))
+            return "expected CLASS HARD SOFT SECONDS";
+        if (find_class(class) < 0)
+            return "the class must be normal, slave, replica or pubsub";
+        if (!parse_size(hard, &one.hard) || !parse_size(soft, &one.soft))
+            return "a limit must be a number of bytes, with a unit or without";
+        if (!str_to_i64(seconds, &n) || n < 0 || n > INT32_MAX)
+            return "the seconds must be a number";
+        one.soft_s = (uint32_t)n;
+        limits[find_class(class)] = one;
+    }
+    return NULL;
+}
+
+static const char *
+check_output_limits(const char *value)
+{
+    struct output_limit ignored[OUTPUT_CLASSES];
+
+    return parse_output_limits(value, ignored);
+}
+
+/* Take the limits over, and give the directive the form in which Redis prints
+ * it: all classes, plain bytes. */
+static void
+apply_output_limits(struct config *c)
+{
+    struct buf text = {0}, err = {0};
+
+    options_copy_string(c->set, &c->daemon.client_output_buffer_limit, &text);
+    buf_append(&text, "", 1);
+    (void)parse_output_limits(text.p, c->output); /* was checked */
+    text.len = 0;
+    for (int i = 0; i < OUTPUT_CLASSES; i++)
+        buf_printf(&text, "%s%s %zu %zu %u", i > 0 ? " " : "", class_names[i],
+            c->output[i].hard, c->output[i].soft, c->output[i].soft_s);
+    buf_append(&text, "", 1);
+    if (!options_set(c->set, "client-output-buffer-limit", text.p, true, &err))
+        log_error("client-output-buffer-limit: %.*s", (int)err.len, err.p);
+    buf_free(&text);
+    buf_free(&err);
+}
+
+static const char *
+check_workers(const char *value)
+{
+    struct str s = str_of(value);
+    int64_t n;
+
+    if (str_ieq(s, STR("auto")))
+        return NULL;
+    if (!str_to_i64(s, &n) || n < 0 || n > MAX_WORKERS)
+        return "expected auto, or a number from 0 to 256";
+    return NULL;
+}
+
+static const char *
+check_unixsocket(const char *value)
+{
+    struct sockaddr_un sa;
+
+    if (strlen(value) >= sizeof(sa.sun_path))
+        return "a unix socket's path has at most 107 bytes";
+    return NULL;
+}
+
+static const char *
+check_daemon_value(const struct option *row, const char *value)
+{
+    static const struct {
+        const char *name;
+        const char *(*check)(const char *value);
+    } checks[] = {
+        {"client_output_buffer_limit", check_output_limits},
+        {"workers", check_workers},
+        {"unixsocket", check_unixsocket},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++)
+        if (strcmp(row->name, checks[i].name) == 0)
+            return checks[i].check(value);
+    return NULL;
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+void
+config_init(struct config *c)
+{
+    const struct option_module modules[] = {
+        {"Network and process", daemon_rows, ARRAY_LEN(daemon_rows), &c->daemon,
+            check_daemon_value},
+        {"Memory", slab_rows, ARRAY_LEN(slab_rows), &c->slab, NULL},
+        {"Keys and eviction", keyspace_rows, ARRAY_LEN(keyspace_rows),
+            &c->keyspace, NULL},
+        {"Commands", command_rows, ARRAY_LEN(command_rows), &c->commands, NULL},
+    };
+
+    c->set = options_new(modules, ARRAY_LEN(modules));
+    c->file = "";
+    apply_output_limits(c);
+}
+
+void
+config_free(struct config *c)
+{
+    options_free(c->set);
+    c->set = NULL;
+}
+
+bool
+config_check_maxmemory(const struct config *c, struct buf *err)
+{
+    size_t limit = slab_limit_from_option(c->slab.maxmemory);
+
+    if (limit >= MIN_MAXMEMORY)
+        return true;
+    buf_printf(err, "maxmemory of %zu bytes is too small: at least %zumb",
+        limit, MIN_MAXMEMORY / MIB);
+    return false;
+}
+
+bool
+config_load(
+    struct config *c, const char *file, int argc, char **argv, struct buf *err)
+{
+    if (file != NULL) {
+        if (!options_read_file(c->set, file, err))
+            return false;
+        c->file = file;
+    }
+    if (argc > 0 && !options_read_args(c->set, argc, argv, err))
+        return false;
+    if (c->daemon.port == 0 && *c->daemon.unixsocket == '\0') {
+        buf_printf(err,
+            "port is 0 and unixsocket is empty: "
+            "nowhere to listen");
+        return false;
+    }
+    return config_check_maxmemory(c, err);
+}
+
+unsigned
+config_workers(const struct config *c)
+{
+    cpu_set_t cpus;
+    int64_t n = 0;
+
+    if (str_to_i64(str_of(c->daemon.workers), &n) && n > 0)
+        return (unsigned)n;
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+        n = CPU_COUNT(&cpus);
+    else
+        n = sysconf(_SC_NPROCESSORS_ONLN);
+    return (unsigned)MIN(MAX(n, 1), MAX_WORKERS);
+}
+
+enum log_level
+config_log_level(const struct config *c)
+{
+    static const enum log_level levels[] = {
+        LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_INFO, LOG_LEVEL_WARN};
+
+    return levels[c->daemon.loglevel];
+}
+
+void
+config_limits(struct config *c, struct limits *l)
+{
+    const struct daemon_options *o = &c->daemon;
+    struct buf secret = {0};
+
+    apply_output_limits(c);
+    options_copy_string(c->set, &c->commands.requirepass, &secret);
+    atomic_store(&l->timeout_s, (uint32_t)option_get_i64(&o->timeout));
+    atomic_store(&l->max_clients, (uint32_t)option_get_i64(&o->maxclients));
+    atomic_store(&l->output_hard, c->output[0].hard);
+    atomic_store(&l->output_soft, c->output[0].soft);
+    atomic_store(&l->output_soft_s, c->output[0].soft_s);
+    atomic_store(
+        &l->query_bytes, (size_t)option_get_i64(&o->client_query_buffer_limit));
+    atomic_store(&l->max_bulk, option_get_i64(&o->proto_max_bulk_len));
+    atomic_store(&l->auth_required, secret.len > 0);
+    atomic_store(&l->protected_mode, option_get_i64(&o->protected_mode) != 0);
+    if (secret.len > 0)
+        explicit_bzero(secret.p, secret.len);
+    buf_free(&secret);
+}

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* conn.c - one client: its socket, its session, what is left over of its input
+ * and output between batches.
+ *
+ * An idle connection is one struct conn. A struct conn_input joins it while a
+ * command is half received, a struct output while the socket does not take its
+ * replies. All functions are the owner worker's. What a batch decides to close
+ * goes on the worker's dead list and is freed after the batch, so that nothing
+ * in the batch points at a freed connection.
+ */
+#include "daemon/internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A client's commands wait while more output than this waits for it; see
+ * conn_stalled(). */
+#define STALL_MIN (256 * KIB)
+/* Buffers of all clients are meant to stay below this share of the memory. */
+#define CLIENTS_SHARE 8
+/* Input that is read and dropped when a connection is closed in order. */
+#define LAST_READS 16
+
+/* ---- addresses ----------------------------------------------------------- */
+
+/* What the socket is bound to; clients of a unix socket have no name. */
+static void
+unix_address(int fd, char *out, size_t cap)
+{
+    struct sockaddr_un sa;
+    socklen_t len = sizeof(sa);
+
+    memset(&sa, 0, sizeof(sa));
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+        sa.sun_path[0] = '\0';
+    snprintf(out, cap, "%.*s:0", (int)MIN(sizeof(sa.sun_path), cap - 3),
+        sa.sun_path);
+}
+
+void
+conn_address(const struct conn *c, bool peer, char *out, size_t cap)
+{
+    struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&sa;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&sa;
+    socklen_t len = sizeof(sa);
+    char ip[INET6_ADDRSTRLEN];
+    int err;
+
+    if (c->is_unix) {
+        unix_address(c->fd, out, cap);
+        return;
+    }
+    err = peer ? getpeername(c->fd, (struct sockaddr *)&sa, &len)
+               : getsockname(c->fd, (struct sockaddr *)&sa, &len);
+    if (err == 0 && sa.ss_family == AF_INET &&
+        inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip)) != NULL)
+        snprintf(out, cap, "%s:%u", ip, ntohs(v4->sin_port));
+    else if (err == 0 && sa.ss_family == AF_INET6 &&
+        inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip)) != NULL)
+        snprintf(out, cap, "[%s]:%u", ip, ntohs(v6->sin6_port));
+    else
+        snprintf(out, cap, "?:0"); /* the peer is gone */
+}
+
+static void
+log_close(const struct conn *c, const char *why, size_t bytes)
+{
+    char addr[64];
+
+    conn_address(c, true, addr, sizeof(addr));
+    log_warn("closing client, %s id=%llu addr=%s bytes=%zu", why,
+        (unsigned long long)c->session.id, addr, bytes);
+}
+
+/* ---- birth and death ----------------------------------------------------- */
+
+/* libevent's callback: nothing but onto the ready list. */
+static void
+conn_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    struct worker *w = c->worker;
+
+    (void)fd;
+    if (c->ready == 0) {
+        c->next_ready = NULL;
+        *w->ready_tail = c;
+        w->ready_tail = &c->next_ready;
+    }
+    c->ready = (short)(c->ready | what);
+}
+
+static void
+link_client(struct worker *w, struct conn *c)
+{
+    pthread_mutex_lock(&w->clients_lock);
+    c->next = w->clients;
+    if (c->next != NULL)
+        c->next->prev = c;
+    w->clients = c;
+    pthread_mutex_unlock(&w->clients_lock);
+}
+
+static void
+unlink_client(struct worker *w, struct conn *c)
+{
+    pthread_mutex_lock(&w->clients_lock);
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        w->clients = c->next;
+    pthread_mutex_unlock(&w->clients_lock);
+}
+
+struct conn *
+conn_new(struct worker *w, int fd, bool is_unix)
+{
+    struct ashlard *d = w->daemon;
+    struct conn *c = pool_get(w->conns);
+
+    if (c == NULL)
+        return NULL;
+    c->magic = CONN_MAGIC;
+    c->fd = fd;
+    c->worker = w;
+    c->is_unix = is_unix;
+    c->active_s = w->now_s;
+    session_init(
+        &c->session, atomic_fetch_add(&d->last_client_id, 1) + 1, &d->commands);
+    event_assign(&c->event, w->base, fd, 0, conn_ready, c);
+    conn_update_events(c);
+    link_client(w, c);
+    return c;
+}
+
+/* Closing a socket with unread input resets the connection, which may destroy
+ * the last replies on their way: read what has come. */
+static void
+read_rest(struct conn *c)
+{
+    char scratch[4096];
+
+    shutdown(c->fd, SHUT_WR);
+    for (int i = 0; i < LAST_READS; i++)
+        if (recv(c->fd, scratch, sizeof(scratch), MSG_DONTWAIT) <= 0)
+            break;
+}
+
+static void
+close_output(struct conn *c)
+{
+    struct worker *w = c->worker;
+
+    if (c->output == NULL)
+        return;
+    worker_account(w, output_memory(c->output), 0);
+    output_free(c->output, w->daemon->slab);
+    pool_put(w->outputs, c->output);
+    c->output = NULL;
+    w->n_outputs--;
+    atomic_store_explicit(&c->output_kib, 0, memory_order_relaxed);
+}
+
+void
+conn_free(struct conn *c)
+{
+    struct worker *w;
+
+    CHECK(c, CONN_MAGIC);
+    w = c->worker;
+    unlink_client(w, c);
+    event_del(&c->event);
+    if (c->closing)
+        read_rest(c);
+    close(c->fd);
+    conn_input_close(c);
+    close_output(c);
+    session_free(&c->session);
+    c->magic = 0;
+    pool_put(w->conns, c);
+    atomic_fetch_sub(&w->n_clients, 1);
+    atomic_fetch_sub(&w->daemon->n_clients, 1);
+}
+
+void
+conn_dead(struct conn *c)
+{
+    struct worker *w = c->worker;
+
+    if (c->dead)
+        return;
+    c->dead = true;
+    c->next_dead = w->dead;
+    w->dead = c;
+}
+
+void
+conn_finish(struct conn *c)
+{
+    c->closing = true;
+    if (c->output == NULL)
+        conn_dead(c);
+    else
+        conn_update_events(c);
+}
+
+/* ---- input --------------------------------------------------------------- */
+
+struct conn_input *
+conn_input_open(struct conn *c)
+{
+    struct worker *w = c->worker;
+    struct conn_input *in = c->input;
+
+    if (in != NULL)
+        return in;
+    in = pool_get(w->inputs);
+    if (in == NULL)
+        return NULL;
+    in->parser = w->parser;
+    resp_parser_init(&w->parser);
+    w->parser.large_min = w->large_min;
+    c->input = in;
+    return in;
+}
+
+void
+conn_input_close(struct conn *c)
+{
+    struct worker *w = c->worker;
+    struct conn_input *in = c->input;
+
+    if (in == NULL)
+        return;
+    large_drop(w, in);
+    worker_account(w, in->counted, 0);
+    resp_parser_free(&in->parser);
+    buf_free(&in->bytes);
+    pool_put(w->inputs, in);
+    c->input = NULL;
+    atomic_store_explicit(&c->query_kib, 0, memory_order_relaxed);
+}
+
+void
+conn_account(struct conn *c)
+{
+    struct conn_input *in = c->input;
+    size_t args, held;
+
+    if (in == NULL)
+        return;
+    args = resp_parser_bytes(&in->parser);
+    in->touched = MAX(in->touched, in->bytes.len);
+    worker_account(c->worker, in->counted, in->touched + args);
+    in->counted = in->touched + args;
+    held = in->bytes.len + args + in->large_held;
+    atomic_store_explicit(&c->query_kib, (uint32_t)(ROUND_UP(held, KIB) / KIB),
+        memory_order_relaxed);
+    if (held <= limit_size(&c->worker->daemon->limits.query_bytes))
+        return;
+    log_close(c, "query buffer limit reached", held);
+    METRIC_INC(&c->worker->metrics, query_limit_closes);
+    conn_dead(c);
+}
+
+/* ---- output -------------------------------------------------------------- */
+
+/* How much output may wait for one client: half of what the clients' share of
+ * the memory has left. A lone client that sends a long pipeline before it reads
+ * gets much, a crowd of slow readers little each. */
+static size_t
+stall_bytes(const struct ashlard *d)
+{
+    size_t share = slab_limit(d->slab) / CLIENTS_SHARE;
+    size_t used = atomic_load_explicit(&d->client_bytes, memory_order_relaxed);
+
+    return MAX(share > used ? (share - used) / 2 : 0, STALL_MIN);
+}
+
+bool
+conn_stalled(const struct conn *c)
+{
+    return c->output != NULL &&
+        outgoing_left(&c->output->rest) > stall_bytes(c->worker->daemon);
+}
+
+/* Close if more waits than client-output-buffer-limit allows. */
+static void
+check_output_limits(struct conn *c)
+{
+    struct worker *w = c->worker;
+    struct limits *l = &w->daemon->limits;
+    size_t hard = limit_size(&l->output_hard);
+    size_t soft = limit_size(&l->output_soft);
+    size_t left = outgoing_left(&c->output->rest);
+    bool over = hard != 0 && left >= hard;
+
+    if (soft == 0 || left < soft)
+        c->output->soft_since_s = 0;
+    else if (c->output->soft_since_s == 0)
+        c->output->soft_since_s = MAX(w->now_s, 1);
+    else if (w->now_s - c->output->soft_since_s > limit_u32(&l->output_soft_s))
+        over = true;
+    if (!over)
+        return;
+    log_close(c, "output buffer limit reached", left);
+    METRIC_INC(&w->metrics, output_limit_closes);
+    conn_dead(c);
+}
+
+static void
+queue_output(struct conn *c, struct outgoing *o, struct buf *whole)
+{
+    struct worker *w = c->worker;
+    size_t before;
+
+    if (c->output == NULL) {
+        c->output = pool_get(w->outputs);
+        if (c->output == NULL) {
+            outgoing_drop(o, w->daemon->slab);
+            conn_dead(c);
+            return;
+        }
+        w->n_outputs++;
+    }
+    before = output_memory(c->output);
+    if (whole != NULL && before == 0 && o->end - o->at >= STALL_MIN)
+        output_steal(c->output, whole, o);
+    else
+        output_append(c->output, o);
+    worker_account(w, before, output_memory(c->output));
+}
+
+static void
+publish_output(struct conn *c)
+{
+    atomic_store_explicit(&c->output_kib,
+        (uint32_t)(ROUND_UP(output_memory(c->output), KIB) / KIB),
+        memory_order_relaxed);
+}
+
+/* Send and count. */
+static enum send_status
+send_run(struct conn *c, struct outgoing *o)
+{
+    struct worker *w = c->worker;
+    size_t sent = 0;
+    unsigned calls = 0;
+    enum send_status status =
+        outgoing_send(o, c->fd, w->daemon->slab, &sent, &calls);
+
+    METRIC_ADD(&w->metrics, net_output_bytes, sent);
+    METRIC_ADD(&w->metrics, writes, calls);
+    if (sent > 0)
+        c->active_s = w->now_s;
+    return status;
+}
+
+void
+conn_send(struct conn *c, struct outgoing *o, struct buf *whole)
+{
+    enum send_status status = SEND_BLOCKED;
+
+    if (c->output == NULL)
+        status = send_run(c, o);
+    if (status == SEND_DONE)
+        return;
+    if (status == SEND_FAILED) {
+        outgoing_drop(o, c->worker->daemon->slab);
+        conn_dead(c);
+        return;
+    }
+    queue_output(c, o, whole);
+    if (c->dead)
+        return;
+    publish_output(c);
+    check_output_limits(c);
+    conn_update_events(c);
+}
+
+void
+conn_flush(struct conn *c)
+{
+    enum send_status status;
+
+    if (c->output == NULL || c->dead)
+        return;
+    status = send_run(c, &c->output->rest);
+    if (status == SEND_BLOCKED)
+        return;
+    if (status == SEND_DONE)
+        close_output(c);
+    if (status == SEND_FAILED || c->closing)
+        conn_dead(c);
+}
+
+/* ---- events -------------------------------------------------------------- */
+
+void
+conn_update_events(struct conn *c)
+{
+    short want = 0;
+
+    if (!c->closing && !conn_stalled(c))
+        want |= EV_READ;
+    if (c->output != NULL)
+        want |= EV_WRITE;
+    if (want == c->interest)
+        return;
+    if (c->interest != 0)
+        event_del(&c->event);
+    c->interest = want;
+    if (want == 0)
+        return;
+    event_assign(&c->event, c->worker->base, c->fd, (short)(want | EV_PERSIST),
+        conn_ready, c);
+    if (event_add(&c->event, NULL) == 0)
+        return;
+    log_error("cannot watch a client err=\"%s\"", strerror(errno));
+    conn_dead(c);
+}
+
+void
+conn_tick(struct conn *c, uint32_t now_s)
+{
+    struct worker *w = c->worker;
+    uint32_t timeout_s = limit_u32(&w->daemon->limits.timeout_s);
+
+    if (c->output != NULL)
+        check_output_limits(c);
+    if (timeout_s == 0 || now_s - c->active_s <= timeout_s || c->dead)
+        return;
+    log_debug("closing idle client id=%llu", (unsigned long long)c->session.id);
+    METRIC_INC(&w->metrics, timeouts);
+    conn_dead(c);
+}

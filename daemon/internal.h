@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* internal.h - what the files of daemon/ share.
+ *
+ *   main thread     signals, listening sockets; deals each accepted fd
+ *   worker 0..n-1   an event base, connections, one batch at a time
+ *   maint           sweeps, drains, samples; bounded slices
+ *
+ * One struct ashlard holds everything and is passed down. A connection
+ * belongs to its worker; other threads see it only through the worker's
+ * client list, under clients_lock, and then only the fields marked [shared].
+ * Lock order: names_lock -> a worker's clients_lock.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "base/base.h"
+#include "commands/command.h"
+#include "keyspace/keyspace.h"
+#include "protocol/resp.h"
+#include "slab/slab.h"
+
+/* Sanitizers multiply the resident set and the size of stack frames. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||           \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+/* ---- directives and counters --------------------------------------------- */
+
+/* clang-format off */
+#define DAEMON_OPTIONS(X)                                                   \
+    X(port, OPT_INT, "6379", 0, 65535, OPT_START, "",                       \
+        "TCP port; 0 does not listen on TCP.")                              \
+    X(bind, OPT_STRING, "127.0.0.1 -::1", 0, 0, OPT_START, "",              \
+        "Addresses to listen on. * is every IPv4 and ::* every IPv6 "       \
+        "address; one that begins with - may be missing.")                  \
+    X(protected_mode, OPT_BOOL, "yes", 0, 0, OPT_LIVE, "",                  \
+        "While no password is set, refuse clients from other machines.")    \
+    X(unixsocket, OPT_STRING, "", 0, 0, OPT_START, "",                      \
+        "Path of a unix socket to listen on; empty for none.")              \
+    X(unixsocketperm, OPT_OCTAL, "0", 0, 0777, OPT_START, "",               \
+        "Mode of the unix socket; 0 leaves it to the umask.")               \
+    X(tcp_backlog, OPT_INT, "511", 1, INT32_MAX, OPT_START, "connections",  \
+        "Connections the kernel may hold that are not accepted yet.")       \
+    X(tcp_keepalive, OPT_INT, "300", 0, INT32_MAX, OPT_LIVE, "seconds",     \
+        "Idle time before TCP probes a client; 0 turns probes off.")        \
+    X(timeout, OPT_INT, "0", 0, INT32_MAX, OPT_LIVE, "seconds",             \
+        "Close a client that has been idle for this long; 0 never does.")   \
+    X(maxclients, OPT_INT, "10000", 1, 1000000, OPT_LIVE, "connections",    \
+        "Clients connected at the same time.")                              \
+    X(client_query_buffer_limit, OPT_SIZE, "1gb", 1 << 20, INT64_MAX,       \
+        OPT_LIVE, "bytes",                                                  \
+        "Close a client whose unfinished command grows beyond this.")       \
+    X(client_output_buffer_limit, OPT_STRING,                               \
+        "normal 0 0 0 slave 268435456 67108864 60 "                         \
+        "pubsub 33554432 8388608 60",                                       \
+        0, 0, OPT_LIVE | OPT_REPEAT, "",                                    \
+        "CLASS HARD SOFT SECONDS: close a client of the class when HARD "   \
+        "bytes of replies wait for it, or SOFT bytes for SECONDS. Only "    \
+        "the class normal has an effect; 0 is no limit.")                   \
+    X(proto_max_bulk_len, OPT_SIZE, "512mb", 1 << 20, RESP_MAX_BULK,        \
+        OPT_LIVE, "bytes", "Longest argument of a command.")                \
+    X(workers, OPT_STRING, "auto", 0, 0, OPT_START, "",                     \
+        "Threads that serve clients, 1 to 256; auto (or 0) is one per CPU.")\
+    X(loglevel, OPT_ENUM, "notice", 0, 0, OPT_LIVE,                         \
+        "debug|verbose|notice|warning", "The least important line to log.") \
+    X(logfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
+        "File to log to; empty is standard error. HUP opens it anew.")      \
+    X(pidfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
+        "File that holds the process id while the daemon runs.")            \
+    X(daemonize, OPT_BOOL, "no", 0, 0, OPT_NOOP, "",                        \
+        "No effect: the daemon stays in the foreground.")                   \
+    X(supervised, OPT_ENUM, "no", 0, 0, OPT_NOOP,                           \
+        "no|upstart|systemd|auto", "No effect.")                            \
+    X(save, OPT_STRING, "", 0, 0, OPT_NOOP | OPT_LIVE | OPT_REPEAT, "",     \
+        "No effect.")                                                       \
+    X(appendonly, OPT_BOOL, "no", 0, 0, OPT_NOOP | OPT_LIVE, "",            \
+        "No effect.")                                                       \
+    X(dir, OPT_STRING, ".", 0, 0, OPT_NOOP | OPT_LIVE, "", "No effect.")    \
+    X(dbfilename, OPT_STRING, "dump.rdb", 0, 0, OPT_NOOP | OPT_LIVE, "",    \
+        "No effect.")                                                       \
+    X(io_threads, OPT_INT, "1", 1, 128, OPT_NOOP, "",                       \
+        "No effect: see workers.")                                          \
+    X(hz, OPT_INT, "10", 1, 500, OPT_NOOP | OPT_LIVE, "", "No effect.")
+
+#define DAEMON_METRICS(X)                                                   \
+    X(connections, COUNTER, "connections accepted")                         \
+    X(rejected, COUNTER, "connections refused: limit, protected mode")      \
+    X(accept_errors, COUNTER, "accept(2) failures")                         \
+    X(net_input_bytes, COUNTER, "bytes received")                           \
+    X(net_output_bytes, COUNTER, "bytes sent")                              \
+    X(reads, COUNTER, "receive calls that returned bytes")                  \
+    X(writes, COUNTER, "send calls")                                        \
+    X(batches, COUNTER, "batches run")                                      \
+    X(timeouts, COUNTER, "clients closed for idleness")                     \
+    X(query_limit_closes, COUNTER, "clients closed by the query limit")     \
+    X(output_limit_closes, COUNTER, "clients closed by an output limit")
+/* clang-format on */
+
+struct daemon_options {
+    DAEMON_OPTIONS(OPTION_MEMBER)
+};
+
+struct daemon_metrics {
+    DAEMON_METRICS(METRIC_MEMBER)
+};
+
+/* ---- config.c ------------------------------------------------------------ */
+
+/* The smallest maxmemory: what an empty daemon and its tables need. */
+#define MIN_MAXMEMORY (16 * MIB)
+#define MAX_WORKERS 256
+
+/* client-output-buffer-limit of one class of clients. */
+struct output_limit {
+    size_t hard, soft; /* 0: none */
+    uint32_t soft_s;
+};
+#define OUTPUT_CLASSES 3 /* normal, slave, pubsub; only normal has an effect */
+
+/* The values of all modules, and the set that parses and prints them. */
+struct config {
+    struct slab_options slab;
+    struct keyspace_options keyspace;
+    struct command_options commands;
+    struct daemon_options daemon;
+    struct output_limit output[OUTPUT_CLASSES];
+    struct options *set;
+    const char *file; /* borrowed from argv; "" if none */
+};
+
+void config_init(struct config *c);
+void config_free(struct config *c);
+
+/* Read the file (NULL: none), then the `--name value` arguments, then check
+ * what no single directive can. False with a sentence in err. */
+bool config_load(
+    struct config *c, const char *file, int argc, char **argv, struct buf *err);
+
+/* Is the present maxmemory enough? False with a sentence in err. */
+bool config_check_maxmemory(const struct config *c, struct buf *err);
+
+unsigned config_workers(const struct config *c);
+enum log_level config_log_level(const struct config *c);
+
+/* What CONFIG SET may change while workers read it. [atomic] */
+struct limits {
+    _Atomic uint32_t timeout_s;
+    _Atomic uint32_t max_clients;
+    _Atomic uint32_t output_soft_s;
+    _Atomic size_t output_hard, output_soft; /* 0: none */
+    _Atomic size_t query_bytes;
+    _Atomic int64_t max_bulk;
+    _Atomic bool auth_required;
+    _Atomic bool protected_mode;
+};
+
+/* Copy the live directives into `l`. Under the config lock. */
+void config_limits(struct config *c, struct limits *l);
+
+static inline size_t
+limit_size(const _Atomic size_t *v)
+{
+    return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+static inline uint32_t
+limit_u32(const _Atomic uint32_t *v)
+{
+    return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+/* ---- the daemon (main.c) ------------------------------------------------- */
+
+struct listeners;
+struct maint;
+struct signals;
+struct worker;
+
+struct ashlard {
+    struct config config;
+    struct limits limits;
+    struct slab *slab;
+    struct ks *ks;
+    struct commands commands;
+    struct event_base *base;             /* [main thread] */
+    struct signals *signals;             /* [main thread] */
+    struct listeners *listeners;         /* [main thread] */
+    struct worker *workers[MAX_WORKERS]; /* [immutable] once all run */
+    unsigned n_workers;                  /* the same */
+    struct maint *maint;
+    struct daemon_metrics metrics; /* [main thread] writes */
+
+    pthread_mutex_t config_lock;
+    pthread_mutex_t names_lock; /* every session's names */
+
+    _Atomic uint32_t n_clients; /* dealt and not closed yet */
+    _Atomic uint64_t last_client_id;
+    _Atomic size_t client_bytes; /* buffers of all clients, in steps */
+    _Atomic size_t large_bytes;  /* large arguments on their way in */
+};
+
+/* Set up the callbacks that commands/ needs (clients.c). */
+void clients_host(struct ashlard *d, struct command_host *host);
+
+/* Sum of the counters of all threads. */
+void daemon_metrics_sum(struct ashlard *d, struct daemon_metrics *sum);
+
+/* INFO lines of the daemon (info.c); the type of command_host.info. */
+void info_append(void *ctx, const char *section, struct buf *out);
+
+/* ---- signals.c [main thread] --------------------------------------------- */
+
+/* TERM and INT end d->base's loop, HUP opens the log anew; a stop may also be
+ * asked for by any thread with signals_stop(). */
+struct signals *signals_new(struct ashlard *d);
+void signals_free(struct signals *s);
+void signals_stop(struct signals *s);
+
+/* ---- listener.c [main thread] -------------------------------------------- */
+
+/* Open all sockets the configuration names. NULL with a sentence in err. */
+struct listeners *listeners_open(struct ashlard *d, struct buf *err);
+
+/* Begin to accept; the workers run. */
+void listeners_start(struct listeners *l);
+
+/* Close the sockets; workers may still run. */
+void listeners_stop(struct listeners *l);
+void listeners_free(struct listeners *l);
+
+/* Put a changed tcp-keepalive into effect for further clients. Any thread,
+ * under the config lock. */
+void listeners_keepalive(struct listeners *l, int64_t seconds);
+
+/* ---- output.c: bytes and references on their way to a socket ------------- */
+
+/* What is left of one run of replies: bytes[at, end) with refs in between. */
+struct outgoing {
+    const char *bytes; /* the refs' offsets count from here */
+    size_t at, end;
+    struct reply_ref *refs; /* refs[ref, ref_end) are not sent */
+    size_t ref, ref_end;
+};
+
+enum send_status {
+    SEND_DONE,
+    SEND_BLOCKED,
+    SEND_FAILED
+};
+
+/* Send as much as the socket takes (at most a few MiB), advance `o`, drop the
+ * pins of references that are through. `sent` and `calls` are added to. */
+enum send_status outgoing_send(struct outgoing *o, int fd, struct slab *slab,
+    size_t *sent, unsigned *calls);
+
+/* Bytes left, referenced ones included. */
+size_t outgoing_left(const struct outgoing *o);
+
+/* Drop the pins of what is left. */
+void outgoing_drop(struct outgoing *o, struct slab *slab);
+
+/* Replies that a client did not take yet. */
+struct output {
+    struct buf bytes;
+    struct reply_ref *refs;
+    size_t n_refs, cap_refs;
+    struct outgoing rest;
+    size_t touched;        /* the most bytes there were */
+    uint32_t soft_since_s; /* above the soft limit since; 0: it is not */
+};
+
+/* Add what is left of `o`; takes over the pins. */
+void output_append(struct output *out, const struct outgoing *o);
+
+/* The same, taking the buffer as well instead of copying; out is empty. */
+void output_steal(
+    struct output *out, struct buf *bytes, const struct outgoing *o);
+void output_free(struct output *out, struct slab *slab);
+
+/* Memory that is resident for it; a buffer's unused end is not. */
+size_t output_memory(const struct output *out);
+
+/* ---- conn.c: one client [owner thread] ----------------------------------- */
+
+/* A large argument that is being received into an extent. */
+struct large {
+    size_t len; /* 0: none is */
+    size_t got;
+    uint32_t extent; /* 0: refused, the bytes are dropped */
+};
+
+/* What only a client with an unfinished command has. */
+struct conn_input {
+    struct resp_parser parser;
+    struct buf bytes; /* from the start of the unfinished command */
+    struct large large;
+    size_t large_held; /* bytes in extents of the unfinished command */
+    size_t touched;    /* the most bytes there were */
+    size_t counted;    /* memory in the budget, by conn_account */
+    bool unparsed;     /* bytes may hold whole commands: it was stalled */
+};
+
+#define CONN_MAGIC 0xc0221ec7u
+
+struct conn {
+    uint32_t magic;
+    int fd; /* [immutable] */
+    struct event event;
+    struct session session;
+    struct worker *worker;    /* [immutable] */
+    struct conn *prev, *next; /* [clients_lock] the worker's list */
+    struct conn *next_ready, *next_dead;
+    struct conn_input *input;               /* NULL between commands */
+    struct output *output;                  /* NULL when all is sent */
+    _Atomic uint32_t query_kib, output_kib; /* [shared] */
+    uint32_t active_s;                      /* monotonic */
+    short interest;                         /* events asked for */
+    short ready;       /* events that came; 0: not on the list */
+    bool is_unix;      /* [immutable] */
+    bool closing;      /* close when the output is sent */
+    bool dead;         /* on the dead list */
+    _Atomic bool kill; /* [shared] set under clients_lock */
+};
+_Static_assert(sizeof(struct conn) <= 384, "an idle client is small");
+
+struct conn *conn_new(struct worker *w, int fd, bool is_unix);
+/* Close now: frees everything. Only between batches. */
+void conn_free(struct conn *c);
+
+/* Put on the dead list: closed after the batch. */
+void conn_dead(struct conn *c);
+
+/* No further command; close when the output is sent. */
+void conn_finish(struct conn *c);
+
+/* The state for an unfinished command, made if there is none: it takes over
+ * the worker's parser. NULL when the system has no memory. */
+struct conn_input *conn_input_open(struct conn *c);
+void conn_input_close(struct conn *c);
+
+/* Send what waits. */
+void conn_flush(struct conn *c);
+
+/* Send a run of replies, or put it behind what waits. `whole` is the buffer
+ * the run stands in if nothing else does, so that it can be taken. */
+void conn_send(struct conn *c, struct outgoing *o, struct buf *whole);
+
+/* True when so much output waits that the client's commands must wait too. */
+bool conn_stalled(const struct conn *c);
+
+/* Ask the event base for what the state calls for. */
+void conn_update_events(struct conn *c);
+
+/* Charge what the buffers have grown by. */
+void conn_account(struct conn *c);
+
+/* Close if a limit that depends on time is exceeded. */
+void conn_tick(struct conn *c, uint32_t now_s);
+
+/* "127.0.0.1:5000", "[::1]:5000", "/path:0": the peer's or the own address. */
+void conn_address(const struct conn *c, bool peer, char *out, size_t cap);
+
+/* ---- large.c: arguments that are received into extents ------------------- */
+
+/* The parser stands at a large bulk: reserve the extent, and move into it what
+ * the input holds of it. True when that is all of it. */
+bool large_begin(
+    struct worker *w, struct conn_input *in, char **input, size_t *len);
+
+/* Where the next bytes go; at most a step. `scratch` takes those of a refused
+ * argument. */
+struct iovec;
+void large_room(struct worker *w, struct conn_input *in, char *scratch,
+    size_t scratch_len, struct iovec *to);
+
+/* All bytes are there: give the argument to the parser. */
+void large_end(struct worker *w, struct conn_input *in);
+
+/* The command is complete: its extents are on the way into the keyspace. */
+void large_release(struct worker *w, struct conn_input *in);
+
+/* Release the extents of an unfinished command. */
+void large_drop(struct worker *w, struct conn_input *in);
+
+/* ---- batch.c [owner thread] ---------------------------------------------- */
+
+struct batch *batch_new(struct worker *w);
+void batch_free(struct batch *b);
+
+/* Serve the ready connections of the worker. */
+void batch_run(struct batch *b);
+
+/* Give back memory that a large batch needed. */
+void batch_shrink(struct batch *b);
+
+/* ---- worker.c ------------------------------------------------------------ */
+
+struct handed {
+    int fd;
+    bool is_unix;
+};
+
+struct worker {
+    struct ashlard *daemon; /* [immutable] */
+    unsigned id;            /* [immutable] */
+    pthread_t thread;
+    pthread_barrier_t started;
+    struct event_base *base; /* [owner thread], as all below unless marked */
+    struct event *wake_event, *tick_event;
+    bool ticking;
+    bool busy;      /* a batch ran since the last tick */
+    uint32_t now_s; /* monotonic, read once a batch */
+
+    struct ks_thread *ks;
+    struct command_thread *commands;
+    struct batch *batch;
+    struct pool *conns, *inputs, *outputs;
+    struct resp_parser parser; /* of clients without an unfinished command */
+    size_t large_min;
+
+    struct conn *ready, **ready_tail;
+    struct conn *dead;
+    struct daemon_metrics metrics; /* read by any thread */
+    size_t buffer_bytes;           /* buffers of the connections */
+    size_t charged_bytes;          /* of these in the budget */
+    unsigned n_outputs;            /* connections with unsent output */
+
+    pthread_mutex_t clients_lock;
+    struct conn *clients;       /* [clients_lock] */
+    _Atomic uint32_t n_clients; /* dealt to this worker */
+
+    int wake_fd; /* [immutable] eventfd */
+    pthread_mutex_t mail_lock;
+    struct handed *mail;     /* [mail_lock] new connections */
+    size_t n_mail, cap_mail; /* [mail_lock] */
+    _Atomic bool kills;      /* some connection's kill is set */
+    _Atomic bool stop;
+};
+
+/* Start a thread; returns when it is ready. NULL with a sentence in err. */
+struct worker *worker_start(struct ashlard *d, unsigned id, struct buf *err);
+
+/* Ask the thread to answer what it has received, to send it, and to end. */
+void worker_stop(struct worker *w);
+
+/* Wait for the end of the thread; then, when all threads have ended, release.
+ */
+void worker_join(struct worker *w);
+void worker_free(struct worker *w);
+
+/* Hand over a new connection; takes the fd. Main thread. */
+void worker_hand(struct worker *w, int fd, bool is_unix);
+
+/* Have the worker look at its mail, kills and limits. Any thread. */
+void worker_wake(struct worker *w);
+
+/* Charge `delta` bytes of buffers, in steps. Owner thread. */
+void worker_account(struct worker *w, size_t before, size_t after);
+
+/* ---- maint.c ------------------------------------------------------------- */
+
+/* NULL with a sentence in err. */
+struct maint *maint_start(struct ashlard *d, struct buf *err);
+
+/* Wait for the end of the thread; its samples stay until maint_free(). */
+void maint_stop(struct maint *m);
+void maint_free(struct maint *m);
+
+/* Rates of the last seconds and the last look at the RSS. Any thread. */
+struct maint_sample {
+    uint64_t ops_per_s;
+    uint64_t input_bytes_per_s, output_bytes_per_s;
+    int64_t uncounted; /* RSS less what is counted; negative: counted, but not
+                          resident */
+    size_t extra;      /* of it in the budget because it is steady */
+};
+void maint_sample(const struct maint *m, struct maint_sample *out);
+
+/* ---- rlimit.c ------------------------------------------------------------ */
+
+/* Raise the limit of open files for `clients`; returns how many it allows. */
+int64_t rlimit_raise(unsigned n_workers, int64_t clients);
+
+/* ---- threads (thread.c) -------------------------------------------------- */
+
+/* Start a named thread with a modest stack and all signals blocked. 0 or an
+ * errno. */
+int thread_start(
+    pthread_t *thread, const char *name, void *(*fn)(void *), void *arg);

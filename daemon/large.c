@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* large.c - large arguments are received straight into extents.
+ *
+ * The extent is reserved when the length is known, and committed step by step
+ * as bytes arrive: a client that announces 512 MiB and sends nothing costs
+ * nothing. When the budget has no room and the keyspace can make none, the
+ * argument is refused: its bytes are received and dropped, so that the client
+ * stays in step, and the command is answered with an OOM error.
+ *
+ * Owner thread of the connection.
+ */
+#include "daemon/internal.h"
+
+#include <sys/uio.h>
+
+/* The first step; each further one doubles what is there, up to the last. */
+#define FIRST_STEP (16 * KIB)
+#define LAST_STEP (8 * MIB)
+/* Bytes received per visit. */
+#define VISIT_BYTES (1 * MIB)
+
+static void
+count_held(struct worker *w, struct conn_input *in, size_t n)
+{
+    in->large_held += n;
+    atomic_fetch_add_explicit(&w->daemon->large_bytes, n, memory_order_relaxed);
+}
+
+static void
+refuse(struct worker *w, struct large *l)
+{
+    if (l->extent != 0)
+        extent_unpin(w->daemon->slab, l->extent);
+    l->extent = 0;
+}
+
+/* Unfinished arguments of all clients may take three quarters of the memory
+ * and no more: they must not evict everything. */
+static bool
+is_allowed(const struct worker *w, size_t more)
+{
+    size_t held =
+        atomic_load_explicit(&w->daemon->large_bytes, memory_order_relaxed);
+
+    return held + more <= slab_limit(w->daemon->slab) / 4 * 3;
+}
+
+/* Make the first `upto` bytes of the extent usable, or refuse. */
+static void
+commit(struct worker *w, struct conn_input *in, size_t upto)
+{
+    struct slab *slab = w->daemon->slab;
+    struct large *l = &in->large;
+    size_t had = extent_committed(slab, l->extent);
+
+    if (upto <= had)
+        return;
+    if (!is_allowed(w, upto - had) ||
+        !ks_commit_extent(w->ks, l->extent, upto)) {
+        refuse(w, l);
+        return;
+    }
+    count_held(w, in, extent_committed(slab, l->extent) - had);
+}
+
+bool
+large_begin(struct worker *w, struct conn_input *in, char **input, size_t *len)
+{
+    struct slab *slab = w->daemon->slab;
+    struct resp_parser *p = &in->parser;
+    struct large *l = &in->large;
+
+    *l = (struct large){.len = p->large_len};
+    if (!p->large_dropped && is_allowed(w, l->len))
+        l->extent = extent_new(slab, l->len);
+    if (l->extent != 0) {
+        /* What a warm extent brings along is held as well. */
+        count_held(w, in, extent_committed(slab, l->extent));
+        commit(w, in, MIN(l->len, *len - p->pos));
+    }
+    l->got = resp_large_take(
+        p, input, len, l->extent != 0 ? extent_ptr(slab, l->extent) : NULL);
+    return l->got == l->len;
+}
+
+void
+large_room(struct worker *w, struct conn_input *in, char *scratch,
+    size_t scratch_len, struct iovec *to)
+{
+    struct slab *slab = w->daemon->slab;
+    struct large *l = &in->large;
+    size_t want = l->len - l->got;
+
+    if (l->extent != 0 && extent_committed(slab, l->extent) <= l->got) {
+        size_t step = MIN(MAX(l->got, FIRST_STEP), LAST_STEP);
+
+        commit(w, in, l->got + MIN(step, want));
+    }
+    if (l->extent == 0) {
+        *to = (struct iovec){scratch, MIN(want, scratch_len)};
+        return;
+    }
+    want = MIN(want, extent_committed(slab, l->extent) - l->got);
+    *to = (struct iovec){
+        extent_ptr(slab, l->extent) + l->got, MIN(want, VISIT_BYTES)};
+}
+
+void
+large_end(struct worker *w, struct conn_input *in)
+{
+    struct large *l = &in->large;
+
+    resp_large_done(&in->parser,
+        l->extent != 0 ? extent_ptr(w->daemon->slab, l->extent) : NULL,
+        l->extent);
+    *l = (struct large){.len = 0};
+}
+
+void
+large_release(struct worker *w, struct conn_input *in)
+{
+    atomic_fetch_sub_explicit(
+        &w->daemon->large_bytes, in->large_held, memory_order_relaxed);
+    in->large_held = 0;
+}
+
+void
+large_drop(struct worker *w, struct conn_input *in)
+{
+    struct slab *slab = w->daemon->slab;
+
+    for (int i = 0; i < in->parser.argc; i++) {
+        if (in->parser.argv[i].extent != 0)
+            extent_unpin(slab, in->parser.argv[i].extent);
+    }
+    refuse(w, &in->large);
+    in->large = (struct large){.len = 0};
+    resp_parser_reset(&in->parser);
+    large_release(w, in);
+}

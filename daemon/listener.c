@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* listener.c - listening sockets: TCP over IPv4 and IPv6, and a unix socket.
+ *
+ * The main thread accepts and deals each connection to the worker that has the
+ * fewest, so that few connections spread as evenly as many. Options that all
+ * clients share are set on the listening socket: Linux lets accepted ones
+ * inherit them. When the process is out of file descriptors, one that is kept
+ * in reserve serves to tell a client so, and accepting pauses for a moment.
+ */
+#include "daemon/internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define MAX_LISTENERS 32
+/* Accepted in one go; then signals and other listeners have their turn. */
+#define ACCEPTS_PER_EVENT 64
+#define PAUSE_MS 100
+
+struct listener {
+    struct listeners *all;
+    int fd;
+    bool is_unix;
+    struct event *event;
+};
+
+struct listeners {
+    struct ashlard *daemon;
+    struct listener item[MAX_LISTENERS];
+    unsigned n;
+    unsigned next_worker; /* where the search for the least loaded begins */
+    int spare_fd;         /* -1: used up */
+    struct event *resume; /* ends a pause */
+    bool owns_unix_path;
+};
+
+/* ---- TCP ----------------------------------------------------------------- */
+
+static void
+set_int(int fd, int level, int name, int value)
+{
+    if (setsockopt(fd, level, name, &value, sizeof(value)) != 0)
+        log_warn("setsockopt failed level=%d name=%d err=\"%s\"", level, name,
+            strerror(errno));
+}
+
+/* Probe after `seconds` of silence, thrice at a third of it. */
+static void
+set_keepalive(int fd, int64_t seconds)
+{
+    int third = (int)MAX(seconds / 3, 1);
+
+    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
+    if (seconds == 0)
+        return;
+    /* The kernel takes at most 32767. */
+    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)MIN(seconds, 32767));
+    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, MIN(third, 32767));
+    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+/* Returns a listening socket, or -1 with errno. */
+static int
+listen_tcp(const struct addrinfo *ai, const struct daemon_options *o)
+{
+    int fd =
+        socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (ai->ai_family == AF_INET6)
+        set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_keepalive(fd, o->tcp_keepalive);
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
+        listen(fd, (int)o->tcp_backlog) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static bool
+is_unsupported(int err)
+{
+    return err == EAFNOSUPPORT || err == EPROTONOSUPPORT ||
+        err == ENOPROTOOPT || err == ESOCKTNOSUPPORT || err == EPFNOSUPPORT;
+}
+
+static void
+add_listener(struct listeners *l, int fd, bool is_unix)
+{
+    l->item[l->n++] = (struct listener){.all = l, .fd = fd, .is_unix = is_unix};
+}
+
+/* Listen on one word of `bind`. */
+static bool
+open_address(struct listeners *l, const char *word, struct buf *err)
+{
+    const struct daemon_options *o = &l->daemon->config.daemon;
+    bool optional = *word == '-';
+    const char *host = word + optional;
+    bool v6 = strchr(host, ':') != NULL;
+    const char *node = strcmp(host, "*") == 0 ? "0.0.0.0"
+        : strcmp(host, "::*") == 0            ? "::"
+                                              : host;
+    struct addrinfo hints = {.ai_family = v6 ? AF_INET6 : AF_INET,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_PASSIVE};
+    struct addrinfo *ai;
+    char port[8];
+    int fd, failed;
+
+    snprintf(port, sizeof(port), "%d", (int)o->port);
+    failed = getaddrinfo(node, port, &hints, &ai);
+    if (failed != 0) {
+        if (optional)
+            return true;
+        buf_printf(err, "cannot listen on %s: %s", host, gai_strerror(failed));
+        return false;
+    }
+    fd = listen_tcp(ai, o);
+    failed = errno;
+    freeaddrinfo(ai);
+    if (fd >= 0) {
+        add_listener(l, fd, false);
+        return true;
+    }
+    if (is_unsupported(failed) || (failed == EADDRNOTAVAIL && optional)) {
+        log_info("not listening on %s: %s", host, strerror(failed));
+        return true;
+    }
+    buf_printf(err,
+        v6 ? "cannot listen on [%s]:%s: %s" : "cannot listen on %s:%s: %s",
+        host, port, strerror(failed));
+    return false;
+}
+
+static bool
+open_tcp(struct listeners *l, struct buf *err)
+{
+    const struct daemon_options *o = &l->daemon->config.daemon;
+    char *words, *word, *save;
+    bool ok = true;
+
+    if (o->port == 0)
+        return true;
+    words = xstrdup(o->bind);
+    for (word = strtok_r(words, " \t", &save); word != NULL && ok;
+         word = strtok_r(NULL, " \t", &save)) {
+        if (l->n == MAX_LISTENERS - 1) {
+            buf_printf(err, "cannot listen on more than %d addresses",
+                MAX_LISTENERS - 1);
+            ok = false;
+        } else {
+            ok = open_address(l, word, err);
+        }
+    }
+    free(words);
+    if (ok && l->n == 0) {
+        buf_printf(err, "cannot listen on any address of bind \"%s\"", o->bind);
+        ok = false;
+    }
+    return ok;
+}
+
+/* ---- unix ---------------------------------------------------------------- */
+
+/* Remove a socket that a daemon left behind. 0, or why the path is not free. */
+static int
+clear_path(const struct sockaddr_un *sa)
+{
+    struct stat st;
+    int fd, alive;
+
+    if (lstat(sa->sun_path, &st) != 0)
+        return errno == ENOENT ? 0 : errno;
+    if (!S_ISSOCK(st.st_mode))
+        return ENOTSOCK;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    alive = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ||
+        errno != ECONNREFUSED;
+    close(fd);
+    if (alive)
+        return EADDRINUSE;
+    return unlink(sa->sun_path) == 0 ? 0 : errno;
+}
+
+/* Bind, set the mode while nobody can connect yet, listen. 0 or an errno. */
+static int
+bind_unix(int fd, const struct sockaddr_un *sa, const struct daemon_options *o,
+    bool *bound)
+{
+    *bound = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0;
+    if (!*bound)
+        return errno;
+    if (o->unixsocketperm != 0 &&
+        chmod(sa->sun_path, (mode_t)o->unixsocketperm) != 0)
+        return errno;
+    return listen(fd, (int)o->tcp_backlog) == 0 ? 0 : errno;
+}
+
+static bool
+open_unix(struct listeners *l, struct buf *err)
+{
+    const struct daemon_options *o = &l->daemon->config.daemon;
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    int fd, failed;
+
+    if (*o->unixsocket == '\0')
+        return true;
+    snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", o->unixsocket);
+    failed = clear_path(&sa);
+    if (failed == 0) {
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        failed = fd < 0 ? errno : 0;
+    }
+    if (failed == 0) {
+        add_listener(l, fd, true);
+        failed = bind_unix(fd, &sa, o, &l->owns_unix_path);
+    }
+    if (failed == 0)
+        return true;
+    buf_printf(err, "cannot listen on %s: %s", o->unixsocket, strerror(failed));
+    return false;
+}
+
+/* ---- accept -------------------------------------------------------------- */
+
+static void
+refuse(struct ashlard *d, int fd, const char *text)
+{
+    /* It is gone anyway if it cannot take a line. */
+    (void)!send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+    METRIC_INC(&d->metrics, rejected);
+}
+
+static bool
+is_local(const struct sockaddr_storage *sa)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
+
+    switch (sa->ss_family) {
+    case AF_INET:
+        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    case AF_INET6:
+        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    default:
+        return true;
+    }
+}
+
+static struct worker *
+least_loaded(struct listeners *l)
+{
+    struct ashlard *d = l->daemon;
+    unsigned start = l->next_worker++;
+    struct worker *best = d->workers[start % d->n_workers];
+
+    for (unsigned i = 1; i < d->n_workers; i++) {
+        struct worker *w = d->workers[(start + i) % d->n_workers];
+
+        if (atomic_load(&w->n_clients) < atomic_load(&best->n_clients))
+            best = w;
+    }
+    return best;
+}
+
+/* Refuse a new connection, or deal it. */
+static void
+admit(struct listener *item, int fd, const struct sockaddr_storage *peer)
+{
+    struct listeners *l = item->all;
+    struct ashlard *d = l->daemon;
+    struct limits *limits = &d->limits;
+
+    if (atomic_load(&d->n_clients) >= limit_u32(&limits->max_clients)) {
+        refuse(d, fd, "-ERR max number of clients reached\r\n");
+        return;
+    }
+    if (!is_local(peer) && atomic_load(&limits->protected_mode) &&
+        !atomic_load(&limits->auth_required)) {
+        refuse(d, fd,
+            "-DENIED ashlard runs in protected mode: no password is set, so "
+            "only clients on the same machine are served. Set requirepass, "
+            "or protected-mode no.\r\n");
+        return;
+    }
+    METRIC_INC(&d->metrics, connections);
+    atomic_fetch_add(&d->n_clients, 1);
+    worker_hand(least_loaded(l), fd, item->is_unix);
+}
+
+static void
+watch(struct listeners *l, bool on)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        if (on)
+            event_add(l->item[i].event, NULL);
+        else
+            event_del(l->item[i].event);
+    }
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    struct listeners *l = arg;
+
+    (void)fd;
+    (void)what;
+    if (l->spare_fd < 0)
+        l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    watch(l, true);
+}
+
+/* accept(2) failed for want of descriptors or memory. Connections wait in the
+ * backlog; one is told, so that a client can see the reason. */
+static void
+out_of_descriptors(struct listener *item, int err)
+{
+    static _Atomic uint64_t logged;
+    static const struct timeval pause = {0, PAUSE_MS * 1000};
+    struct listeners *l = item->all;
+
+    if (log_ratelimit(&logged))
+        log_error("accept failed clients=%u err=\"%s\"",
+            atomic_load(&l->daemon->n_clients), strerror(err));
+    if (l->spare_fd >= 0) {
+        close(l->spare_fd);
+        l->spare_fd = -1;
+        int fd = accept4(item->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            refuse(l->daemon, fd, "-ERR max number of clients reached\r\n");
+        l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    watch(l, false);
+    event_add(l->resume, &pause);
+}
+
+static bool
+is_shortage(int err)
+{
+    return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
+static void
+on_accept(evutil_socket_t listen_fd, short what, void *arg)
+{
+    struct listener *item = arg;
+
+    (void)what;
+    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof(peer);
+        int fd;
+
+        peer.ss_family = AF_UNSPEC;
+        fd = accept4(listen_fd, (struct sockaddr *)&peer, &len,
+            SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            admit(item, fd, &peer);
+            continue;
+        }
+        if (errno == EAGAIN || errno == EINTR)
+            return;
+        METRIC_INC(&item->all->daemon->metrics, accept_errors);
+        if (is_shortage(errno)) {
+            out_of_descriptors(item, errno);
+            return;
+        }
+        /* Others concern one connection that is gone already. */
+        log_debug("accept failed err=\"%s\"", strerror(errno));
+    }
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+struct listeners *
+listeners_open(struct ashlard *d, struct buf *err)
+{
+    struct listeners *l = xcalloc(1, sizeof(*l));
+
+    l->daemon = d;
+    l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (open_tcp(l, err) && open_unix(l, err))
+        return l;
+    listeners_free(l);
+    return NULL;
+}
+
+void
+listeners_start(struct listeners *l)
+{
+    struct event_base *base = l->daemon->base;
+
+    for (unsigned i = 0; i < l->n; i++) {
+        l->item[i].event = event_new(
+            base, l->item[i].fd, EV_READ | EV_PERSIST, on_accept, &l->item[i]);
+        ASSERT(l->item[i].event != NULL);
+    }
+    l->resume = event_new(base, -1, 0, on_resume, l);
+    ASSERT(l->resume != NULL);
+    watch(l, true);
+}
+
+void
+listeners_stop(struct listeners *l)
+{
+    /* A CONFIG SET may be at the sockets. */
+    pthread_mutex_lock(&l->daemon->config_lock);
+    if (l->resume != NULL)
+        event_free(l->resume);
+    l->resume = NULL;
+    for (unsigned i = 0; i < l->n; i++) {
+        if (l->item[i].event != NULL)
+            event_free(l->item[i].event);
+        close(l->item[i].fd);
+    }
+    l->n = 0;
+    pthread_mutex_unlock(&l->daemon->config_lock);
+    if (l->owns_unix_path)
+        unlink(l->daemon->config.daemon.unixsocket);
+    l->owns_unix_path = false;
+}
+
+void
+listeners_free(struct listeners *l)
+{
+    listeners_stop(l);
+    if (l->spare_fd >= 0)
+        close(l->spare_fd);
+    free(l);
+}
+
+void
+listeners_keepalive(struct listeners *l, int64_t seconds)
+{
+    for (unsigned i = 0; i < l->n; i++)
+        if (!l->item[i].is_unix)
+            set_keepalive(l->item[i].fd, seconds);
+}

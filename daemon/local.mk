@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-3-Clause
+sbin_PROGRAMS += ashlard
+ashlard_SOURCES = \
+    daemon/internal.h \
+    daemon/batch.c \
+    daemon/clients.c \
+    daemon/config.c \
+    daemon/conn.c \
+    daemon/info.c \
+    daemon/large.c \
+    daemon/listener.c \
+    daemon/main.c \
+    daemon/maint.c \
+    daemon/output.c \
+    daemon/rlimit.c \
+    daemon/signals.c \
+    daemon/thread.c \
+    daemon/worker.c
+ashlard_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
+ashlard_LDADD = libcommands.a libkeyspace.a libprotocol.a libslab.a \
+    libbase.a $(LIBEVENT_LIBS) -lm
+
+check_PROGRAMS += daemon/output_test daemon/config_test
+daemon_output_test_SOURCES = daemon/output_test.c daemon/output.c
+daemon_output_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+daemon_output_test_LDADD = libslab.a libbase.a $(CHECK_LIBS)
+daemon_config_test_SOURCES = daemon/config_test.c daemon/config.c
+daemon_config_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+daemon_config_test_LDADD = libslab.a libbase.a $(CHECK_LIBS)
+
+dist_check_SCRIPTS += daemon/cli_test.sh

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* main.c - the daemon: reads the command line, builds the modules in order,
+ * runs, and tears them down in mirror order.
+ *
+ * Exit status: 0, 1 when something fails at run time (a port in use), 78
+ * (EX_CONFIG) for a configuration that is wrong.
+ */
+#include "daemon/internal.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* ---- what only prints ---------------------------------------------------- */
+
+static void
+print(struct buf *text)
+{
+    fwrite(text->p, 1, text->len, stdout);
+    buf_free(text);
+}
+
+static int
+print_help(struct config *c)
+{
+    struct buf text = {0};
+
+    buf_printf(&text,
+        "Usage: ashlard [FILE] [--DIRECTIVE VALUE]...\n"
+        "       ashlard --check-config FILE\n"
+        "       ashlard --sample-config | --man-config | --help | "
+        "--version\n\n"
+        "A cache that speaks the Redis protocol. FILE holds lines of\n"
+        "\"directive value\"; the command line goes before it.\n\n"
+        "Directives:\n");
+    options_write_help(c->set, &text);
+    print(&text);
+    return EXIT_SUCCESS;
+}
+
+static int
+print_sample(struct config *c)
+{
+    struct buf text = {0};
+
+    options_write_sample(c->set, &text);
+    print(&text);
+    return EXIT_SUCCESS;
+}
+
+static int
+print_man(struct config *c)
+{
+    struct buf text = {0};
+
+    options_write_man(c->set, &text);
+    print(&text);
+    return EXIT_SUCCESS;
+}
+
+static int
+print_version(struct config *c)
+{
+    (void)c;
+    puts("ashlar " PACKAGE_VERSION);
+    return EXIT_SUCCESS;
+}
+
+static int
+complain(int status, struct buf *err)
+{
+    fprintf(stderr, "ashlard: %.*s\n", (int)err->len, err->p);
+    buf_free(err);
+    return status;
+}
+
+static int
+check_config(struct config *c, int argc, char **argv)
+{
+    struct buf err = {0};
+
+    if (argc != 3) {
+        buf_printf(&err, "--check-config needs one FILE");
+        return complain(EX_USAGE, &err);
+    }
+    if (!config_load(c, argv[2], 0, NULL, &err))
+        return complain(EX_CONFIG, &err);
+    return EXIT_SUCCESS;
+}
+
+/* ---- the modules, in order ----------------------------------------------- */
+
+static bool
+open_slab(struct ashlard *d, struct buf *err)
+{
+    const struct slab_options *o = &d->config.slab;
+    struct slab_config cfg = {
+        .limit_bytes = slab_limit_from_option(o->maxmemory),
+        .backing = o->arena_memory == 0 ? SLAB_MEMFD : SLAB_ANONYMOUS,
+        .huge_pages = o->huge_pages != 0,
+    };
+
+    d->slab = slab_new(&cfg, err);
+    return d->slab != NULL;
+}
+
+static bool
+open_keyspace(struct ashlard *d, struct buf *err)
+{
+    struct ks_config cfg = {
+        .slab = d->slab,
+        .options = &d->config.keyspace,
+        .n_databases = (unsigned)d->config.commands.databases,
+    };
+
+    hash_seed_random(&cfg.seed);
+    d->ks = ks_new(&cfg, err);
+    return d->ks != NULL;
+}
+
+static void
+open_commands(struct ashlard *d)
+{
+    struct commands *c = &d->commands;
+
+    c->ks = d->ks;
+    c->options = d->config.set;
+    c->values = &d->config.commands;
+    c->started_wall_ms = clock_wall_ms();
+    c->config_file = d->config.file;
+    c->config_lock = &d->config_lock;
+    clients_host(d, &c->host);
+    commands_init(c);
+}
+
+static bool
+start_workers(struct ashlard *d, struct buf *err)
+{
+    unsigned n = config_workers(&d->config);
+
+    while (d->n_workers < n) {
+        struct worker *w = worker_start(d, d->n_workers, err);
+
+        if (w == NULL)
+            return false;
+        d->workers[d->n_workers++] = w;
+    }
+    return true;
+}
+
+/* What the process is made of before the first client: program, tables, stacks.
+ * Counted once, so that what is counted follows the resident set. */
+static void
+charge_fixed_cost(struct ashlard *d)
+{
+    size_t rss = slab_process_rss(), used = slab_used(d->slab);
+
+    if (rss > used && !SANITIZED)
+        slab_charge_force(d->slab, rss - used);
+}
+
+static bool
+build(struct ashlard *d, struct buf *err)
+{
+    pthread_mutex_init(&d->config_lock, NULL);
+    pthread_mutex_init(&d->names_lock, NULL);
+    config_limits(&d->config, &d->limits);
+    d->base = event_base_new();
+    if (d->base == NULL) {
+        buf_printf(err, "cannot make an event base: %s", strerror(errno));
+        return false;
+    }
+    d->signals = signals_new(d);
+    if (!open_slab(d, err) || !open_keyspace(d, err))
+        return false;
+    open_commands(d);
+    d->listeners = listeners_open(d, err);
+    if (d->listeners == NULL || !start_workers(d, err))
+        return false;
+    d->maint = maint_start(d, err);
+    if (d->maint == NULL)
+        return false;
+    charge_fixed_cost(d);
+    return true;
+}
+
+/* In mirror order, from wherever build() has come to. Threads end before
+ * anything that another of them may look at is freed. */
+static void
+tear_down(struct ashlard *d)
+{
+    if (d->listeners != NULL)
+        listeners_stop(d->listeners);
+    if (d->maint != NULL)
+        maint_stop(d->maint);
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_stop(d->workers[i]);
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_join(d->workers[i]);
+
+    if (d->maint != NULL)
+        maint_free(d->maint);
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_free(d->workers[i]);
+    if (d->listeners != NULL)
+        listeners_free(d->listeners);
+    if (d->commands.ks != NULL)
+        commands_free(&d->commands);
+    if (d->ks != NULL)
+        ks_free(d->ks);
+    if (d->slab != NULL)
+        slab_free(d->slab);
+    if (d->signals != NULL)
+        signals_free(d->signals);
+    if (d->base != NULL)
+        event_base_free(d->base);
+    pthread_mutex_destroy(&d->names_lock);
+    pthread_mutex_destroy(&d->config_lock);
+}
+
+/* ---- the process --------------------------------------------------------- */
+
+/* As many file descriptors as maxclients needs; fewer clients if the system
+ * does not give them. False when it gives none. */
+static bool
+fit_clients(struct ashlard *d, struct buf *err)
+{
+    struct daemon_options *o = &d->config.daemon;
+    int64_t possible = rlimit_raise(config_workers(&d->config), o->maxclients);
+
+    if (possible >= o->maxclients)
+        return true;
+    if (possible < 1) {
+        buf_printf(err, "the limit of open files is too low to serve anyone");
+        return false;
+    }
+    log_warn("maxclients lowered, the limit of open files allows no more "
+             "asked=%lld maxclients=%lld",
+        (long long)o->maxclients, (long long)possible);
+    o->maxclients = possible;
+    return true;
+}
+
+static bool
+write_pidfile(const char *path, struct buf *err)
+{
+    FILE *f;
+
+    if (*path == '\0')
+        return true;
+    f = fopen(path, "we");
+    if (f != NULL && fprintf(f, "%d\n", (int)getpid()) > 0 && fclose(f) == 0)
+        return true;
+    buf_printf(err, "cannot write pidfile %s: %s", path, strerror(errno));
+    return false;
+}
+
+static void
+ignore_sigpipe(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static void
+serve(struct ashlard *d)
+{
+    const struct daemon_options *o = &d->config.daemon;
+
+    listeners_start(d->listeners);
+    log_info("ready version=" PACKAGE_VERSION " pid=%d port=%d workers=%u "
+             "maxmemory=%zu maxclients=%lld",
+        (int)getpid(), (int)o->port, d->n_workers, slab_limit(d->slab),
+        (long long)o->maxclients);
+    event_base_dispatch(d->base);
+}
+
+static int
+run(struct ashlard *d)
+{
+    const struct daemon_options *o = &d->config.daemon;
+    struct buf err = {0};
+    int failed = log_open(config_log_level(&d->config), o->logfile);
+
+    if (failed != 0) {
+        buf_printf(
+            &err, "cannot open logfile %s: %s", o->logfile, strerror(failed));
+        return complain(EXIT_FAILURE, &err);
+    }
+    ignore_sigpipe();
+    /* A fixed threshold: large buffers of clients go back when freed. */
+    mallopt(M_MMAP_THRESHOLD, (int)(256 * KIB));
+    if (o->daemonize)
+        log_warn("daemonize has no effect: staying in the foreground");
+    if (fit_clients(d, &err) && build(d, &err) &&
+        write_pidfile(o->pidfile, &err)) {
+        serve(d);
+        if (*o->pidfile != '\0')
+            unlink(o->pidfile);
+    }
+    tear_down(d);
+    if (err.len > 0)
+        return complain(EXIT_FAILURE, &err);
+    log_info("stopped");
+    return EXIT_SUCCESS;
+}
+
+/* ---- the command line ---------------------------------------------------- */
+
+/* `ashlard [FILE] [--name value]...` */
+static int
+load_and_run(struct ashlard *d, int argc, char **argv)
+{
+    const char *file = NULL;
+    struct buf err = {0};
+
+    argc--;
+    argv++;
+    if (argc > 0 && strncmp(argv[0], "--", 2) != 0) {
+        file = argv[0];
+        argc--;
+        argv++;
+    }
+    if (!config_load(&d->config, file, argc, argv, &err))
+        return complain(EX_CONFIG, &err);
+    return run(d);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct {
+        const char *word;
+        int (*print)(struct config *c);
+    } printers[] = {
+        {"--help", print_help},
+        {"-h", print_help},
+        {"--version", print_version},
+        {"-v", print_version},
+        {"--sample-config", print_sample},
+        {"--man-config", print_man},
+    };
+    struct ashlard d = {0};
+    int status = -1;
+
+    config_init(&d.config);
+    for (size_t i = 0; argc == 2 && i < ARRAY_LEN(printers); i++)
+        if (strcmp(argv[1], printers[i].word) == 0)
+            status = printers[i].print(&d.config);
+    if (status < 0 && argc > 1 && strcmp(argv[1], "--check-config") == 0)
+        status = check_config(&d.config, argc, argv);
+    if (status < 0)
+        status = load_and_run(&d, argc, argv);
+    config_free(&d.config);
+    return status;
+}

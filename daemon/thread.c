@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* thread.c - starts the threads of the daemon alike: named for top and gdb, a
+ * modest stack, and no signals (these are the main thread's). */
+#include "daemon/internal.h"
+
+#include <signal.h>
+
+/* The deepest handler uses a few KiB. */
+#define STACK_BYTES (SANITIZED ? 2 * MIB : 256 * KIB)
+
+int
+thread_start(
+    pthread_t *thread, const char *name, void *(*fn)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    int err;
+
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(thread, &attr, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (err == 0)
+        pthread_setname_np(*thread, name);
+    return err;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* worker.c - one thread that serves clients.
+ *
+ * It sleeps in its event base, then runs one batch over the connections that
+ * are ready, then frees those that are to be closed. Other threads leave new
+ * connections and requests in its mail and wake it through an eventfd. A timer
+ * of one second runs only while something depends on time or has just
+ * happened, so that an idle worker does not wake up.
+ */
+#include "daemon/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Buffers are charged to the budget in steps of this. */
+#define ACCOUNT_STEP (64 * KIB)
+/* Time for clients to take the last replies when the daemon stops. */
+#define DRAIN_SECONDS 1
+/* When the clients' buffers exceed this share of the memory, the client with
+ * the largest is closed. */
+#define SHED_SHARE 4
+
+/* ---- memory of the connections ------------------------------------------- */
+
+void
+worker_account(struct worker *w, size_t before, size_t after)
+{
+    struct ashlard *d = w->daemon;
+
+    w->buffer_bytes += after - before;
+    if (w->buffer_bytes >= w->charged_bytes + ACCOUNT_STEP) {
+        size_t more = w->buffer_bytes - w->charged_bytes;
+
+        slab_charge_force(d->slab, more);
+        atomic_fetch_add_explicit(&d->client_bytes, more, memory_order_relaxed);
+        w->charged_bytes += more;
+    } else if (w->charged_bytes >= w->buffer_bytes + ACCOUNT_STEP) {
+        size_t less = w->charged_bytes - w->buffer_bytes;
+
+        slab_uncharge(d->slab, less);
+        atomic_fetch_sub_explicit(&d->client_bytes, less, memory_order_relaxed);
+        w->charged_bytes -= less;
+    }
+}
+
+static size_t
+client_memory(const struct conn *c)
+{
+    return (c->input != NULL ? c->input->counted : 0) +
+        (c->output != NULL ? output_memory(c->output) : 0);
+}
+
+/* The clients hold too much: the one that holds the most pays, not the data.
+ * Workers with more than their part of it look for one among their own. */
+static void
+shed(struct worker *w)
+{
+    struct ashlard *d = w->daemon;
+    size_t held = atomic_load_explicit(&d->client_bytes, memory_order_relaxed);
+    struct conn *worst = NULL;
+
+    if (likely(held <= slab_limit(d->slab) / SHED_SHARE) ||
+        w->charged_bytes < held / d->n_workers)
+        return;
+    for (struct conn *c = w->clients; c != NULL; c = c->next)
+        if (!c->dead &&
+            (worst == NULL || client_memory(c) > client_memory(worst)))
+            worst = c;
+    if (worst == NULL || client_memory(worst) < ACCOUNT_STEP)
+        return;
+    log_warn("closing client, the buffers of all clients are too large "
+             "id=%llu bytes=%zu all=%zu",
+        (unsigned long long)worst->session.id, client_memory(worst), held);
+    METRIC_INC(&w->metrics, output_limit_closes);
+    conn_dead(worst);
+}
+
+static void
+read_clock(struct worker *w)
+{
+    clock_refresh();
+    w->now_s = (uint32_t)(clock_mono_us() / 1000000);
+}
+
+/* ---- mail ---------------------------------------------------------------- */
+
+void
+worker_wake(struct worker *w)
+{
+    eventfd_write(w->wake_fd, 1);
+}
+
+void
+worker_hand(struct worker *w, int fd, bool is_unix)
+{
+    bool first;
+
+    atomic_fetch_add(&w->n_clients, 1);
+    pthread_mutex_lock(&w->mail_lock);
+    first = w->n_mail == 0;
+    if (w->n_mail == w->cap_mail) {
+        w->cap_mail = MAX(2 * w->cap_mail, 64);
+        w->mail = xrealloc(w->mail, w->cap_mail * sizeof(*w->mail));
+    }
+    w->mail[w->n_mail++] = (struct handed){fd, is_unix};
+    pthread_mutex_unlock(&w->mail_lock);
+    if (first)
+        worker_wake(w);
+}
+
+static void
+refuse_handed(struct worker *w, int fd)
+{
+    close(fd);
+    atomic_fetch_sub(&w->n_clients, 1);
+    atomic_fetch_sub(&w->daemon->n_clients, 1);
+}
+
+static void
+take_connections(struct worker *w)
+{
+    struct handed *mail;
+    size_t n;
+
+    pthread_mutex_lock(&w->mail_lock);
+    mail = w->mail;
+    n = w->n_mail;
+    w->mail = NULL;
+    w->n_mail = w->cap_mail = 0;
+    pthread_mutex_unlock(&w->mail_lock);
+    for (size_t i = 0; i < n; i++)
+        if (conn_new(w, mail[i].fd, mail[i].is_unix) == NULL)
+            refuse_handed(w, mail[i].fd);
+    free(mail);
+}
+
+static void
+take_kills(struct worker *w)
+{
+    if (!atomic_exchange(&w->kills, false))
+        return;
+    for (struct conn *c = w->clients; c != NULL; c = c->next)
+        if (atomic_load(&c->kill))
+            conn_dead(c);
+}
+
+/* ---- the timer ----------------------------------------------------------- */
+
+static void
+start_ticking(struct worker *w)
+{
+    static const struct timeval second = {1, 0};
+
+    if (w->ticking)
+        return;
+    w->ticking = event_add(w->tick_event, &second) == 0;
+}
+
+/* Something that only time brings about is pending. */
+static bool
+depends_on_time(const struct worker *w)
+{
+    return w->n_outputs > 0 ||
+        (w->clients != NULL && limit_u32(&w->daemon->limits.timeout_s) > 0);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    read_clock(w);
+    if (depends_on_time(w))
+        for (struct conn *c = w->clients; c != NULL; c = c->next)
+            conn_tick(c, w->now_s);
+    if (!w->busy) {
+        slab_thread_flush(ks_slab_thread(w->ks));
+        batch_shrink(w->batch);
+    }
+    if (!w->busy && !depends_on_time(w)) {
+        event_del(w->tick_event);
+        w->ticking = false;
+    }
+    w->busy = false;
+}
+
+static void
+on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+    eventfd_t n;
+
+    (void)what;
+    eventfd_read(fd, &n);
+    read_clock(w); /* it may have slept for long */
+    take_connections(w);
+    take_kills(w);
+    if (depends_on_time(w))
+        start_ticking(w);
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+static void
+reap(struct worker *w)
+{
+    while (w->dead != NULL) {
+        struct conn *c = w->dead;
+
+        w->dead = c->next_dead;
+        conn_free(c);
+    }
+}
+
+static void
+run_once(struct worker *w, int flags)
+{
+    event_base_loop(w->base, flags);
+    read_clock(w);
+    if (w->ready != NULL) {
+        w->busy = true;
+        start_ticking(w);
+        batch_run(w->batch);
+    }
+    shed(w);
+    reap(w);
+    ks_thread_poll(w->ks);
+}
+
+/* Answer what has been received, give the clients a moment to take it. */
+static void
+drain(struct worker *w)
+{
+    static const struct timeval deadline = {DRAIN_SECONDS, 0};
+
+    /* ONCE as well: a connection stays ready until its batch has run. */
+    run_once(w, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    for (struct conn *c = w->clients; c != NULL; c = c->next)
+        conn_finish(c);
+    reap(w);
+    event_base_loopexit(w->base, &deadline);
+    while (w->clients != NULL && !event_base_got_exit(w->base))
+        run_once(w, EVLOOP_ONCE);
+    for (struct conn *c = w->clients; c != NULL; c = c->next)
+        conn_dead(c);
+    reap(w);
+}
+
+/* ---- birth and death ----------------------------------------------------- */
+
+static bool
+open_base(struct worker *w)
+{
+    struct event_config *cfg = event_config_new();
+
+    if (cfg == NULL)
+        return false;
+    /* One thread, and time is read once a batch. */
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+    w->base = event_base_new_with_config(cfg);
+    event_config_free(cfg);
+    w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (w->base == NULL || w->wake_fd < 0)
+        return false;
+    w->wake_event =
+        event_new(w->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, w);
+    w->tick_event = event_new(w->base, -1, EV_PERSIST, on_tick, w);
+    return w->wake_event != NULL && w->tick_event != NULL &&
+        event_add(w->wake_event, NULL) == 0;
+}
+
+static void
+open_state(struct worker *w)
+{
+    struct ashlard *d = w->daemon;
+
+    w->ks = ks_thread_new(d->ks);
+    w->commands = command_thread_new(&d->commands, w->ks, w->id);
+    w->batch = batch_new(w);
+    w->conns = pool_new(d->slab, "connections", sizeof(struct conn));
+    w->inputs = pool_new(d->slab, "inputs", sizeof(struct conn_input));
+    w->outputs = pool_new(d->slab, "outputs", sizeof(struct output));
+    w->large_min = (size_t)d->config.keyspace.large_value_threshold + 1;
+    resp_parser_init(&w->parser);
+    w->parser.large_min = w->large_min;
+}
+
+static void
+close_state(struct worker *w)
+{
+    resp_parser_free(&w->parser);
+    pool_free(w->outputs);
+    pool_free(w->inputs);
+    pool_free(w->conns);
+    batch_free(w->batch);
+    command_thread_free(w->commands);
+    ks_thread_free(w->ks);
+}
+
+static void *
+worker_main(void *arg)
+{
+    struct worker *w = arg;
+
+    open_state(w);
+    pthread_barrier_wait(&w->started);
+    while (!atomic_load_explicit(&w->stop, memory_order_acquire))
+        run_once(w, EVLOOP_ONCE);
+    drain(w);
+    return NULL;
+}
+
+static void
+release(struct worker *w)
+{
+    if (w->tick_event != NULL)
+        event_free(w->tick_event);
+    if (w->wake_event != NULL)
+        event_free(w->wake_event);
+    if (w->base != NULL)
+        event_base_free(w->base);
+    if (w->wake_fd >= 0)
+        close(w->wake_fd);
+    pthread_barrier_destroy(&w->started);
+    pthread_mutex_destroy(&w->mail_lock);
+    pthread_mutex_destroy(&w->clients_lock);
+    free(w->mail);
+    free(w);
+}
+
+struct worker *
+worker_start(struct ashlard *d, unsigned id, struct buf *err)
+{
+    struct worker *w = xcalloc(1, sizeof(*w));
+    char name[16];
+    int failed;
+
+    w->daemon = d;
+    w->id = id;
+    w->ready_tail = &w->ready;
+    pthread_mutex_init(&w->mail_lock, NULL);
+    pthread_mutex_init(&w->clients_lock, NULL);
+    pthread_barrier_init(&w->started, NULL, 2);
+    if (!open_base(w)) {
+        buf_printf(err, "cannot set up worker %u: %s", id, strerror(errno));
+        release(w);
+        return NULL;
+    }
+    snprintf(name, sizeof(name), "ash-worker-%u", id);
+    failed = thread_start(&w->thread, name, worker_main, w);
+    if (failed != 0) {
+        buf_printf(err, "cannot start worker %u: %s", id, strerror(failed));
+        release(w);
+        return NULL;
+    }
+    pthread_barrier_wait(&w->started);
+    return w;
+}
+
+void
+worker_stop(struct worker *w)
+{
+    atomic_store_explicit(&w->stop, true, memory_order_release);
+    worker_wake(w);
+}
+
+void
+worker_join(struct worker *w)
+{
+    pthread_join(w->thread, NULL);
+}
+
+void
+worker_free(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_mail; i++)
+        refuse_handed(w, w->mail[i].fd);
+    close_state(w);
+    release(w);
+}
