@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* eviction_test.c - a full cache: writes go on, memory stays below the limit,
+ * policies spare what they promise to spare, the limit moves at run time.
+ */
+#include "client-tests/wire.h"
+
+#include <stdlib.h>
+
+#include "client-tests/client.h"
+#include "client-tests/pattern.h"
+
+#define LIMIT ((size_t)32 << 20)
+#define BATCH 64
+
+static const char oom[] =
+    "OOM command not allowed when used memory > 'maxmemory'.";
+
+/* A server with a limit of 32 MiB and a policy. */
+static struct server *
+start_limited(const char *policy)
+{
+    const char *const args[] = {
+        "--maxmemory", "32mb", "--maxmemory-policy", policy, NULL};
+
+    return server_start(args);
+}
+
+/* Room for the largest value that a test writes. */
+static char value[(size_t)2 << 20];
+
+static void
+append_set(redisContext *c, const char *prefix, int n, size_t len, int ttl_s)
+{
+    char key[64], ttl[16];
+    const char *words[] = {"SET", key, value, "EX", ttl};
+    size_t lens[] = {3, 0, len, 2, 0};
+
+    lens[1] = (size_t)snprintf(key, sizeof(key), "%s%d", prefix, n);
+    lens[4] = (size_t)snprintf(ttl, sizeof(ttl), "%d", ttl_s);
+    pattern_fill(value, len, (uint64_t)n, 0);
+    ck_assert_int_eq(
+        redisAppendCommandArgv(c, ttl_s > 0 ? 5 : 3, words, lens), REDIS_OK);
+}
+
+/* Read `n` replies; returns how many were -OOM. Nothing else but +OK may come. */
+static int
+count_oom(redisContext *c, int n)
+{
+    int n_oom = 0;
+
+    for (int i = 0; i < n; i++) {
+        redisReply *r;
+
+        ck_assert_msg(redisGetReply(c, (void **)&r) == REDIS_OK, "no reply: %s",
+            c->errstr);
+        if (r->type == REDIS_REPLY_ERROR) {
+            ck_assert_str_eq(r->str, oom);
+            n_oom++;
+        } else {
+            ck_assert_str_eq(r->str, "OK");
+        }
+        freeReplyObject(r);
+    }
+    return n_oom;
+}
+
+/* A length from lo to hi, every doubling as likely as another. */
+static size_t
+random_len(uint64_t *state, size_t lo, size_t hi)
+{
+    unsigned n_doublings = 1;
+    size_t len;
+
+    while (lo << n_doublings < hi)
+        n_doublings++;
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    len = lo << (*state >> 33) % n_doublings;
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return MIN(hi, len + (size_t)(*state >> 33) % len);
+}
+
+/* SET prefix0.. to `total` bytes of values between lo and hi long; returns how
+ * many. No write may fail. */
+static int
+write_bytes(redisContext *c, const char *prefix, size_t total, size_t lo,
+    size_t hi, int ttl_s)
+{
+    uint64_t state = 1;
+    size_t written = 0;
+    int n = 0;
+
+    while (written < total) {
+        int in_batch = 0;
+
+        for (; in_batch < BATCH && written < total; in_batch++) {
+            size_t len = random_len(&state, lo, hi);
+
+            append_set(c, prefix, n++, len, ttl_s);
+            written += len;
+        }
+        ck_assert_int_eq(count_oom(c, in_batch), 0);
+    }
+    return n;
+}
+
+/* Read prefix0..n-1: each value must be whole. Returns the bytes found. */
+static size_t
+check_values(redisContext *c, const char *prefix, int n, int *n_found)
+{
+    size_t bytes = 0;
+
+    *n_found = 0;
+    for (int from = 0; from < n; from += BATCH) {
+        int to = MIN(n, from + BATCH);
+
+        for (int i = from; i < to; i++)
+            redisAppendCommand(c, "GET %s%d", prefix, i);
+        for (int i = from; i < to; i++) {
+            redisReply *r;
+
+            ck_assert_int_eq(redisGetReply(c, (void **)&r), REDIS_OK);
+            ck_assert_int_ne(r->type, REDIS_REPLY_ERROR);
+            if (r->type == REDIS_REPLY_STRING) {
+                size_t len = (size_t)r->len;
+
+                ck_assert_uint_eq(
+                    pattern_wrong(r->str, len, (uint64_t)i, 0), 0);
+                bytes += len;
+                *n_found += 1;
+            }
+            freeReplyObject(r);
+        }
+    }
+    return bytes;
+}
+
+static void
+check_peak(const struct server *s, size_t limit)
+{
+    size_t peak;
+
+    if (!memory_is_judged())
+        return;
+    peak = server_hwm_kb(s) * 1024;
+    ck_assert_msg(peak <= limit + limit / 10,
+        "peak of resident memory %zu, limit %zu", peak, limit);
+}
+
+START_TEST(ten_times_the_limit_is_written_without_an_error)
+{
+    struct server *s = start_limited("allkeys-lru");
+    redisContext *c = server_connect(s);
+    size_t total = patient(1) > 1 ? 3 * LIMIT : 10 * LIMIT, bytes;
+    int n, n_found;
+
+    n = write_bytes(c, "k", total, 64, 65536, 0);
+    bytes = check_values(c, "k", n, &n_found);
+    ck_assert_int_gt(info_int(c, "stats", "evicted_keys"), 0);
+    ck_assert_msg(bytes > LIMIT / 2 && bytes <= LIMIT,
+        "%zu bytes of values are kept", bytes);
+    ck_assert_uint_le(
+        (size_t)info_int(c, "memory", "used_memory"), LIMIT + LIMIT / 10);
+    check_peak(s, LIMIT);
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(a_shift_of_sizes_is_survived)
+{
+    static const struct {
+        size_t lo, hi;
+    } phases[] = {{200, 400}, {9000, 11000}, {900000, 1100000}, {200, 400},
+        {20000, 40000}};
+    struct server *s = start_limited("allkeys-lru");
+    redisContext *c = server_connect(s);
+
+    for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
+        char prefix[8] = {'p', (char)('0' + i), ':', '\0'};
+        size_t total = LIMIT * (phases[i].hi < 1000 ? 1 : 2), bytes;
+        int n, n_found;
+
+        n = write_bytes(c, prefix, total, phases[i].lo, phases[i].hi, 0);
+        bytes = check_values(c, prefix, n, &n_found);
+        /* How fast new sizes take over is the policy's business. */
+        ck_assert_msg(bytes > 0, "phase %zu: nothing is kept", i);
+    }
+    check_peak(s, LIMIT);
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+/* Redis counts the age of a key in seconds: the pauses let keys grow old. */
+START_TEST(keys_in_use_outlive_keys_that_are_not)
+{
+    struct server *s = start_limited("allkeys-lru");
+    redisContext *c = server_connect(s);
+    int n_found;
+
+    write_bytes(c, "cold", LIMIT, 1000, 2000, 0);
+    for (int i = 0; i < 100; i++)
+        append_set(c, "hot", i, 1000, 0);
+    ck_assert_int_eq(count_oom(c, 100), 0);
+    for (int round = 0; round < 30; round++) {
+        char prefix[16];
+
+        if (round % 10 == 0)
+            sleep_ms(1100);
+        check_values(c, "hot", 100, &n_found);
+        snprintf(prefix, sizeof(prefix), "cold%d:", round);
+        write_bytes(c, prefix, LIMIT / 20, 1000, 2000, 0);
+    }
+    check_values(c, "hot", 100, &n_found);
+    ck_assert_msg(n_found > 80, "%d of 100 keys in use are left", n_found);
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(without_eviction_writes_fail_and_reads_do_not)
+{
+    struct server *s = start_limited("noeviction");
+    redisContext *c = server_connect(s);
+    int n = 0, n_found, n_oom = 0;
+
+    while (n_oom == 0) {
+        for (int i = 0; i < BATCH; i++)
+            append_set(c, "k", n++, 1000, 0);
+        n_oom = count_oom(c, BATCH);
+        ck_assert_int_lt(n, 64000);
+    }
+    ck_assert_msg(n > 16000, "full at %d values of 1000 bytes", n);
+    ck_assert_int_eq(info_int(c, "stats", "evicted_keys"), 0);
+    check_values(c, "k", n, &n_found);
+    ck_assert_int_ge(n_found, n - BATCH);
+    expect(c, ":1", "EXISTS k0");
+    expect(c, ":1", "EXPIRE k0 1000");
+    expect(c, ":1", "DEL k1");
+    /* Room again, and soon: half of the keys go. */
+    for (int i = 2; i < n / 2; i++)
+        expect(c, "re::[01]", "DEL k%d", i);
+    for (int i = 0; i < n / 8; i++)
+        append_set(c, "again", i, 1000, 0);
+    ck_assert_int_eq(count_oom(c, n / 8), 0);
+    check_peak(s, LIMIT);
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(every_command_that_needs_memory_says_oom)
+{
+    static const char *const writes[] = {"SET new %s", "APPEND k0 %s",
+        "SETRANGE k0 5000 %s", "MSET new %s", "SETNX new %s",
+        "SETEX new 100 %s", "GETSET k0 %s"};
+    struct server *s = start_limited("noeviction");
+    redisContext *c = server_connect(s);
+    int n = 0;
+
+    while (n < 64000 && count_oom(c, 0) == 0) {
+        append_set(c, "k", n++, 100000, 0);
+        if (count_oom(c, 1) == 1)
+            break;
+    }
+    ck_assert_int_lt(n, 64000);
+    /* Fill up the last holes, too. */
+    for (n = 0; n < 64000; n++) {
+        append_set(c, "small", n, 500, 0);
+        if (count_oom(c, 1) == 1)
+            break;
+    }
+    memset(value, 'v', 200000);
+    value[200000] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(writes); i++) {
+        redisReply *r = command(c, writes[i], value);
+
+        ck_assert_msg(r->type == REDIS_REPLY_ERROR && strcmp(r->str, oom) == 0,
+            "%s: %s", writes[i], r->str);
+        freeReplyObject(r);
+    }
+    expect(c, "$-1", "GET new");
+    expect(c, ":100000", "STRLEN k0");
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(volatile_policies_evict_only_what_would_expire)
+{
+    static const char *const policies[] = {
+        "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"};
+    struct server *s = start_limited(policies[_i]);
+    redisContext *c = server_connect(s);
+    int n_kept, n_found;
+
+    n_kept = write_bytes(c, "kept", 4 << 20, 100, 4000, 0);
+    write_bytes(c, "volatile", 3 * LIMIT, 100, 4000, 1000);
+    ck_assert_int_gt(info_int(c, "stats", "evicted_keys"), 0);
+    check_values(c, "kept", n_kept, &n_found);
+    ck_assert_int_eq(n_found, n_kept);
+    check_peak(s, LIMIT);
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(a_volatile_policy_without_volatile_keys_says_oom)
+{
+    struct server *s = start_limited("volatile-lru");
+    redisContext *c = server_connect(s);
+    int n = 0;
+
+    do {
+        append_set(c, "k", n++, 10000, 0);
+        ck_assert_int_lt(n, 10000);
+    } while (count_oom(c, 1) == 0);
+    expect(c, "+OK", "CONFIG SET maxmemory-policy allkeys-lru");
+    for (int i = 0; i < 1000; i++)
+        append_set(c, "more", i, 10000, 0);
+    ck_assert_int_eq(count_oom(c, 1000), 0);
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+/* Wait until used_memory is below `limit`. */
+static void
+await_used_below(redisContext *c, size_t limit)
+{
+    double deadline = now_s() + patient(10);
+    size_t used;
+
+    while ((used = (size_t)info_int(c, "memory", "used_memory")) > limit &&
+        now_s() < deadline)
+        sleep_ms(20);
+    ck_assert_msg(used <= limit, "used_memory %zu, limit %zu", used, limit);
+}
+
+START_TEST(the_limit_can_be_raised_and_lowered_at_run_time)
+{
+    static const char *const args[] = {
+        "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru", NULL};
+    struct server *s = server_start(args);
+    redisContext *c = server_connect(s);
+    size_t rss_kb, small, large;
+    double deadline;
+    int n, n_found;
+
+    n = write_bytes(c, "a", 3 * LIMIT, 100, 40000, 0);
+    ck_assert_uint_gt(check_values(c, "a", n, &n_found), LIMIT);
+    expect(c, "+OK", "CONFIG SET maxmemory 24mb");
+    await_used_below(c, ((size_t)24 << 20) + ((size_t)5 << 19));
+    small = check_values(c, "a", n, &n_found);
+    ck_assert_uint_le(small, (size_t)24 << 20);
+    ck_assert_uint_gt(small, (size_t)8 << 20);
+    if (memory_is_judged()) {
+        deadline = now_s() + 10;
+        do {
+            rss_kb = server_rss_kb(s);
+            sleep_ms(20);
+        } while (rss_kb > 24 * 1024 * 11 / 10 && now_s() < deadline);
+        ck_assert_msg(rss_kb <= 24 * 1024 * 11 / 10,
+            "resident %zu kB 10 s after the limit became 24 MiB", rss_kb);
+    }
+    write_bytes(c, "b", LIMIT, 100, 40000, 0);
+    expect(c, "+OK", "CONFIG SET maxmemory 64mb");
+    n = write_bytes(c, "c", 3 * LIMIT, 100, 40000, 0);
+    large = check_values(c, "c", n, &n_found);
+    ck_assert_uint_gt(large, (size_t)24 << 20);
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+static Suite *
+eviction_suite(void)
+{
+    Suite *s = suite_create("eviction");
+    TCase *tc = tcase_create("eviction");
+
+    tcase_set_timeout(tc, patient(60));
+    tcase_add_test(tc, ten_times_the_limit_is_written_without_an_error);
+    tcase_add_test(tc, a_shift_of_sizes_is_survived);
+    tcase_add_test(tc, keys_in_use_outlive_keys_that_are_not);
+    tcase_add_test(tc, without_eviction_writes_fail_and_reads_do_not);
+    tcase_add_test(tc, every_command_that_needs_memory_says_oom);
+    tcase_add_loop_test(
+        tc, volatile_policies_evict_only_what_would_expire, 0, 4);
+    tcase_add_test(tc, a_volatile_policy_without_volatile_keys_says_oom);
+    tcase_add_test(tc, the_limit_can_be_raised_and_lowered_at_run_time);
+    suite_add_tcase(s, tc);
+    return s;
+}
+
+int
+main(void)
+{
+    return run_tests(eviction_suite());
+}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Tests against a running daemon. By hand, from the build directory:
+#   client-tests/strings_test            one of them
+#   ASHLAR_TEST_SERVER=redis-server client-tests/strings_test
+#                                        the same against another server, to
+#                                        see that a test asserts what Redis does
+#   ASHLAR_TEST_SLOW=1 ...               with a sanitizer build
+
+check_LIBRARIES += libclient.a
+libclient_a_SOURCES = \
+    client-tests/client.c \
+    client-tests/client.h \
+    client-tests/pattern.h \
+    client-tests/spawn.c \
+    client-tests/spawn.h \
+    client-tests/wire.c \
+    client-tests/wire.h
+client_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS) $(HIREDIS_CFLAGS)
+client_tests_ldadd = libclient.a $(HIREDIS_LIBS) $(CHECK_LIBS)
+libclient_a_CFLAGS = $(client_tests_cflags)
+
+# From the simplest to the most demanding.
+client_tests = \
+    client-tests/strings_test \
+    client-tests/keys_test \
+    client-tests/client_cmds_test \
+    client-tests/protocol_test \
+    client-tests/config_test \
+    client-tests/expiry_test \
+    client-tests/scan_test \
+    client-tests/pipeline_test \
+    client-tests/concurrency_test \
+    client-tests/large_values_test \
+    client-tests/eviction_test \
+    client-tests/connections_test
+check_PROGRAMS += $(client_tests)
+
+client_tests_strings_test_SOURCES = client-tests/strings_test.c
+client_tests_strings_test_CFLAGS = $(client_tests_cflags)
+client_tests_strings_test_LDADD = $(client_tests_ldadd)
+client_tests_keys_test_SOURCES = client-tests/keys_test.c
+client_tests_keys_test_CFLAGS = $(client_tests_cflags)
+client_tests_keys_test_LDADD = $(client_tests_ldadd)
+client_tests_client_cmds_test_SOURCES = client-tests/client_cmds_test.c
+client_tests_client_cmds_test_CFLAGS = $(client_tests_cflags)
+client_tests_client_cmds_test_LDADD = $(client_tests_ldadd)
+client_tests_protocol_test_SOURCES = client-tests/protocol_test.c
+client_tests_protocol_test_CFLAGS = $(client_tests_cflags)
+client_tests_protocol_test_LDADD = $(client_tests_ldadd)
+client_tests_config_test_SOURCES = client-tests/config_test.c
+client_tests_config_test_CFLAGS = $(client_tests_cflags)
+client_tests_config_test_LDADD = $(client_tests_ldadd)
+client_tests_expiry_test_SOURCES = client-tests/expiry_test.c
+client_tests_expiry_test_CFLAGS = $(client_tests_cflags)
+client_tests_expiry_test_LDADD = $(client_tests_ldadd)
+client_tests_scan_test_SOURCES = client-tests/scan_test.c
+client_tests_scan_test_CFLAGS = $(client_tests_cflags)
+client_tests_scan_test_LDADD = $(client_tests_ldadd)
+client_tests_pipeline_test_SOURCES = client-tests/pipeline_test.c
+client_tests_pipeline_test_CFLAGS = $(client_tests_cflags)
+client_tests_pipeline_test_LDADD = $(client_tests_ldadd)
+client_tests_concurrency_test_SOURCES = client-tests/concurrency_test.c
+client_tests_concurrency_test_CFLAGS = $(client_tests_cflags)
+client_tests_concurrency_test_LDADD = $(client_tests_ldadd)
+client_tests_large_values_test_SOURCES = client-tests/large_values_test.c
+client_tests_large_values_test_CFLAGS = $(client_tests_cflags)
+client_tests_large_values_test_LDADD = $(client_tests_ldadd)
+client_tests_eviction_test_SOURCES = client-tests/eviction_test.c
+client_tests_eviction_test_CFLAGS = $(client_tests_cflags)
+client_tests_eviction_test_LDADD = $(client_tests_ldadd)
+client_tests_connections_test_SOURCES = client-tests/connections_test.c
+client_tests_connections_test_CFLAGS = $(client_tests_cflags)
+client_tests_connections_test_LDADD = $(client_tests_ldadd)
+
+# Played by replay_test.sh; no tests by themselves.
+trace_programs = client-tests/replay client-tests/make_trace
+check_DATA = $(trace_programs)
+EXTRA_PROGRAMS += $(trace_programs)
+CLEANFILES += $(trace_programs)
+client_tests_replay_SOURCES = \
+    client-tests/pattern.h \
+    client-tests/player.c \
+    client-tests/player.h \
+    client-tests/replay.c \
+    client-tests/trace.c \
+    client-tests/trace.h
+client_tests_replay_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
+client_tests_replay_LDADD = $(ZSTD_LIBS)
+client_tests_make_trace_SOURCES = \
+    client-tests/make_trace.c \
+    client-tests/trace.c \
+    client-tests/trace.h
+client_tests_make_trace_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
+client_tests_make_trace_LDADD = $(ZSTD_LIBS) -lm
+
+dist_check_SCRIPTS += \
+    client-tests/coverage_test.sh \
+    client-tests/redis_cli_test.sh \
+    client-tests/replay_test.sh
+
+# Reads the notes of the others, so it runs after them, also under make -j.
+client-tests/coverage_test.log: $(client_tests:=.log)
+
+EXTRA_DIST += client-tests/testlib.sh
+
+clean-local: clean-covered
+clean-covered:
+	-rm -rf client-tests/covered
+.PHONY: clean-covered
