@@ -110,7 +110,7 @@ add(void *arg)
 START_TEST(increments_add_up)
 {
     long long sum = 0;
-    char key[8];
+    char key[16];
 
     flush();
     run_actors(add);

@@ -203,7 +203,7 @@ START_TEST(keys_in_use_outlive_keys_that_are_not)
         append_set(c, "hot", i, 1000, 0);
     ck_assert_int_eq(count_oom(c, 100), 0);
     for (int round = 0; round < 30; round++) {
-        char prefix[16];
+        char prefix[24];
 
         if (round % 10 == 0)
             sleep_ms(1100);

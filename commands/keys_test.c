@@ -85,7 +85,7 @@ START_TEST(del_takes_many_keys)
     enum {
         N = 3000
     };
-    static char names[N][8];
+    static char names[N][16];
     static const char *words[N + 1] = {"DEL"};
     char reply[16];
 

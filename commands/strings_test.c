@@ -507,7 +507,7 @@ START_TEST(mget_of_more_keys_than_a_group_answers_all)
     enum {
         N = 100
     };
-    char names[N + 1][8];
+    char names[N + 1][16];
     const char *words[N + 1] = {"MGET"};
     struct buf expected = {0};
 

@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-static const size_t limits[] = {64 * MIB, 1023 * MIB, 1 * GIB, 24 * GIB};
+static const size_t limits[] = {
+    16 * MIB, 127 * MIB, 128 * MIB, 511 * MIB, 512 * MIB, 3 * GIB, 24 * GIB};
 
 static struct class classes[SLAB_MAX_CLASSES];
 
@@ -26,7 +27,7 @@ START_TEST(class_numbers_grow_with_the_chunk)
 
     for (l = 0; l < ARRAY_LEN(limits); l++) {
         n = class_table_build(classes, limits[l]);
-        ck_assert_uint_gt(n, 100);
+        ck_assert_uint_gt(n, 60);
         ck_assert_uint_lt(n, UINT8_MAX);
         ck_assert_uint_eq(classes[0].chunk_bytes, 16);
         ck_assert_uint_eq(classes[n - 1].chunk_bytes, SLAB_MAX_CHUNK);
@@ -56,7 +57,7 @@ START_TEST(every_size_maps_to_the_smallest_class_that_fits)
 {
     size_t l, bytes;
 
-    for (l = 0; l < 3; l++) {
+    for (l = 0; l < ARRAY_LEN(limits); l++) {
         struct slab *s = test_slab(limits[l], SLAB_ANONYMOUS);
         unsigned cls, n = slab_n_classes(s);
 
@@ -73,9 +74,9 @@ START_TEST(every_size_maps_to_the_smallest_class_that_fits)
 }
 END_TEST
 
-START_TEST(rounding_loses_little)
+START_TEST(rounding_loses_little_in_a_large_cache)
 {
-    unsigned n = class_table_build(classes, 1 * GIB);
+    unsigned n = class_table_build(classes, 8 * GIB);
     double lost = 0, size = 0;
     size_t bytes;
 
@@ -134,16 +135,35 @@ START_TEST(chunks_of_whole_cache_lines_start_on_one)
 }
 END_TEST
 
-START_TEST(small_caches_have_no_large_pages)
+START_TEST(few_pages_are_left_half_empty_in_a_small_cache)
+{
+    /* Half a page of each class, as a share of the limit. */
+    static const struct {
+        size_t limit;
+        double most;
+    } cases[] = {{64 * MIB, 0.06}, {128 * MIB, 0.05}, {1 * GIB, 0.015},
+        {4 * GIB, 0.0075}};
+    size_t i, half;
+    unsigned j, n;
+
+    for (i = 0; i < ARRAY_LEN(cases); i++) {
+        n = class_table_build(classes, cases[i].limit);
+        for (j = 0, half = 0; j < n; j++)
+            half += classes[j].page_bytes / 2;
+        ck_assert_double_lt(
+            (double)half / (double)cases[i].limit, cases[i].most);
+    }
+}
+END_TEST
+
+START_TEST(only_large_caches_have_large_pages)
 {
     unsigned i, n;
 
-    n = class_table_build(classes, 1 * GIB - 1);
+    n = class_table_build(classes, 4 * GIB - 1);
     for (i = 0; i < n; i++)
-        ck_assert_uint_eq(
-            classes[i].page_bytes, classes[i].chunk_bytes <= 2112 ? 64 * KIB
-                                                                  : 256 * KIB);
-    n = class_table_build(classes, 1 * GIB);
+        ck_assert_uint_le(classes[i].page_bytes, 256 * KIB);
+    n = class_table_build(classes, 4 * GIB);
     for (i = 0; i < n; i++) {
         if (classes[i].chunk_bytes <= 1 * KIB)
             ck_assert_uint_eq(classes[i].page_bytes, 64 * KIB);
@@ -187,11 +207,13 @@ END_TEST
 
 START_TEST(magazines_and_depots_are_bounded_by_the_limit)
 {
-    static const size_t shares[] = {1 * KIB, 8 * KIB - 8, 8 * KIB, 8 * KIB};
     size_t l;
     unsigned i, n;
 
     for (l = 0; l < ARRAY_LEN(limits); l++) {
+        size_t share = MAX(limits[l] / 131072, 1 * KIB);
+
+        share = MIN(share, 8 * KIB);
         n = class_table_build(classes, limits[l]);
         for (i = 0; i < n; i++) {
             const struct class *c = &classes[i];
@@ -200,12 +222,12 @@ START_TEST(magazines_and_depots_are_bounded_by_the_limit)
             ck_assert_uint_ge(c->magazine_max, 2);
             ck_assert_uint_le(c->magazine_max, MAGAZINE_MAX);
             if (c->magazine_max > 2)
-                ck_assert_uint_le(bytes, shares[l]);
+                ck_assert_uint_le(bytes, share);
             ck_assert_uint_eq(c->exchange, c->magazine_max / 2);
             ck_assert_uint_eq(c->depot_max % c->exchange, 0);
             ck_assert_uint_le(c->depot_max, DEPOT_MAX);
             ck_assert_uint_le(
-                (size_t)c->depot_max * c->chunk_bytes, 4 * shares[l]);
+                (size_t)c->depot_max * c->chunk_bytes, 4 * share);
         }
     }
 }
@@ -218,10 +240,11 @@ main(void)
         class_numbers_grow_with_the_chunk,
         chunks_up_to_512_bytes_are_exact_to_8_bytes,
         every_size_maps_to_the_smallest_class_that_fits,
-        rounding_loses_little,
+        rounding_loses_little_in_a_large_cache,
+        few_pages_are_left_half_empty_in_a_small_cache,
         a_page_is_used_up_by_its_chunks_and_marks,
         chunks_of_whole_cache_lines_start_on_one,
-        small_caches_have_no_large_pages,
+        only_large_caches_have_large_pages,
         the_reciprocal_finds_the_chunk_of_each_byte,
         magazines_and_depots_are_bounded_by_the_limit,
     };
