@@ -301,6 +301,102 @@ run_stress(unsigned n_threads, size_t limit, bool exact)
     fixture_close(&f);
 }
 
+/* ---- torn reads ----------------------------------------------------------------------
+ *
+ * A few hot keys with values of kilobytes, each filled with one word: a read
+ * takes long enough, and the chunk of a replaced value is rewritten soon
+ * enough, that a reader without a version check sees two words in one value.
+ */
+#define HOT_KEYS 4
+#define HOT_VALUE 12000
+
+static void *
+overwrite(void *arg)
+{
+    struct worker *w = arg;
+    struct ks_thread *t = ks_thread_new(f.ks);
+    uint64_t *words = xcalloc(HOT_VALUE / 8, 8);
+
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        char name[32];
+        struct ks_key key = number_key(name, roll(w) % HOT_KEYS);
+        size_t n = (roll(w) % (HOT_VALUE / 16) + HOT_VALUE / 16);
+
+        for (size_t k = 0; k < n; k++)
+            words[k] = (uint64_t)w->id << 32 | i;
+        ck_assert_int_eq(ks_set(t, &key, (struct str){(char *)words, n * 8},
+            KS_NO_EXPIRY), KS_OK);
+    }
+    free(words);
+    ks_thread_free(t);
+    return NULL;
+}
+
+static void *
+read_hot(void *arg)
+{
+    struct worker *w = arg;
+    struct ks_thread *t = ks_thread_new(f.ks);
+    struct read_back r = {{0}};
+
+    for (unsigned i = 0; i < w->operations; i++) {
+        char name[32];
+        struct ks_key key = number_key(name, roll(w) % HOT_KEYS);
+        const uint64_t *words;
+        uint64_t differ = 0;
+
+        if (!read_value(&f, t, &key, &r))
+            continue;
+        w->hits++;
+        words = (const uint64_t *)(const void *)r.buf.p;
+        for (size_t k = 1; k < r.buf.len / 8; k++)
+            differ |= words[k] ^ words[0];
+        ck_assert_msg(differ == 0, "torn read of a hot key");
+    }
+    buf_free(&r.buf);
+    ks_thread_free(t);
+    return NULL;
+}
+
+static void
+run_torn(unsigned n_threads)
+{
+    struct worker w[8] = {{0}};
+    uint64_t hits = 0;
+
+    fixture_open(&f, 256 * MIB);
+    atomic_store(&stop, false);
+    for (unsigned i = 0; i < n_threads; i++) {
+        w[i].id = i;
+        w[i].random = i * 7919 + 3;
+        w[i].operations = scaled(400000 / n_threads);
+        pthread_create(&w[i].thread, NULL, i % 2 ? overwrite : read_hot,
+            &w[i]);
+    }
+    for (unsigned i = 0; i < n_threads; i += 2)
+        pthread_join(w[i].thread, NULL);
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < n_threads; i++) {
+        if (i % 2)
+            pthread_join(w[i].thread, NULL);
+        hits += w[i].hits;
+    }
+    ck_assert_uint_gt(hits, 1000);
+    fixture_close(&f);
+}
+
+START_TEST(no_read_is_torn_with_two_threads)
+{
+    run_torn(2);
+}
+END_TEST
+
+START_TEST(no_read_is_torn_with_eight_threads)
+{
+    run_torn(8);
+}
+END_TEST
+
 START_TEST(two_threads_with_room_for_all)
 {
     run_stress(2, 1 * GIB, true);
@@ -332,6 +428,8 @@ main(void)
     TCase *c = tcase_create("threads");
 
     tcase_set_timeout(c, 600);
+    tcase_add_test(c, no_read_is_torn_with_two_threads);
+    tcase_add_test(c, no_read_is_torn_with_eight_threads);
     tcase_add_test(c, two_threads_with_room_for_all);
     tcase_add_test(c, eight_threads_with_room_for_all);
     tcase_add_test(c, two_threads_under_eviction);
