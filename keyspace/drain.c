@@ -26,7 +26,7 @@ move_chunk(struct ks_thread *t, uint32_t from)
         return false;
     if (item_expired(&copy.view, now_ms))
         return remove_chunk(t, from, REMOVE_IF_EXPIRED);
-    to = slab_alloc(t->slab_thread, slab_chunk_bytes(t->slab, from));
+    to = slab_alloc(t->slab_thread, copy.view.size);
     if (to == 0)
         return false;
     hash = index_hash(&t->ks->seed, copy.view.key, copy.view.id);
@@ -35,8 +35,10 @@ move_chunk(struct ks_thread *t, uint32_t from)
         slab_release(t->slab_thread, to);
         return false;
     }
+    /* in the index and of that size: it may be another item by now */
     if (index_find_handle(&t->ks->index, hash, from, &place) &&
-        item_read(slab_ptr(t->slab, from), now_ms, &v)) {
+        item_read(slab_ptr(t->slab, from), now_ms, &v) &&
+        v.size == copy.view.size) {
         memcpy(slab_ptr(t->slab, to), slab_ptr(t->slab, from), v.size);
         if (v.extent != 0)
             extent_set_owner(t->slab, v.extent, to);
