@@ -114,8 +114,7 @@ run_worker(void *arg)
         item_new(w, &w->items[i]);
         /* All of it is written once: resident as in a real cache. */
         if (w->slab != NULL)
-            memset(slab_ptr(w->slab, w->items[i].handle), 1,
-                w->items[i].bytes);
+            memset(slab_ptr(w->slab, w->items[i].handle), 1, w->items[i].bytes);
         else
             memset(w->items[i].p, 1, w->items[i].bytes);
     }
@@ -159,8 +158,8 @@ run(bool use_slab, size_t live_bytes, unsigned n_threads, size_t n_replaces)
     }
     base = slab_process_rss();
     for (i = 0; i < n_threads; i++)
-        ASSERT(pthread_create(&workers[i].thread, NULL, run_worker,
-                   &workers[i]) == 0);
+        ASSERT(pthread_create(
+                   &workers[i].thread, NULL, run_worker, &workers[i]) == 0);
     for (i = 0; i < n_threads; i++) {
         pthread_join(workers[i].thread, NULL);
         fill += workers[i].fill_ns;
@@ -186,8 +185,8 @@ run(bool use_slab, size_t live_bytes, unsigned n_threads, size_t n_replaces)
 }
 
 static void
-run_apart(bool use_slab, size_t live_bytes, unsigned n_threads,
-    size_t n_replaces)
+run_apart(
+    bool use_slab, size_t live_bytes, unsigned n_threads, size_t n_replaces)
 {
     pid_t child;
     int status;
@@ -210,8 +209,7 @@ main(int argc, char **argv)
 {
     size_t live_bytes = MIB * (argc > 1 ? strtoul(argv[1], NULL, 10) : 1000);
     unsigned threads = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 1;
-    size_t n_replaces =
-        1000000 * (argc > 3 ? strtoul(argv[3], NULL, 10) : 10);
+    size_t n_replaces = 1000000 * (argc > 3 ? strtoul(argv[3], NULL, 10) : 10);
 
     if (live_bytes < MIB || threads < 1 || n_replaces < 1) {
         fprintf(stderr,

@@ -58,8 +58,7 @@ budget_charge(struct slab *s, size_t bytes)
     while (!try_charge(&s->budget, bytes)) {
         if (!could_fit(&s->budget, bytes))
             return false;
-        if (reserve_give_back(s, bytes) == 0 &&
-            extent_cool_oldest(s, 0) == 0)
+        if (reserve_give_back(s, bytes) == 0 && extent_cool_oldest(s, 0) == 0)
             return false;
     }
     return true;
@@ -68,8 +67,8 @@ budget_charge(struct slab *s, size_t bytes)
 void
 budget_uncharge(struct slab *s, size_t bytes)
 {
-    size_t before = atomic_fetch_sub_explicit(
-        &s->budget.used, bytes, memory_order_relaxed);
+    size_t before =
+        atomic_fetch_sub_explicit(&s->budget.used, bytes, memory_order_relaxed);
 
     ASSERT(before >= bytes);
 }
@@ -127,7 +126,7 @@ slab_set_limit(struct slab *s, size_t bytes)
     STORE(&s->budget.limit, bytes);
 }
 
-/* ---- the machine ------------------------------------------------------------ */
+/* ---- the machine --------------------------------------------------------- */
 
 /* Read a small file whole, NUL-terminated. False if there is none. */
 static bool
@@ -166,8 +165,8 @@ read_limit(const char *root, const char *path)
  * of the group is often not visible below the mount; the walk up then ends at
  * the mount itself, which is the container's own group. */
 static size_t
-group_limit(const char *root, const char *mount, const char *group,
-    const char *file)
+group_limit(
+    const char *root, const char *mount, const char *group, const char *file)
 {
     size_t least = SIZE_MAX, limit;
     char path[2048], dir[1024];
@@ -207,8 +206,8 @@ line_limit(const char *root, char *line)
         return MIN(unified, hybrid);
     }
     if (strstr(controllers, "memory") != NULL)
-        return group_limit(root, "/sys/fs/cgroup/memory", path,
-            "memory.limit_in_bytes");
+        return group_limit(
+            root, "/sys/fs/cgroup/memory", path, "memory.limit_in_bytes");
     return SIZE_MAX;
 }
 
@@ -221,7 +220,7 @@ cgroup_limit(const char *root)
     if (!read_file(root, "/proc/self/cgroup", text, sizeof text))
         return SIZE_MAX;
     for (line = strtok_r(text, "\n", &save); line != NULL;
-        line = strtok_r(NULL, "\n", &save)) {
+         line = strtok_r(NULL, "\n", &save)) {
         limit = line_limit(root, line);
         least = MIN(least, limit);
     }
@@ -268,11 +267,11 @@ slab_limit_from_option(int64_t maxmemory)
 size_t
 slab_process_rss(void)
 {
-    char text[128];
-    unsigned long long pages;
+    char text[128], *resident;
 
+    /* The second number. */
     if (!read_file("", "/proc/self/statm", text, sizeof text) ||
-        sscanf(text, "%*u %llu", &pages) != 1)
+        (resident = strchr(text, ' ')) == NULL)
         return 0;
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+    return (size_t)strtoull(resident, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }

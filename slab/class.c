@@ -38,13 +38,13 @@
  * lock. */
 #define PAGES_PER_TAKE 4
 
-/* ---- the table --------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------- */
 
 struct plan {
-    size_t limit_below;  /* for caches smaller than this */
-    size_t exact_max;    /* steps of 8 bytes up to here */
-    size_t steps;        /* per doubling above */
-    size_t page_max[2];  /* chunks up to here have pages of 64 KiB, of 256 KiB;
+    size_t limit_below; /* for caches smaller than this */
+    size_t exact_max;   /* steps of 8 bytes up to here */
+    size_t steps;       /* per doubling above */
+    size_t page_max[2]; /* chunks up to here have pages of 64 KiB, of 256 KiB;
                             larger ones of 1 MiB */
 };
 
@@ -93,7 +93,7 @@ static bool
 chunks_fit(size_t chunk_bytes, size_t n_chunks, size_t page_bytes)
 {
     return data_start(chunk_bytes, n_chunks) + n_chunks * chunk_bytes <=
-           page_bytes;
+        page_bytes;
 }
 
 static size_t
@@ -132,7 +132,7 @@ next_step(const struct plan *p, size_t bytes)
 
 /* How many chunks threads and depot hold. */
 static void
-size_magazine(struct class *c, size_t limit_bytes)
+size_magazine(struct size_class *c, size_t limit_bytes)
 {
     size_t share = limit_bytes / MAGAZINE_SHARE, bytes, n;
 
@@ -145,8 +145,8 @@ size_magazine(struct class *c, size_t limit_bytes)
 }
 
 static void
-size_class(struct class *c, unsigned number, size_t n_chunks,
-    unsigned page_size)
+size_class(
+    struct size_class *c, unsigned number, size_t n_chunks, unsigned page_size)
 {
     size_t page_bytes = (size_t)1 << page_shift(page_size);
     size_t chunk = widest_chunk(n_chunks, page_bytes);
@@ -162,14 +162,14 @@ size_class(struct class *c, unsigned number, size_t n_chunks,
 }
 
 unsigned
-class_table_build(struct class *classes, size_t limit_bytes)
+class_table_build(struct size_class *classes, size_t limit_bytes)
 {
     const struct plan *p = plan_for(limit_bytes);
     unsigned n = 0, page_size;
     size_t bytes, n_chunks;
 
     for (bytes = 2 * EXACT_STEP; bytes <= SLAB_MAX_CHUNK;
-        bytes = next_step(p, bytes)) {
+         bytes = next_step(p, bytes)) {
         if (n > 0 && bytes <= classes[n - 1].chunk_bytes)
             continue; /* the last one was widened over this step */
         page_size = page_size_for(p, bytes);
@@ -201,10 +201,10 @@ slab_n_classes(const struct slab *s)
     return s->n_classes;
 }
 
-/* ---- pages of a class ------------------------------------------------------------ */
+/* ---- pages of a class ---------------------------------------------------- */
 
 static unsigned
-bucket_of(const struct class *c, uint32_t n_free)
+bucket_of(const struct size_class *c, uint32_t n_free)
 {
     return (n_free - 1) * N_BUCKETS / c->n_chunks;
 }
@@ -212,7 +212,8 @@ bucket_of(const struct class *c, uint32_t n_free)
 /* A page of the class changes its number of free chunks: full pages are in no
  * bucket. */
 static void
-set_page_free(struct slab *s, struct class *c, uint32_t page, uint32_t n_free)
+set_page_free(
+    struct slab *s, struct size_class *c, uint32_t page, uint32_t n_free)
 {
     struct page *p = &s->pages[page];
     unsigned from = N_BUCKETS, to = N_BUCKETS; /* none */
@@ -232,7 +233,7 @@ set_page_free(struct slab *s, struct class *c, uint32_t page, uint32_t n_free)
 
 /* A page just acquired joins the class. */
 static void
-add_page(struct slab *s, struct class *c, uint32_t page)
+add_page(struct slab *s, struct size_class *c, uint32_t page)
 {
     struct page *p = &s->pages[page];
     uint32_t n = LOAD(&c->n_pages);
@@ -251,13 +252,13 @@ add_page(struct slab *s, struct class *c, uint32_t page)
     set_page_free(s, c, page, c->n_chunks);
     BUMP(&c->n_free, c->n_chunks);
     /* release: who sees the kind sees the marks that page_acquire() set */
-    atomic_store_explicit(&p->kind, page_kind(PAGE_IN_USE, c->number),
-        memory_order_release);
+    atomic_store_explicit(
+        &p->kind, page_kind(PAGE_IN_USE, c->number), memory_order_release);
     STORE(&c->n_pages, n + 1);
 }
 
 void
-class_forget_page(struct slab *s, struct class *c, uint32_t page)
+class_forget_page(struct slab *s, struct size_class *c, uint32_t page)
 {
     uint32_t last = LOAD(&c->n_pages) - 1, index = s->pages[page].index;
     uint32_t moved = LOAD(&c->pages[last]);
@@ -269,7 +270,7 @@ class_forget_page(struct slab *s, struct class *c, uint32_t page)
 
 /* All chunks of a page in use are back on it. */
 static void
-release_empty_page(struct slab *s, struct class *c, uint32_t page)
+release_empty_page(struct slab *s, struct size_class *c, uint32_t page)
 {
     list_remove(s, &c->bucket[N_BUCKETS - 1], page);
     DROP(&c->n_free, c->n_chunks);
@@ -278,7 +279,7 @@ release_empty_page(struct slab *s, struct class *c, uint32_t page)
 }
 
 void
-class_return(struct slab *s, struct class *c, uint32_t handle)
+class_return(struct slab *s, struct size_class *c, uint32_t handle)
 {
     uint32_t page = page_at(s, handle_offset(handle));
     struct page *p = &s->pages[page];
@@ -298,8 +299,8 @@ class_return(struct slab *s, struct class *c, uint32_t handle)
 
 /* Chunks of one page: those that came back first, then never used ones. */
 static unsigned
-take_from_page(struct slab *s, struct class *c, uint32_t page, uint32_t *out,
-    unsigned want)
+take_from_page(struct slab *s, struct size_class *c, uint32_t page,
+    uint32_t *out, unsigned want)
 {
     struct page *p = &s->pages[page];
     uint32_t frontier = LOAD(&p->frontier);
@@ -319,7 +320,8 @@ take_from_page(struct slab *s, struct class *c, uint32_t page, uint32_t *out,
 }
 
 static unsigned
-take_from_pages(struct slab *s, struct class *c, uint32_t *out, unsigned want)
+take_from_pages(
+    struct slab *s, struct size_class *c, uint32_t *out, unsigned want)
 {
     unsigned n = 0, tries = PAGES_PER_TAKE, b = 0;
 
@@ -334,10 +336,10 @@ take_from_pages(struct slab *s, struct class *c, uint32_t *out, unsigned want)
     return n;
 }
 
-/* ---- exchange with magazines --------------------------------------------------------- */
+/* ---- exchange with magazines --------------------------------------------- */
 
 static unsigned
-take_from_depot(struct class *c, uint32_t *out, unsigned want)
+take_from_depot(struct size_class *c, uint32_t *out, unsigned want)
 {
     uint32_t have = LOAD(&c->n_depot), n = MIN(have, want);
 
@@ -347,7 +349,7 @@ take_from_depot(struct class *c, uint32_t *out, unsigned want)
 }
 
 unsigned
-class_take(struct slab *s, struct class *c, uint32_t *out, unsigned want)
+class_take(struct slab *s, struct size_class *c, uint32_t *out, unsigned want)
 {
     uint32_t page;
     unsigned n;
@@ -371,8 +373,8 @@ class_take(struct slab *s, struct class *c, uint32_t *out, unsigned want)
 }
 
 void
-class_put_to_pages(struct slab *s, struct class *c, const uint32_t *handles,
-    unsigned n)
+class_put_to_pages(
+    struct slab *s, struct size_class *c, const uint32_t *handles, unsigned n)
 {
     unsigned i;
 
@@ -383,7 +385,8 @@ class_put_to_pages(struct slab *s, struct class *c, const uint32_t *handles,
 }
 
 void
-class_put(struct slab *s, struct class *c, const uint32_t *handles, unsigned n)
+class_put(
+    struct slab *s, struct size_class *c, const uint32_t *handles, unsigned n)
 {
     uint32_t have;
 
@@ -401,7 +404,7 @@ class_put(struct slab *s, struct class *c, const uint32_t *handles, unsigned n)
 }
 
 void
-class_empty_depot(struct slab *s, struct class *c)
+class_empty_depot(struct slab *s, struct size_class *c)
 {
     uint32_t n = LOAD(&c->n_depot);
 

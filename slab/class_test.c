@@ -6,7 +6,7 @@
 static const size_t limits[] = {
     16 * MIB, 127 * MIB, 128 * MIB, 511 * MIB, 512 * MIB, 3 * GIB, 24 * GIB};
 
-static struct class classes[SLAB_MAX_CLASSES];
+static struct size_class classes[SLAB_MAX_CLASSES];
 
 /* Chunk that a request of `bytes` gets. */
 static size_t
@@ -34,8 +34,7 @@ START_TEST(class_numbers_grow_with_the_chunk)
         for (i = 1; i < n; i++) {
             ck_assert_uint_gt(
                 classes[i].chunk_bytes, classes[i - 1].chunk_bytes);
-            ck_assert_uint_ge(
-                classes[i].page_size, classes[i - 1].page_size);
+            ck_assert_uint_ge(classes[i].page_size, classes[i - 1].page_size);
             ck_assert_uint_eq(classes[i].number, i);
             ck_assert_uint_eq(classes[i].chunk_bytes % 8, 0);
         }
@@ -106,7 +105,7 @@ START_TEST(a_page_is_used_up_by_its_chunks_and_marks)
     for (l = 0; l < ARRAY_LEN(limits); l++) {
         n = class_table_build(classes, limits[l]);
         for (i = 0; i < n; i++) {
-            const struct class *c = &classes[i];
+            const struct size_class *c = &classes[i];
             size_t end = c->data_start + (size_t)c->n_chunks * c->chunk_bytes;
             size_t tail = c->page_bytes - end;
 
@@ -168,7 +167,7 @@ START_TEST(only_large_caches_have_large_pages)
         if (classes[i].chunk_bytes <= 1 * KIB)
             ck_assert_uint_eq(classes[i].page_bytes, 64 * KIB);
         else if (classes[i].chunk_bytes >= 1088 &&
-                 classes[i].chunk_bytes <= 4 * KIB)
+            classes[i].chunk_bytes <= 4 * KIB)
             ck_assert_uint_eq(classes[i].page_bytes, 256 * KIB);
         else if (classes[i].chunk_bytes >= 4352)
             ck_assert_uint_eq(classes[i].page_bytes, 1 * MIB);
@@ -185,7 +184,7 @@ START_TEST(the_reciprocal_finds_the_chunk_of_each_byte)
     for (l = 0; l < ARRAY_LEN(limits); l++) {
         n = class_table_build(classes, limits[l]);
         for (i = 0; i < n; i++) {
-            const struct class *c = &classes[i];
+            const struct size_class *c = &classes[i];
             size_t at = c->data_start;
 
             /* first and last byte: those in between follow */
@@ -198,8 +197,7 @@ START_TEST(the_reciprocal_finds_the_chunk_of_each_byte)
             ck_assert_uint_eq(
                 chunk_slot(c, c->page_bytes - 1), c->n_chunks - 1);
             /* a stale handle may be at any place of a larger page */
-            ck_assert_uint_eq(
-                chunk_slot(c, SUPER_BYTES - 8), c->n_chunks - 1);
+            ck_assert_uint_eq(chunk_slot(c, SUPER_BYTES - 8), c->n_chunks - 1);
         }
     }
 }
@@ -216,7 +214,7 @@ START_TEST(magazines_and_depots_are_bounded_by_the_limit)
         share = MIN(share, 8 * KIB);
         n = class_table_build(classes, limits[l]);
         for (i = 0; i < n; i++) {
-            const struct class *c = &classes[i];
+            const struct size_class *c = &classes[i];
             size_t bytes = (size_t)c->magazine_max * c->chunk_bytes;
 
             ck_assert_uint_ge(c->magazine_max, 2);
@@ -226,8 +224,7 @@ START_TEST(magazines_and_depots_are_bounded_by_the_limit)
             ck_assert_uint_eq(c->exchange, c->magazine_max / 2);
             ck_assert_uint_eq(c->depot_max % c->exchange, 0);
             ck_assert_uint_le(c->depot_max, DEPOT_MAX);
-            ck_assert_uint_le(
-                (size_t)c->depot_max * c->chunk_bytes, 4 * share);
+            ck_assert_uint_le((size_t)c->depot_max * c->chunk_bytes, 4 * share);
         }
     }
 }

@@ -107,8 +107,8 @@ report_leaks(const struct slab *s)
             log_warn("slab: leak class=%u chunk_bytes=%zu chunks=%zu", i,
                 c.chunk_bytes, c.chunks_live);
     if (extents > 0)
-        log_warn("slab: leak extents=%zu bytes=%zu", extents,
-            extent_live_bytes(s));
+        log_warn(
+            "slab: leak extents=%zu bytes=%zu", extents, extent_live_bytes(s));
 }
 
 /* Depots first: their chunks are free. */
@@ -182,8 +182,8 @@ debug_release(struct slab *s, uint32_t handle, size_t chunk_bytes)
     if (*state == NEVER_USED)
         report("release of handle=%u, which was never allocated", handle);
     if (*state == IS_FREE)
-        report("chunk handle=%u bytes=%zu is released twice", handle,
-            chunk_bytes);
+        report(
+            "chunk handle=%u bytes=%zu is released twice", handle, chunk_bytes);
     at = first_other(p, MAX(asked, 4), chunk_bytes, CANARY);
     if (at < chunk_bytes)
         report("chunk handle=%u was written beyond its %zu bytes, at offset "

@@ -44,8 +44,8 @@ take_log(void)
 
 /* Run in a child; it must abort with this in its log. */
 static void
-expect_report(void (*wrong)(struct slab *, struct slab_thread *),
-    const char *text)
+expect_report(
+    void (*wrong)(struct slab *, struct slab_thread *), const char *text)
 {
     pid_t child;
     int status;

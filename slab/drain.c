@@ -22,7 +22,7 @@
 
 /* Class lock and reserve lock held; the page is on no list. */
 static void
-let_go(struct slab *s, struct class *c, uint32_t page)
+let_go(struct slab *s, struct size_class *c, uint32_t page)
 {
     DROP(&c->n_free_draining, c->n_chunks);
     DROP(&c->n_draining, 1);
@@ -33,7 +33,7 @@ let_go(struct slab *s, struct class *c, uint32_t page)
 }
 
 void
-drain_return(struct slab *s, struct class *c, uint32_t page)
+drain_return(struct slab *s, struct size_class *c, uint32_t page)
 {
     struct page *p = &s->pages[page];
 
@@ -52,7 +52,8 @@ drain_return(struct slab *s, struct class *c, uint32_t page)
 /* The page with the most free chunks among the first of the sparsest bucket
  * that has any. [class lock] */
 static uint32_t
-sparsest_page(const struct slab *s, const struct class *c, unsigned *bucket)
+sparsest_page(
+    const struct slab *s, const struct size_class *c, unsigned *bucket)
 {
     uint32_t page, best, i;
     unsigned b = N_BUCKETS - 1;
@@ -71,7 +72,7 @@ sparsest_page(const struct slab *s, const struct class *c, unsigned *bucket)
 
 /* IN_USE -> DRAINING. [class lock] */
 static void
-begin(struct slab *s, struct class *c, uint32_t page, unsigned bucket)
+begin(struct slab *s, struct size_class *c, uint32_t page, unsigned bucket)
 {
     struct page *p = &s->pages[page];
 
@@ -85,7 +86,7 @@ begin(struct slab *s, struct class *c, uint32_t page, unsigned bucket)
 uint32_t
 slab_drain_begin(struct slab *s, unsigned cls)
 {
-    struct class *c = &s->classes[cls];
+    struct size_class *c = &s->classes[cls];
     uint32_t page = PAGE_NONE;
     unsigned bucket;
 
@@ -106,7 +107,7 @@ slab_drain_begin(struct slab *s, unsigned cls)
 /* Live chunks of the class's sparsest page, in 1/65536 of a page; more than
  * that if it has none with a free chunk. [class lock] */
 static uint32_t
-least_share(const struct slab *s, const struct class *c, uint32_t *page,
+least_share(const struct slab *s, const struct size_class *c, uint32_t *page,
     unsigned *bucket)
 {
     *page = sparsest_page(s, c, bucket);
@@ -120,7 +121,7 @@ slab_drain_sparsest(struct slab *s, unsigned share)
 {
     uint32_t least = 65536 / share + 1, page, best = UINT32_MAX, i;
     unsigned bucket;
-    struct class *c;
+    struct size_class *c;
 
     CHECK(s, SLAB_MAGIC);
     for (i = 0; i < s->n_classes; i++) {
@@ -151,7 +152,7 @@ bool
 slab_drain_end(struct slab *s, uint32_t page)
 {
     uint32_t kind = page_kind_of(s, page);
-    struct class *c = &s->classes[kind_class(kind)];
+    struct size_class *c = &s->classes[kind_class(kind)];
     struct page *p = &s->pages[page];
     bool gone;
 
@@ -169,8 +170,7 @@ slab_drain_end(struct slab *s, uint32_t page)
     spin_unlock(&s->reserve.lock);
     spin_unlock(&c->lock);
     if (!gone)
-        atomic_fetch_add_explicit(
-            &s->flush_asked, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&s->flush_asked, 1, memory_order_relaxed);
     return gone;
 }
 
@@ -199,7 +199,7 @@ slab_drain_candidate(const struct slab *s)
     uint64_t most = 0;
 
     for (i = 0; i < s->n_classes; i++) {
-        const struct class *c = &s->classes[i];
+        const struct size_class *c = &s->classes[i];
         uint64_t n_free = LOAD(&c->n_free), beyond;
 
         if (n_free < c->n_chunks)

@@ -281,8 +281,7 @@ START_TEST(the_candidate_is_the_class_with_the_most_to_give_back)
     slab_thread_flush(f.t);
     for (i = 0; i < ARRAY_LEN(large); i += 2)
         slab_release_to_page(f.t, large[i]);
-    ck_assert_uint_eq(
-        slab_drain_candidate(f.s), slab_class_of(f.s, 9000));
+    ck_assert_uint_eq(slab_drain_candidate(f.s), slab_class_of(f.s, 9000));
     for (i = 1; i < ARRAY_LEN(large); i += 2)
         slab_release_to_page(f.t, large[i]);
     fixture_free(&f);

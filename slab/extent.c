@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* extent.c - large values, each in a run of 4 KiB units of its own.
  *
- * Page faults are what a large value costs: a fresh megabyte 260 us, one that is
- * still resident 30. So an extent that is freed stays as it is, on the stack of
- * its size class, until its size is wanted again, or its memory: then the
+ * Page faults are what a large value costs: a fresh megabyte 260 us, one that
+ * is still resident 30. So an extent that is freed stays as it is, on the stack
+ * of its size class, until its size is wanted again, or its memory: then the
  * oldest go first, in one system call each.
  *
  * A record says who uses an extent. refs is the only word that other threads
@@ -43,13 +43,13 @@ units_of(size_t bytes)
     return (bytes + EXTENT_UNIT - 1) / EXTENT_UNIT;
 }
 
-/* ---- birth and end ------------------------------------------------------------- */
+/* ---- birth and end ------------------------------------------------------- */
 
 static size_t
 default_range(void)
 {
-    size_t ram = (size_t)sysconf(_SC_PHYS_PAGES) *
-                 (size_t)sysconf(_SC_PAGESIZE);
+    size_t ram =
+        (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
 
     return MIN(ram * RAM_MULTIPLE, MOST_RANGE_BYTES);
 }
@@ -96,7 +96,7 @@ extents_close(struct slab *s)
     munmap(x->edge, ROUND_UP(x->units * sizeof *x->edge, 4 * KIB));
 }
 
-/* ---- a record by its id ---------------------------------------------------------- */
+/* ---- a record by its id -------------------------------------------------- */
 
 /* NULL for an id that was never issued. */
 static struct extent *
@@ -105,8 +105,7 @@ find(const struct slab *s, uint32_t id)
     const struct extent_space *x = &s->extents;
 
     /* acquire: pairs with take_id() */
-    if (id == 0 ||
-        id > atomic_load_explicit(&x->n_ids, memory_order_acquire))
+    if (id == 0 || id > atomic_load_explicit(&x->n_ids, memory_order_acquire))
         return NULL;
     return extent_at(x, id);
 }
@@ -167,7 +166,7 @@ extent_live_bytes(const struct slab *s)
     return LOAD(&s->budget.extent_live);
 }
 
-/* ---- memory of an extent ------------------------------------------------------------ */
+/* ---- memory of an extent ------------------------------------------------- */
 
 /* Its whole 2 MiB blocks, in units. */
 static uint32_t
@@ -212,7 +211,7 @@ cool(struct slab *s, struct extent *e)
     return true;
 }
 
-/* ---- warm extents ---------------------------------------------------------------------- */
+/* ---- warm extents -------------------------------------------------------- */
 
 static uint32_t
 now_ms(void)
@@ -253,8 +252,9 @@ oldest_warm(const struct extent_space *x, uint32_t now)
     for (i = 0; i < N_EXTENT_CLASSES / 64; i++) {
         for (rest = x->warm_classes[i]; rest != 0; rest &= rest - 1) {
             id = x->warm[i * 64 + (unsigned)__builtin_ctzll(rest)].tail;
-            if (best == 0 || now - extent_at(x, id)->freed_ms >
-                                 now - extent_at(x, best)->freed_ms)
+            if (best == 0 ||
+                now - extent_at(x, id)->freed_ms >
+                    now - extent_at(x, best)->freed_ms)
                 best = id;
         }
     }
@@ -299,7 +299,7 @@ extent_cool_oldest(struct slab *s, uint32_t min_age_ms)
     return bytes;
 }
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 /* [lock] A warm extent of the class becomes live, as it is. */
 static uint32_t
@@ -317,8 +317,8 @@ reuse_warm(struct slab *s, unsigned cls)
         &s->budget.extent_live, bytes, memory_order_relaxed);
     atomic_fetch_sub_explicit(
         &s->budget.extent_warm, bytes, memory_order_relaxed);
-    debug_show(address(s, extent_at(x, id)),
-        extent_at(x, id)->units * EXTENT_UNIT);
+    debug_show(
+        address(s, extent_at(x, id)), extent_at(x, id)->units * EXTENT_UNIT);
     return id;
 }
 
@@ -401,8 +401,7 @@ extent_commit(struct slab *s, uint32_t id, size_t bytes)
         /* Not a generous step, then: what is needed. */
         if (e->huge && need < huge_part(e))
             need = (uint32_t)ROUND_UP(need, EXTENT_HUGE_UNITS);
-        if (need == target ||
-            !budget_charge(s, (need - have) * EXTENT_UNIT))
+        if (need == target || !budget_charge(s, (need - have) * EXTENT_UNIT))
             return false;
         target = need;
     }
@@ -425,8 +424,8 @@ extent_pin(struct slab *s, uint32_t id)
         if (refs == 0)
             return false;
         /* acquire: pairs with extent_new() */
-    } while (!atomic_compare_exchange_weak_explicit(&e->refs, &refs, refs + 1,
-        memory_order_acquire, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(
+        &e->refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed));
     return true;
 }
 
@@ -483,8 +482,8 @@ extent_unpin(struct slab *s, uint32_t id)
 }
 
 unsigned
-extent_sample(const struct slab *s, uint64_t random, unsigned max,
-    uint32_t *ids)
+extent_sample(
+    const struct slab *s, uint64_t random, unsigned max, uint32_t *ids)
 {
     uint32_t n_ids =
         atomic_load_explicit(&s->extents.n_ids, memory_order_acquire);

@@ -15,7 +15,7 @@ full_extent(struct slab *s, size_t bytes, uint32_t seed)
     return id;
 }
 
-/* Nothing is live and, after a trim, nothing is warm or left of the addresses. */
+/* Nothing is live; after a trim nothing is warm, and all addresses are free. */
 static void
 check_empty(struct slab *s)
 {
@@ -52,8 +52,8 @@ END_TEST
 START_TEST(an_extent_has_room_for_what_was_asked)
 {
     struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
-    static const size_t sizes[] = {1, 4096, 4097, 16385, 65536, 65537,
-        1 * MIB, 2 * MIB, 2 * MIB + 1, 9 * MIB, 512 * MIB, SLAB_MAX_EXTENT};
+    static const size_t sizes[] = {1, 4096, 4097, 16385, 65536, 65537, 1 * MIB,
+        2 * MIB, 2 * MIB + 1, 9 * MIB, 512 * MIB, SLAB_MAX_EXTENT};
     uint32_t id[ARRAY_LEN(sizes)];
     size_t i;
 
@@ -61,8 +61,8 @@ START_TEST(an_extent_has_room_for_what_was_asked)
         id[i] = extent_new(s, sizes[i]);
         ck_assert_uint_ne(id[i], 0);
         ck_assert_uint_ge(extent_room(s, id[i]), sizes[i]);
-        ck_assert_uint_le(extent_room(s, id[i]),
-            ROUND_UP(sizes[i], EXTENT_UNIT) * 9 / 8);
+        ck_assert_uint_le(
+            extent_room(s, id[i]), ROUND_UP(sizes[i], EXTENT_UNIT) * 9 / 8);
         ck_assert_uint_eq(extent_committed(s, id[i]), 0);
     }
     ck_assert_uint_eq(test_stats(s).extents_live, ARRAY_LEN(sizes));
@@ -284,7 +284,7 @@ START_TEST(memory_that_was_given_back_is_zeros)
 }
 END_TEST
 
-/* ---- references --------------------------------------------------------------- */
+/* ---- references ---------------------------------------------------------- */
 
 START_TEST(a_pin_keeps_the_bytes_until_the_last_unpin)
 {
@@ -368,7 +368,7 @@ START_TEST(a_sample_holds_live_extents_with_an_owner)
 }
 END_TEST
 
-/* ---- addresses ------------------------------------------------------------------ */
+/* ---- addresses ----------------------------------------------------------- */
 
 START_TEST(addresses_do_not_fragment_for_good)
 {

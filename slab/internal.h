@@ -31,9 +31,9 @@
 #define SUPER_BYTES ((size_t)1 << SUPER_SHIFT)
 #define UNIT_SHIFT 16 /* smallest page */
 #define UNIT_BYTES ((size_t)1 << UNIT_SHIFT)
-#define SUPER_PAGES 32 /* record slots of a super-page */
-#define N_PAGE_SIZES 3 /* 64 KiB, 256 KiB, 1 MiB */
-#define N_BUCKETS 4    /* fullness lists of a class */
+#define SUPER_PAGES 32                      /* record slots of a super-page */
+#define N_PAGE_SIZES 3                      /* 64 KiB, 256 KiB, 1 MiB */
+#define N_BUCKETS 4                         /* fullness lists of a class */
 #define MAX_REGION_BYTES ((size_t)32 * GIB) /* what 32-bit handles reach */
 #define PAGE_NONE UINT32_MAX
 
@@ -42,7 +42,7 @@
 #define MAGAZINE_MAX 60
 #define DEPOT_MAX (8 * MAGAZINE_MAX / 2)
 
-/* ---- locks (lock.c) ------------------------------------------------------- */
+/* ---- locks (lock.c) ------------------------------------------------------ */
 
 /* In the order in which they may be taken. */
 enum lock_rank {
@@ -61,7 +61,7 @@ void spin_init(struct spinlock *l, enum lock_rank rank);
 void spin_lock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 
-/* ---- region (region.c) ---------------------------------------------------- */
+/* ---- region (region.c) --------------------------------------------------- */
 
 struct region {
     char *base;   /* [immutable] on a super-page boundary */
@@ -88,8 +88,8 @@ struct superblock {
     uint8_t owner[512]; /* for the keyspace: hash seed, roots of its tables */
 };
 
-bool region_open(struct region *r, const struct slab_config *cfg,
-    struct buf *err);
+bool region_open(
+    struct region *r, const struct slab_config *cfg, struct buf *err);
 void region_close(struct region *r);
 
 /* Give the memory behind a range back to the system; it reads as zeros then.
@@ -103,7 +103,7 @@ void *map_lazily(size_t bytes, size_t align);
 /* The same for tables that the slab cannot do without: ends the process. */
 void *map_table(size_t bytes);
 
-/* ---- classes (class.c) ---------------------------------------------------- */
+/* ---- classes (class.c) --------------------------------------------------- */
 
 enum page_state {
     PAGE_UNUSED,   /* nobody's, all zeros */
@@ -137,15 +137,14 @@ kind_class(uint32_t kind)
 static inline bool
 kind_has_chunks(uint32_t kind)
 {
-    return kind_state(kind) >= PAGE_IN_USE &&
-           kind_state(kind) <= PAGE_DRAINING;
+    return kind_state(kind) >= PAGE_IN_USE && kind_state(kind) <= PAGE_DRAINING;
 }
 
 static inline bool
 kind_draining(uint32_t kind)
 {
     return kind_state(kind) >= PAGE_PENDING &&
-           kind_state(kind) <= PAGE_DRAINING;
+        kind_state(kind) <= PAGE_DRAINING;
 }
 
 struct page {
@@ -170,8 +169,8 @@ struct page_list {
 
 /* Immutable part first: it is read at each operation, and shares no cache line
  * with what changes. */
-struct class {
-    uint64_t reciprocal;  /* of chunk_bytes, scaled by 2^40 */
+struct size_class {
+    uint64_t reciprocal; /* of chunk_bytes, scaled by 2^40 */
     uint32_t chunk_bytes;
     uint32_t n_chunks;    /* of a page */
     uint32_t data_start;  /* offset of chunk 0 in the page */
@@ -179,53 +178,53 @@ struct class {
     uint32_t page_bytes;
     uint32_t magazine_at; /* offset of the magazine in the thread, bytes */
     uint16_t magazine_max;
-    uint16_t exchange;    /* chunks that move at once */
-    uint16_t depot_max;   /* chunks, a multiple of exchange */
-    uint8_t page_size;    /* 0..N_PAGE_SIZES-1 */
+    uint16_t exchange;  /* chunks that move at once */
+    uint16_t depot_max; /* chunks, a multiple of exchange */
+    uint8_t page_size;  /* 0..N_PAGE_SIZES-1 */
     uint8_t number;
     /* [class lock] writes, [atomic] reads; seldom written, so it stands here
      * where slab_alloc() looks at it. */
     _Atomic uint32_t n_draining;
 
     struct spinlock lock __attribute__((aligned(CACHE_LINE)));
-    _Atomic uint32_t n_pages;  /* [class lock] writes, [atomic] reads */
-    _Atomic uint64_t n_free;   /* the same: free chunks of pages in use */
+    _Atomic uint32_t n_pages; /* [class lock] writes, [atomic] reads */
+    _Atomic uint64_t n_free;  /* the same: free chunks of pages in use */
     _Atomic uint64_t n_free_draining; /* the same, of draining pages */
-    _Atomic uint32_t *pages;   /* [class lock] writes, [atomic] reads: numbers
+    _Atomic uint32_t *pages;  /* [class lock] writes, [atomic] reads: numbers
                                   of the n_pages pages, in no order */
-    uint32_t n_pages_seen;     /* [class lock] entries of pages ever touched */
-    _Atomic uint32_t n_depot;  /* [class lock] writes, [atomic] reads */
+    uint32_t n_pages_seen;    /* [class lock] entries of pages ever touched */
+    _Atomic uint32_t n_depot; /* [class lock] writes, [atomic] reads */
     struct page_list bucket[N_BUCKETS]; /* [class lock] pages with free
                                   chunks, those with the fewest first */
-    uint32_t depot[DEPOT_MAX]; /* [class lock] */
+    uint32_t depot[DEPOT_MAX];          /* [class lock] */
 };
-_Static_assert(offsetof(struct class, lock) == CACHE_LINE,
+_Static_assert(offsetof(struct size_class, lock) == CACHE_LINE,
     "what is constant fills one cache line");
 
 /* Fill `classes` for a cache of this size; returns their number. */
-unsigned class_table_build(struct class *classes, size_t limit_bytes);
+unsigned class_table_build(struct size_class *classes, size_t limit_bytes);
 
 /* Take up to `want` chunks from the depot, the pages, or a fresh page. 0 when
  * the budget gives no page. */
-unsigned class_take(struct slab *s, struct class *c, uint32_t *out,
-    unsigned want);
+unsigned class_take(
+    struct slab *s, struct size_class *c, uint32_t *out, unsigned want);
 
 /* Put chunks back: to the depot while it has room and nothing drains, else to
  * their pages. */
-void class_put(struct slab *s, struct class *c, const uint32_t *handles,
-    unsigned n);
-void class_put_to_pages(struct slab *s, struct class *c,
-    const uint32_t *handles, unsigned n);
+void class_put(
+    struct slab *s, struct size_class *c, const uint32_t *handles, unsigned n);
+void class_put_to_pages(
+    struct slab *s, struct size_class *c, const uint32_t *handles, unsigned n);
 
 /* [class lock] */
-void class_return(struct slab *s, struct class *c, uint32_t handle);
-void class_empty_depot(struct slab *s, struct class *c);
-void class_forget_page(struct slab *s, struct class *c, uint32_t page);
+void class_return(struct slab *s, struct size_class *c, uint32_t handle);
+void class_empty_depot(struct slab *s, struct size_class *c);
+void class_forget_page(struct slab *s, struct size_class *c, uint32_t page);
 
 /* A chunk of a draining page came back (drain.c). [class lock] */
-void drain_return(struct slab *s, struct class *c, uint32_t page);
+void drain_return(struct slab *s, struct size_class *c, uint32_t page);
 
-/* ---- pages and their reserve (page.c) --------------------------------------- */
+/* ---- pages and their reserve (page.c) ------------------------------------ */
 
 struct super {
     uint32_t cold;     /* bit i: page i is nobody's, and with the system */
@@ -251,7 +250,7 @@ uint32_t reserve_first_page(struct slab *s);
 /* A page for class `c`, charged, its marks FREE, its chunks free, on no list
  * and not yet IN_USE; PAGE_NONE when budget or addresses give none. No lock
  * held. */
-uint32_t page_acquire(struct slab *s, const struct class *c);
+uint32_t page_acquire(struct slab *s, const struct size_class *c);
 
 /* Into the reserve: the page is nobody's, but resident and charged. Class lock
  * held; takes the reserve lock. page_release_locked: reserve lock held too. */
@@ -271,12 +270,12 @@ void list_push_head(struct slab *s, struct page_list *l, uint32_t page);
 void list_push_tail(struct slab *s, struct page_list *l, uint32_t page);
 void list_remove(struct slab *s, struct page_list *l, uint32_t page);
 
-/* ---- extents (extent.c, space.c) -------------------------------------------- */
+/* ---- extents (extent.c, space.c) ----------------------------------------- */
 
 #define EXTENT_UNIT ((size_t)4 * KIB)
-#define EXTENT_HUGE_UNITS 512u     /* 2 MiB */
-#define N_EXTENT_CLASSES 128u      /* up to SLAB_MAX_EXTENT */
-#define MAX_HUGE_EXTENTS 8192u     /* each may split two kernel mappings */
+#define EXTENT_HUGE_UNITS 512u /* 2 MiB */
+#define N_EXTENT_CLASSES 128u  /* up to SLAB_MAX_EXTENT */
+#define MAX_HUGE_EXTENTS 8192u /* each may split two kernel mappings */
 
 /* One record is a live extent, a warm one, a free run of addresses, or free
  * itself. */
@@ -298,22 +297,22 @@ struct extent_list {
 
 struct extent_space {
     struct spinlock lock;
-    char *base;               /* [immutable] */
-    size_t units;             /* [immutable] */
-    struct extent *records;   /* [immutable] pointer; by id */
-    uint32_t max_id;          /* [immutable] */
-    _Atomic uint32_t n_ids;   /* [lock] writes, [atomic] reads: ids issued */
-    uint32_t free_id;         /* [lock] list of free records */
-    uint32_t n_free_ids;      /* [lock] */
-    uint32_t n_huge;          /* [lock] */
-    uint32_t *edge;           /* [lock] by unit: id of the free run that starts
+    char *base;             /* [immutable] */
+    size_t units;           /* [immutable] */
+    struct extent *records; /* [immutable] pointer; by id */
+    uint32_t max_id;        /* [immutable] */
+    _Atomic uint32_t n_ids; /* [lock] writes, [atomic] reads: ids issued */
+    uint32_t free_id;       /* [lock] list of free records */
+    uint32_t n_free_ids;    /* [lock] */
+    uint32_t n_huge;        /* [lock] */
+    uint32_t *edge;         /* [lock] by unit: id of the free run that starts
                                  or ends there, else 0 */
-    uint32_t top, top_seen;   /* [lock] units; all beyond was never used; the
+    uint32_t top, top_seen; /* [lock] units; all beyond was never used; the
                                  highest ever */
-    uint64_t bins[N_EXTENT_CLASSES / 64];       /* [lock] bitmap of bin[] */
+    uint64_t bins[N_EXTENT_CLASSES / 64];         /* [lock] bitmap of bin[] */
     uint64_t warm_classes[N_EXTENT_CLASSES / 64]; /* [lock] of warm[] */
-    struct extent_list bin[N_EXTENT_CLASSES];  /* [lock] free runs */
-    struct extent_list warm[N_EXTENT_CLASSES]; /* [lock] newest first */
+    struct extent_list bin[N_EXTENT_CLASSES];     /* [lock] free runs */
+    struct extent_list warm[N_EXTENT_CLASSES];    /* [lock] newest first */
 };
 
 bool extents_open(struct slab *s, size_t bytes, struct buf *err);
@@ -330,8 +329,7 @@ size_t extent_class_units(unsigned cls);
 /* space.c: free runs of addresses. [lock] */
 struct extent *extent_at(const struct extent_space *x, uint32_t id);
 void extent_push(struct extent_space *x, struct extent_list *l, uint32_t id);
-void extent_remove(struct extent_space *x, struct extent_list *l,
-    uint32_t id);
+void extent_remove(struct extent_space *x, struct extent_list *l, uint32_t id);
 /* A record whose offset and units are set, its range unused; 0 when addresses
  * or ids are used up. */
 uint32_t space_take(struct slab *s, uint32_t units);
@@ -340,7 +338,7 @@ void space_put(struct extent_space *x, uint32_t id);
 /* Walk all runs and check what must hold; for tests. */
 void space_check(struct extent_space *x);
 
-/* ---- magazines (magazine.c) --------------------------------------------------- */
+/* ---- magazines (magazine.c) ---------------------------------------------- */
 
 /* Place the magazines of all classes in a slab_thread; returns its size. */
 size_t magazines_size(struct slab *s);
@@ -348,7 +346,7 @@ size_t magazines_size(struct slab *s);
 /* Bytes of the chunks in all magazines. [threads_lock] */
 size_t magazines_bytes(const struct slab *s);
 
-/* ---- budget (budget.c) -------------------------------------------------------- */
+/* ---- budget (budget.c) --------------------------------------------------- */
 
 struct budget {
     _Atomic size_t limit;
@@ -369,7 +367,7 @@ void budget_charge_table(struct slab *s, size_t bytes);
  * system's own); 0 if unknown. */
 size_t machine_bytes(const char *root);
 
-/* ---- the whole ------------------------------------------------------------------ */
+/* ---- the whole ----------------------------------------------------------- */
 
 #define SLAB_MAGIC 0x51ab51ab
 #define SLAB_THREAD_MAGIC 0x51ab7d01
@@ -377,25 +375,25 @@ size_t machine_bytes(const char *root);
 struct slab {
     struct slab_view view; /* [immutable]; first: slab_ptr() is inlined */
     uint32_t magic;
-    unsigned n_classes;             /* [immutable] */
-    uint32_t n_supers;              /* [immutable] */
-    uint32_t thread_bytes;          /* [immutable] size of a slab_thread */
-    struct page *pages;             /* [immutable] pointer; records */
-    _Atomic uint8_t *super_shift;   /* [atomic] log2 of the page size */
+    unsigned n_classes;           /* [immutable] */
+    uint32_t n_supers;            /* [immutable] */
+    uint32_t thread_bytes;        /* [immutable] size of a slab_thread */
+    struct page *pages;           /* [immutable] pointer; records */
+    _Atomic uint8_t *super_shift; /* [atomic] log2 of the page size */
     struct region region;
     uint8_t class_of[SLAB_MAX_CHUNK / 8 + 1]; /* [immutable] by bytes / 8 */
 
+    /* One past the highest carved super. [reserve lock] writes, [atomic]
+     * reads. */
     _Atomic uint32_t super_limit __attribute__((aligned(CACHE_LINE)));
-                                    /* [reserve lock] writes, [atomic] reads:
-                                       one past the highest carved super */
-    _Atomic uint32_t flush_asked;   /* [atomic] counts requests */
+    _Atomic uint32_t flush_asked; /* [atomic] counts requests */
     struct reserve reserve;
     struct budget budget __attribute__((aligned(CACHE_LINE)));
     struct extent_space extents;
     struct spinlock threads_lock;
-    struct slab_thread *threads;    /* [threads_lock] */
-    uint16_t *debug;                /* debug.c's own; NULL without it */
-    struct class classes[SLAB_MAX_CLASSES];
+    struct slab_thread *threads; /* [threads_lock] */
+    uint16_t *debug;             /* debug.c's own; NULL without it */
+    struct size_class classes[SLAB_MAX_CLASSES];
 };
 _Static_assert(offsetof(struct slab, view) == 0, "slab_ptr() relies on it");
 
@@ -415,7 +413,7 @@ struct slab_thread {
     /* The magazines follow, each as large as its class needs. */
 };
 
-/* ---- checks of the debug build (debug.c) ------------------------------------------------ */
+/* ---- checks of the debug build (debug.c) --------------------------------- */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SLAB_ASAN 1
@@ -430,8 +428,8 @@ void debug_open(struct slab *s);
 void debug_close(struct slab *s);
 /* The page starts a new life: no chunk of it was handed out yet. */
 void debug_page(struct slab *s, size_t offset, size_t bytes);
-void debug_alloc(struct slab *s, uint32_t handle, size_t chunk_bytes,
-    size_t asked);
+void debug_alloc(
+    struct slab *s, uint32_t handle, size_t chunk_bytes, size_t asked);
 void debug_release(struct slab *s, uint32_t handle, size_t chunk_bytes);
 void debug_object_get(const char *pool, void *object, size_t bytes);
 void debug_object_put(const char *pool, void *object, size_t bytes);
@@ -456,7 +454,7 @@ void debug_show(void *p, size_t bytes);
 #define debug_show(p, bytes) ((void)0)
 #endif
 
-/* ---- small helpers ------------------------------------------------------------------ */
+/* ---- small helpers ------------------------------------------------------- */
 
 static inline size_t
 handle_offset(uint32_t handle)
@@ -486,10 +484,11 @@ page_at(const struct slab *s, size_t offset)
         atomic_load_explicit(&s->super_shift[super], memory_order_relaxed);
 
     return (uint32_t)(super * SUPER_PAGES +
-                      ((offset & (SUPER_BYTES - 1)) >> shift));
+        ((offset & (SUPER_BYTES - 1)) >> shift));
 }
 
-/* Offset of a page in the region. */
+/* Offset of a page in the region; in its super in any case, also when that is
+ * carved anew meanwhile. */
 static inline size_t
 page_offset(const struct slab *s, uint32_t page)
 {
@@ -498,7 +497,7 @@ page_offset(const struct slab *s, uint32_t page)
         atomic_load_explicit(&s->super_shift[super], memory_order_relaxed);
 
     return (super << SUPER_SHIFT) +
-           ((size_t)(page % SUPER_PAGES) << shift);
+        (((size_t)(page % SUPER_PAGES) << shift) & (SUPER_BYTES - 1));
 }
 
 static inline uint32_t
@@ -512,7 +511,7 @@ page_kind_of(const struct slab *s, uint32_t page)
  * no chunk is longer than 2^14. Offsets outside of the chunks (a stale handle
  * whose page has another class meanwhile) are clamped. */
 static inline uint32_t
-chunk_slot(const struct class *c, size_t in_page)
+chunk_slot(const struct size_class *c, size_t in_page)
 {
     uint64_t slot;
 
@@ -530,8 +529,8 @@ class_for(const struct slab *s, size_t bytes)
 }
 
 static inline struct slab_mark
-mark_in_page(const struct slab *s, const struct class *c, size_t page_offset,
-    uint32_t slot)
+mark_in_page(const struct slab *s, const struct size_class *c,
+    size_t page_offset, uint32_t slot)
 {
     char *base = s->region.base + page_offset;
 
@@ -542,7 +541,7 @@ mark_in_page(const struct slab *s, const struct class *c, size_t page_offset,
 }
 
 static inline uint32_t
-chunk_handle(const struct class *c, size_t page_offset, uint32_t slot)
+chunk_handle(const struct size_class *c, size_t page_offset, uint32_t slot)
 {
     return offset_handle(
         page_offset + c->data_start + (size_t)slot * c->chunk_bytes);

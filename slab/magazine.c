@@ -12,14 +12,14 @@
 #include <stdlib.h>
 
 static struct magazine *
-magazine_of(struct slab_thread *t, const struct class *c)
+magazine_of(struct slab_thread *t, const struct size_class *c)
 {
     return (struct magazine *)(void *)((char *)t + c->magazine_at);
 }
 
 /* Take a batch; returns how many there are now. */
 static __attribute__((noinline)) uint32_t
-refill(struct slab *s, struct class *c, struct magazine *m)
+refill(struct slab *s, struct size_class *c, struct magazine *m)
 {
     uint32_t n = class_take(s, c, m->handle, c->exchange);
 
@@ -29,7 +29,7 @@ refill(struct slab *s, struct class *c, struct magazine *m)
 
 /* Make room by giving the older half away; returns how many are left. */
 static __attribute__((noinline)) uint32_t
-spill(struct slab *s, struct class *c, struct magazine *m)
+spill(struct slab *s, struct size_class *c, struct magazine *m)
 {
     uint32_t left = LOAD(&m->n) - c->exchange;
 
@@ -42,7 +42,7 @@ spill(struct slab *s, struct class *c, struct magazine *m)
 /* A chunk of a draining page does not go out again: true if it was one, and is
  * counted back. */
 static __attribute__((noinline)) bool
-withdraw(struct slab *s, struct class *c, uint32_t handle)
+withdraw(struct slab *s, struct size_class *c, uint32_t handle)
 {
     uint32_t page = page_at(s, handle_offset(handle));
 
@@ -56,7 +56,7 @@ uint32_t
 slab_alloc(struct slab_thread *t, size_t bytes)
 {
     struct slab *s = t->slab;
-    struct class *c = &s->classes[class_for(s, bytes)];
+    struct size_class *c = &s->classes[class_for(s, bytes)];
     struct magazine *m = magazine_of(t, c);
     uint32_t n = LOAD(&m->n), handle;
 
@@ -71,10 +71,10 @@ slab_alloc(struct slab_thread *t, size_t bytes)
 }
 
 /* Make the chunk look free to everybody who walks the page. */
-static struct class *
+static struct size_class *
 mark_free(struct slab *s, uint32_t handle, uint32_t kind)
 {
-    struct class *c = &s->classes[kind_class(kind)];
+    struct size_class *c = &s->classes[kind_class(kind)];
     size_t offset = handle_offset(handle);
     size_t start = offset & ~((size_t)c->page_bytes - 1);
 
@@ -91,7 +91,7 @@ slab_release(struct slab_thread *t, uint32_t handle)
 {
     struct slab *s = t->slab;
     uint32_t kind = LOAD(&s->pages[page_at(s, handle_offset(handle))].kind);
-    struct class *c = mark_free(s, handle, kind);
+    struct size_class *c = mark_free(s, handle, kind);
     struct magazine *m;
     uint32_t n;
 
@@ -112,15 +112,15 @@ slab_release_to_page(struct slab_thread *t, uint32_t handle)
 {
     struct slab *s = t->slab;
     uint32_t kind = LOAD(&s->pages[page_at(s, handle_offset(handle))].kind);
-    struct class *c = mark_free(s, handle, kind);
+    struct size_class *c = mark_free(s, handle, kind);
 
     class_put_to_pages(s, c, &handle, 1);
 }
 
-/* ---- threads ------------------------------------------------------------------ */
+/* ---- threads ------------------------------------------------------------- */
 
 static void
-flush_class(struct slab_thread *t, struct class *c)
+flush_class(struct slab_thread *t, struct size_class *c)
 {
     struct magazine *m = magazine_of(t, c);
     uint32_t n = LOAD(&m->n);
@@ -206,7 +206,7 @@ magazines_size(struct slab *s)
     for (i = 0; i < s->n_classes; i++) {
         s->classes[i].magazine_at = (uint32_t)at;
         at += sizeof(struct magazine) +
-              s->classes[i].magazine_max * sizeof(uint32_t);
+            s->classes[i].magazine_max * sizeof(uint32_t);
     }
     return at;
 }
@@ -220,7 +220,7 @@ magazines_bytes(const struct slab *s)
 
     for (t = s->threads; t != NULL; t = t->next) {
         for (i = 0; i < s->n_classes; i++) {
-            const struct class *c = &s->classes[i];
+            const struct size_class *c = &s->classes[i];
             const struct magazine *m =
                 (const void *)((const char *)t + c->magazine_at);
 

@@ -6,9 +6,8 @@ static uint32_t handles[100000];
 static uint32_t
 n_in_magazine(const struct slab_thread *t, unsigned cls)
 {
-    const struct class *c = &t->slab->classes[cls];
-    const struct magazine *m =
-        (const void *)((const char *)t + c->magazine_at);
+    const struct size_class *c = &t->slab->classes[cls];
+    const struct magazine *m = (const void *)((const char *)t + c->magazine_at);
 
     return LOAD(&m->n);
 }
@@ -84,8 +83,8 @@ START_TEST(a_magazine_stays_within_its_bound)
         slab_release(t, handles[i]);
         must(n_in_magazine(t, cls) <= MAGAZINE_MAX);
     }
-    ck_assert_uint_le(LOAD(&s->classes[cls].n_depot),
-        s->classes[cls].depot_max);
+    ck_assert_uint_le(
+        LOAD(&s->classes[cls].n_depot), s->classes[cls].depot_max);
     slab_thread_free(t);
     slab_free(s);
 }
@@ -170,10 +169,10 @@ START_TEST(batches_come_from_the_fullest_page)
         slab_release_to_page(t, handles[i]);
     h = slab_alloc(t, 500);
     slab_thread_flush(t);
-    ck_assert_uint_ne(page_at(s, handle_offset(h)),
-        page_at(s, handle_offset(handles[0])));
-    ck_assert_uint_eq(s->pages[page_at(s, handle_offset(handles[per_page]))]
-                          .n_free,
+    ck_assert_uint_ne(
+        page_at(s, handle_offset(h)), page_at(s, handle_offset(handles[0])));
+    ck_assert_uint_eq(
+        s->pages[page_at(s, handle_offset(handles[per_page]))].n_free,
         h == handles[per_page] ? 0 : 1);
     slab_release_to_page(t, h);
     slab_release_to_page(t, handles[0]);
@@ -196,13 +195,12 @@ START_TEST(the_largest_chunk_works)
     for (i = 0; i < n; i++) {
         handles[i] = slab_alloc(t, SLAB_MAX_CHUNK);
         ck_assert_uint_ne(handles[i], 0);
-        test_fill(
-            slab_ptr(s, handles[i]), SLAB_MAX_CHUNK, (uint32_t)i);
+        test_fill(slab_ptr(s, handles[i]), SLAB_MAX_CHUNK, (uint32_t)i);
     }
     for (i = 0; i < n; i++) {
         ck_assert_uint_eq(slab_chunk_bytes(s, handles[i]), SLAB_MAX_CHUNK);
-        ck_assert(test_filled(
-            slab_ptr(s, handles[i]), SLAB_MAX_CHUNK, (uint32_t)i));
+        ck_assert(
+            test_filled(slab_ptr(s, handles[i]), SLAB_MAX_CHUNK, (uint32_t)i));
         slab_release(t, handles[i]);
     }
     slab_thread_free(t);

@@ -20,7 +20,8 @@ slab_mark(const struct slab *s, uint32_t handle)
 {
     size_t offset = handle_offset(handle), start;
     uint32_t page = page_at(s, offset);
-    const struct class *c = &s->classes[kind_class(LOAD(&s->pages[page].kind))];
+    const struct size_class *c =
+        &s->classes[kind_class(LOAD(&s->pages[page].kind))];
 
     start = offset & ~((size_t)c->page_bytes - 1);
     return mark_in_page(s, c, start, chunk_slot(c, offset - start));
@@ -37,8 +38,7 @@ slab_mark_hold(struct slab_thread *t, uint32_t handle, struct slab_mark *out)
     atomic_exchange_explicit(&t->holding, page, memory_order_seq_cst);
     kind = atomic_load_explicit(&s->pages[page].kind, memory_order_seq_cst);
     /* In this order: a page that is in use has the size that the super says. */
-    if (!kind_has_chunks(kind) ||
-        page_at(s, handle_offset(handle)) != page) {
+    if (!kind_has_chunks(kind) || page_at(s, handle_offset(handle)) != page) {
         slab_mark_drop(t);
         return false;
     }
@@ -61,8 +61,7 @@ page_is_held(struct slab *s, uint32_t page)
 
     spin_lock(&s->threads_lock);
     for (t = s->threads; t != NULL && !held; t = t->next)
-        held = atomic_load_explicit(
-                   &t->holding, memory_order_seq_cst) == page;
+        held = atomic_load_explicit(&t->holding, memory_order_seq_cst) == page;
     spin_unlock(&s->threads_lock);
     return held;
 }
@@ -75,7 +74,7 @@ slab_chunk_bytes(const struct slab *s, uint32_t handle)
     return s->classes[kind_class(LOAD(&s->pages[page].kind))].chunk_bytes;
 }
 
-/* ---- deadlines -------------------------------------------------------------- */
+/* ---- deadlines ----------------------------------------------------------- */
 
 void
 slab_due_note(struct slab *s, uint32_t handle, uint32_t due)
@@ -83,8 +82,9 @@ slab_due_note(struct slab *s, uint32_t handle, uint32_t due)
     _Atomic uint32_t *at = &s->pages[page_at(s, handle_offset(handle))].due;
     uint32_t now = LOAD(at);
 
-    while (due < now && !atomic_compare_exchange_weak_explicit(at, &now, due,
-                            memory_order_relaxed, memory_order_relaxed))
+    while (due < now &&
+        !atomic_compare_exchange_weak_explicit(
+            at, &now, due, memory_order_relaxed, memory_order_relaxed))
         continue;
 }
 

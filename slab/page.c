@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-/* ---- lists of pages ------------------------------------------------------------ */
+/* ---- lists of pages ------------------------------------------------------ */
 
 void
 list_init(struct page_list *l)
@@ -70,7 +70,7 @@ list_remove(struct slab *s, struct page_list *l, uint32_t page)
     l->n--;
 }
 
-/* ---- bitmaps of super-pages -------------------------------------------------------- */
+/* ---- bitmaps of super-pages ---------------------------------------------- */
 
 static void
 bit_set(uint64_t *map, uint32_t i)
@@ -132,7 +132,7 @@ reserve_close(struct slab *s)
     free(r->supers);
 }
 
-/* ---- super-pages ---------------------------------------------------------------------- */
+/* ---- super-pages --------------------------------------------------------- */
 
 /* One bit for each page of a super that is carved into this size. */
 static uint32_t
@@ -181,8 +181,7 @@ uncarve(struct slab *s, uint32_t super)
     bit_clear(r->with_cold[super_page_size(s, super)], super);
     bit_set(r->uncarved, super);
     r->supers[super].cold = 0;
-    while (limit > 0 &&
-           r->uncarved[(limit - 1) / 64] >> (limit - 1) % 64 & 1)
+    while (limit > 0 && r->uncarved[(limit - 1) / 64] >> (limit - 1) % 64 & 1)
         limit--;
     STORE(&s->super_limit, limit);
 }
@@ -236,7 +235,7 @@ reserve_first_page(struct slab *s)
     return page;
 }
 
-/* ---- the reserve -------------------------------------------------------------------------- */
+/* ---- the reserve --------------------------------------------------------- */
 
 static size_t
 page_bytes_of(const struct slab *s, uint32_t page)
@@ -304,7 +303,7 @@ static bool
 joins_run(struct slab *s, uint32_t super, uint32_t at)
 {
     return at < SUPER_PAGES && s->reserve.supers[super].resident >> at & 1 &&
-           !page_is_held(s, super * SUPER_PAGES + at);
+        !page_is_held(s, super * SUPER_PAGES + at);
 }
 
 /* [lock] Pull a free page and its free neighbours in the super, up to about
@@ -379,7 +378,7 @@ reserve_give_back(struct slab *s, size_t want)
     return bytes;
 }
 
-/* ---- a page for a class --------------------------------------------------------------------- */
+/* ---- a page for a class -------------------------------------------------- */
 
 static uint32_t
 take_resident(struct slab *s, unsigned page_size)
@@ -469,7 +468,7 @@ fill_marks(char *at, size_t bytes, uint64_t value)
  * cold page is all zeros, and one that comes back to its class has zeros in
  * the right places. */
 static void
-zero_heads(struct slab *s, const struct class *c, uint32_t page)
+zero_heads(struct slab *s, const struct size_class *c, uint32_t page)
 {
     uint32_t kind = LOAD(&s->pages[page].kind), slot;
     size_t offset = page_offset(s, page);
@@ -481,15 +480,14 @@ zero_heads(struct slab *s, const struct class *c, uint32_t page)
 }
 
 uint32_t
-page_acquire(struct slab *s, const struct class *c)
+page_acquire(struct slab *s, const struct size_class *c)
 {
     uint32_t page = take_resident(s, c->page_size);
     char *base;
 
     if (page == PAGE_NONE)
         page = commit_cold(s, c->page_size);
-    if (page == PAGE_NONE && s->region.huge &&
-        commit_super(s, c->page_size))
+    if (page == PAGE_NONE && s->region.huge && commit_super(s, c->page_size))
         page = take_resident(s, c->page_size);
     if (page == PAGE_NONE)
         return PAGE_NONE;

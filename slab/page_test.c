@@ -48,7 +48,7 @@ close_slab(struct slab *s, struct slab_thread *t)
     slab_free(s);
 }
 
-/* ---- pages come and go --------------------------------------------------------- */
+/* ---- pages come and go --------------------------------------------------- */
 
 START_TEST(a_page_is_charged_when_its_first_chunk_is_wanted)
 {
@@ -166,8 +166,7 @@ START_TEST(fresh_pages_are_touched_only_as_they_are_used)
     h = slab_alloc(t, 1000);
     memset(slab_ptr(s, h), 1, 1000);
     start = handle_offset(h) & ~(UNIT_BYTES - 1);
-    ck_assert_int_eq(
-        mincore(s->view.base + start, UNIT_BYTES, resident), 0);
+    ck_assert_int_eq(mincore(s->view.base + start, UNIT_BYTES, resident), 0);
     for (i = 0; i < sizeof resident; i++)
         n += resident[i] & 1;
 #ifndef ASHLAR_DEBUG_ALLOC
@@ -306,8 +305,8 @@ START_TEST(huge_pages_are_charged_as_they_become_resident)
 
     /* the first super-page holds the superblock and is not carved whole */
     alloc_n(t, 500, handles, n);
-    ck_assert_uint_ge(test_stats(s).page_free_bytes +
-                          test_stats(s).page_bytes + UNIT_BYTES,
+    ck_assert_uint_ge(
+        test_stats(s).page_free_bytes + test_stats(s).page_bytes + UNIT_BYTES,
         6 * MIB);
     ck_assert_uint_ge(slab_used(s) - base, 5 * MIB);
     release_n(t, handles, n);
@@ -319,7 +318,7 @@ START_TEST(huge_pages_are_charged_as_they_become_resident)
 }
 END_TEST
 
-/* ---- runs and samples -------------------------------------------------------------- */
+/* ---- runs and samples ---------------------------------------------------- */
 
 START_TEST(a_page_run_names_each_chunk_of_the_page)
 {
@@ -397,8 +396,7 @@ START_TEST(a_sample_is_complete_when_the_page_has_that_many)
     for (i = 0; i < 1000; i++) {
         ck_assert(slab_sample(s, test_random(&random), 16, &run));
         ck_assert_uint_eq(run.n, 16);
-        ck_assert_uint_le(
-            (run.handle - handles[0]) / run.step + run.n, n);
+        ck_assert_uint_le((run.handle - handles[0]) / run.step + run.n, n);
     }
     ck_assert(slab_sample(s, 1, 32, &run));
     ck_assert_uint_eq(run.n, n);
@@ -443,8 +441,8 @@ START_TEST(all_chunks_of_a_page_are_sampled_alike)
     ck_assert_uint_lt(n, ARRAY_LEN(seen));
     alloc_n(t, 600, handles, n);
     for (i = 0; i < 100 * n; i++) {
-        ck_assert(slab_sample_class(s, slab_class_of(s, 600),
-            test_random(&random), 16, &run));
+        ck_assert(slab_sample_class(
+            s, slab_class_of(s, 600), test_random(&random), 16, &run));
         for (j = 0; j < run.n; j++)
             seen[(run.handle - handles[0]) / run.step + j]++;
     }
@@ -497,8 +495,8 @@ START_TEST(a_class_sample_is_of_that_class)
     alloc_n(t, 100, handles, 10000);
     alloc_n(t, 700, handles + 10000, 3);
     for (i = 0; i < 1000; i++) {
-        ck_assert(slab_sample_class(s, slab_class_of(s, 700),
-            test_random(&random), 16, &run));
+        ck_assert(slab_sample_class(
+            s, slab_class_of(s, 700), test_random(&random), 16, &run));
         ck_assert_uint_eq(run.cls, slab_class_of(s, 700));
     }
     release_n(t, handles, 10003);

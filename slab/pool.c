@@ -22,7 +22,7 @@ struct block {
     struct block *next, *prev; /* of the blocks with room */
     struct object *free;       /* put back, the last one first */
     uint32_t n_live;
-    uint32_t n_carved;         /* objects from here on were never used */
+    uint32_t n_carved; /* objects from here on were never used */
 };
 
 struct object {
@@ -53,14 +53,12 @@ pool_new(struct slab *s, const char *name, size_t object_bytes)
     p->magic = POOL_MAGIC;
     p->slab = s;
     p->name = name;
-    p->object_bytes =
-        ROUND_UP(MAX(object_bytes, sizeof(struct object)), 16);
+    p->object_bytes = ROUND_UP(MAX(object_bytes, sizeof(struct object)), 16);
     p->block_bytes = LEAST_BLOCK;
-    while ((p->block_bytes - header_bytes()) / p->object_bytes <
-           LEAST_OBJECTS)
+    while ((p->block_bytes - header_bytes()) / p->object_bytes < LEAST_OBJECTS)
         p->block_bytes *= 2;
-    p->n_objects = (uint32_t)(
-        (p->block_bytes - header_bytes()) / p->object_bytes);
+    p->n_objects =
+        (uint32_t)((p->block_bytes - header_bytes()) / p->object_bytes);
     return p;
 }
 
@@ -155,7 +153,7 @@ pool_put(struct pool *p, void *object)
     struct object *o = object;
 
     CHECK(p, POOL_MAGIC);
-    b = (void *)((uintptr_t)object & ~(uintptr_t)(p->block_bytes - 1));
+    b = (void *)((char *)object - (uintptr_t)object % p->block_bytes);
     ASSERT(b->pool == p && b->n_live > 0);
     debug_object_put(p->name, object, p->object_bytes);
     if (b->n_live-- == p->n_objects)

@@ -47,8 +47,8 @@ map_table(size_t bytes)
     void *p = map_lazily(ROUND_UP(bytes, 4 * KIB), 4 * KIB);
 
     if (p == NULL) {
-        log_error("cannot reserve a table bytes=%zu err=%s", bytes,
-            strerror(errno));
+        log_error(
+            "cannot reserve a table bytes=%zu err=%s", bytes, strerror(errno));
         abort();
     }
     return p;
@@ -118,8 +118,8 @@ static void
 advise(const struct region *r)
 {
     (void)madvise(r->base, r->bytes + SLACK_BYTES, MADV_DONTDUMP);
-    if (madvise(r->base, r->bytes,
-            r->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) != 0 &&
+    if (madvise(r->base, r->bytes, r->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) !=
+            0 &&
         r->huge)
         log_warn("no huge pages for items err=%s", strerror(errno));
 }
@@ -173,7 +173,7 @@ region_give_back(const struct region *r, size_t offset, size_t bytes)
             : madvise(r->base + offset, bytes, MADV_DONTNEED);
     } while (rc != 0 && errno == EINTR);
     if (rc != 0 && log_ratelimit(&complained))
-        log_warn("cannot give memory back bytes=%zu err=%s", bytes,
-            strerror(errno));
+        log_warn(
+            "cannot give memory back bytes=%zu err=%s", bytes, strerror(errno));
     return rc == 0;
 }

@@ -108,8 +108,7 @@ START_TEST(the_superblock_tells_the_geometry)
     ck_assert_uint_eq(sb->region_bytes, slab_region_bytes(s));
     ck_assert_uint_eq(sb->n_classes, slab_n_classes(s));
     for (i = 0; i < sb->n_classes; i++)
-        ck_assert_uint_eq(
-            sb->classes[i].chunk_bytes, slab_class_bytes(s, i));
+        ck_assert_uint_eq(sb->classes[i].chunk_bytes, slab_class_bytes(s, i));
     munmap(second, slab_region_bytes(s));
     slab_free(s);
 }
@@ -175,8 +174,8 @@ START_TEST(memory_given_back_reads_as_zeros)
         char *p = s->region.base + 100 * MIB;
 
         memset(p, 0xff, 3 * UNIT_BYTES);
-        ck_assert(region_give_back(
-            &s->region, 100 * MIB + UNIT_BYTES, UNIT_BYTES));
+        ck_assert(
+            region_give_back(&s->region, 100 * MIB + UNIT_BYTES, UNIT_BYTES));
         for (j = 0; j < 3 * UNIT_BYTES; j++)
             must(p[j] == (j / UNIT_BYTES == 1 ? 0 : -1));
         slab_free(s);

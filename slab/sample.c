@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sample.c - pages as runs of chunks: for the evictor, the sweeper, the drainer.
+/* sample.c - pages as runs of chunks: for evictor, sweeper and drainer.
  *
  * All of this reads page records without a lock, while pages come and go. What
  * it returns was true at some moment, lies within the region in any case, and
@@ -20,7 +20,7 @@ slab_page_limit(const struct slab *s)
 
 /* `out` becomes the run from slot `from` on. */
 static void
-set_run(const struct slab *s, const struct class *c, uint32_t page,
+set_run(const struct slab *s, const struct size_class *c, uint32_t page,
     uint32_t from, uint32_t n, struct slab_run *out)
 {
     size_t offset = page_offset(s, page);
@@ -38,11 +38,11 @@ set_run(const struct slab *s, const struct class *c, uint32_t page,
 
 /* The class of a page in use, and how many of its chunks were handed out so
  * far; NULL when it is not in use. */
-static const struct class *
+static const struct size_class *
 page_class(const struct slab *s, uint32_t page, uint32_t *n_used)
 {
     uint32_t kind = page_kind_of(s, page);
-    const struct class *c = &s->classes[kind_class(kind)];
+    const struct size_class *c = &s->classes[kind_class(kind)];
 
     if (!kind_has_chunks(kind))
         return NULL;
@@ -56,7 +56,7 @@ page_class(const struct slab *s, uint32_t page, uint32_t *n_used)
 bool
 slab_page_run(const struct slab *s, uint32_t page, struct slab_run *out)
 {
-    const struct class *c;
+    const struct size_class *c;
     uint32_t n;
 
     if (page >= slab_page_limit(s))
@@ -68,7 +68,7 @@ slab_page_run(const struct slab *s, uint32_t page, struct slab_run *out)
     return true;
 }
 
-/* splitmix64: all further numbers of one call from the one that it was given. */
+/* splitmix64: all numbers that one call needs, from the one it was given. */
 static uint64_t
 next_random(uint64_t *state)
 {
@@ -107,7 +107,7 @@ random_group(uint64_t *random, uint32_t n, unsigned max)
 /* The run from a group's start on; moved back to be complete where the page
  * has that many. */
 static void
-set_group(const struct slab *s, const struct class *c, uint32_t page,
+set_group(const struct slab *s, const struct size_class *c, uint32_t page,
     uint32_t from, uint32_t n_used, unsigned max, struct slab_run *out)
 {
     if (from + max > n_used)
@@ -135,13 +135,13 @@ random_page_by_class(const struct slab *s, uint64_t *random)
     unsigned i;
 
     for (i = 0; i < s->n_classes; i++)
-        total += (uint64_t)LOAD(&s->classes[i].n_pages) *
-                 s->classes[i].page_bytes;
+        total +=
+            (uint64_t)LOAD(&s->classes[i].n_pages) * s->classes[i].page_bytes;
     if (total == 0)
         return PAGE_NONE;
     at = random_below(random, total) >> UNIT_SHIFT;
     for (i = 0; i < s->n_classes; i++) {
-        const struct class *c = &s->classes[i];
+        const struct size_class *c = &s->classes[i];
         uint64_t units_per_page = c->page_bytes >> UNIT_SHIFT;
         uint64_t units = LOAD(&c->n_pages) * units_per_page;
 
@@ -153,10 +153,10 @@ random_page_by_class(const struct slab *s, uint64_t *random)
 }
 
 bool
-slab_sample(const struct slab *s, uint64_t random, unsigned max,
-    struct slab_run *out)
+slab_sample(
+    const struct slab *s, uint64_t random, unsigned max, struct slab_run *out)
 {
-    const struct class *c;
+    const struct size_class *c;
     uint32_t page, from, n;
     unsigned i;
 
@@ -182,7 +182,7 @@ bool
 slab_sample_class(const struct slab *s, unsigned cls, uint64_t random,
     unsigned max, struct slab_run *out)
 {
-    const struct class *c = &s->classes[cls];
+    const struct size_class *c = &s->classes[cls];
     uint32_t n_pages, page, n;
     unsigned i;
 

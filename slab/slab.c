@@ -17,13 +17,13 @@ open_classes(struct slab *s, size_t limit_bytes)
         s->class_of[i] = (uint8_t)cls;
     }
     for (i = 0; i < s->n_classes; i++) {
-        struct class *c = &s->classes[i];
+        struct size_class *c = &s->classes[i];
 
         spin_init(&c->lock, LOCK_CLASS);
         for (b = 0; b < N_BUCKETS; b++)
             list_init(&c->bucket[b]);
-        c->pages = map_table(
-            s->region.bytes / c->page_bytes * sizeof c->pages[0]);
+        c->pages =
+            map_table(s->region.bytes / c->page_bytes * sizeof c->pages[0]);
     }
 }
 
@@ -95,7 +95,7 @@ close_classes(struct slab *s)
     unsigned i;
 
     for (i = 0; i < s->n_classes; i++) {
-        struct class *c = &s->classes[i];
+        struct size_class *c = &s->classes[i];
         size_t bytes = s->region.bytes / c->page_bytes * sizeof c->pages[0];
 
         munmap((void *)c->pages, ROUND_UP(bytes, 4 * KIB));
@@ -132,7 +132,7 @@ slab_region_bytes(const struct slab *s)
     return s->region.bytes;
 }
 
-/* ---- giving back -------------------------------------------------------------- */
+/* ---- giving back --------------------------------------------------------- */
 
 /* System calls of one slab_trim(): about a millisecond. */
 #define TRIM_STEPS 64
@@ -162,17 +162,18 @@ slab_trim(struct slab *s, size_t reserve_bytes, uint32_t max_age_ms)
     return total;
 }
 
-/* ---- statistics ----------------------------------------------------------------- */
+/* ---- statistics ---------------------------------------------------------- */
 
 bool
-slab_class_stats(const struct slab *s, unsigned cls,
-    struct slab_class_stats *out)
+slab_class_stats(
+    const struct slab *s, unsigned cls, struct slab_class_stats *out)
 {
-    const struct class *c = &s->classes[cls];
+    const struct size_class *c;
     uint64_t n_free, n_chunks;
 
     if (cls >= s->n_classes)
         return false;
+    c = &s->classes[cls];
     out->chunk_bytes = c->chunk_bytes;
     out->page_bytes = c->page_bytes;
     out->pages = LOAD(&c->n_pages);
@@ -193,8 +194,7 @@ add_chunks(const struct slab *s, struct slab_stats *out)
     for (i = 0; slab_class_stats(s, i, &c); i++) {
         out->chunk_live_bytes += c.chunks_live * c.chunk_bytes;
         out->chunk_free_bytes += c.chunks_free * c.chunk_bytes;
-        out->magazine_bytes +=
-            LOAD(&s->classes[i].n_depot) * c.chunk_bytes;
+        out->magazine_bytes += LOAD(&s->classes[i].n_depot) * c.chunk_bytes;
     }
 }
 
@@ -202,7 +202,7 @@ void
 slab_stats(const struct slab *s, struct slab_stats *out)
 {
     const struct budget *b = &s->budget;
-    struct spinlock *lock = &((struct slab *)(uintptr_t)s)->threads_lock;
+    struct spinlock *lock = (struct spinlock *)&s->threads_lock;
     size_t known;
 
     CHECK(s, SLAB_MAGIC);
@@ -220,7 +220,7 @@ slab_stats(const struct slab *s, struct slab_stats *out)
         .pages_drained = LOAD(&b->pages_drained),
     };
     known = out->page_bytes + out->page_free_bytes + out->extent_live_bytes +
-            out->extent_warm_bytes + out->table_bytes;
+        out->extent_warm_bytes + out->table_bytes;
     out->other_bytes = out->used > known ? out->used - known : 0;
     add_chunks(s, out);
     spin_lock(lock);

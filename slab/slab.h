@@ -57,8 +57,9 @@ struct slab_config {
  * system refuses the asked ones (and logged). */
 struct slab *slab_new(const struct slab_config *cfg, struct buf *err);
 
-/* Unmap everything. All threads must have been freed. In debug builds writes
- * the leak report (chunks and extents still allocated, per class) to the log. */
+/* Unmap everything. All threads must have been freed. The debug allocator
+ * writes its leak report (chunks still allocated, per class, and extents) to
+ * the log. */
 void slab_free(struct slab *s);
 
 /* The calling thread's magazines. One per thread, used by that thread only.
@@ -74,7 +75,7 @@ void slab_thread_flush(struct slab_thread *t);
  * chunks in magazines). Owner thread, once per batch; one load when not. */
 void slab_thread_poll(struct slab_thread *t);
 
-/* ---- chunks (magazine.c, class.c, page.c) --------------------------------- */
+/* ---- chunks (magazine.c, class.c, page.c) -------------------------------- */
 
 /* A chunk of at least `bytes` (1..SLAB_MAX_CHUNK), 8-byte aligned, contents
  * undefined; its first 4 bytes are non-zero only if the caller makes them so.
@@ -135,7 +136,7 @@ bool slab_mark_hold(struct slab_thread *t, uint32_t handle,
     struct slab_mark *out);
 void slab_mark_drop(struct slab_thread *t);
 
-/* ---- pages, as the evictor and the drainer see them ------------------------- */
+/* ---- pages, as the evictor and the drainer see them ---------------------- */
 
 /* A run of neighbouring chunks of one page. */
 struct slab_run {
@@ -148,6 +149,27 @@ struct slab_run {
     const _Atomic uint16_t *stamp;  /* n entries */
     const _Atomic uint8_t *state;   /* n entries */
 };
+
+/* Marks of chunk `i` of a run. The page may have a new layout by now: then this
+ * reads what is no mark any more, which is harmless, and ThreadSanitizer is
+ * kept out of it. volatile, because atomics are instrumented in any case. */
+#if defined(__SANITIZE_THREAD__) || defined(__clang__)
+#define SLAB_LATE_READ __attribute__((no_sanitize("thread")))
+#else
+#define SLAB_LATE_READ
+#endif
+
+static inline SLAB_LATE_READ uint16_t
+slab_run_stamp(const struct slab_run *run, uint32_t i)
+{
+    return *(const volatile uint16_t *)(const void *)&run->stamp[i];
+}
+
+static inline SLAB_LATE_READ uint8_t
+slab_run_state(const struct slab_run *run, uint32_t i)
+{
+    return *(const volatile uint8_t *)(const void *)&run->state[i];
+}
 
 /* Up to `max` neighbouring chunks at a random place of a random page in use,
  * each byte of committed pages equally likely. `random` is a fresh 64-bit
@@ -205,7 +227,7 @@ unsigned slab_drain_candidate(const struct slab *s);
  * back. */
 size_t slab_trim(struct slab *s, size_t reserve_bytes, uint32_t max_age_ms);
 
-/* ---- budget (budget.c) --------------------------------------------------------
+/* ---- budget (budget.c) ------------------------------------------------------
  * `used` = committed pages + resident extents (live and warm) + what others
  * charge (index, buffers, fixed start-up cost). Any thread, lock-free. */
 bool slab_charge(struct slab *s, size_t bytes);        /* false: over limit */
@@ -226,7 +248,7 @@ size_t slab_limit_from_option(int64_t maxmemory);
 /* Resident set of this process in bytes from /proc/self/statm; 0 if unknown. */
 size_t slab_process_rss(void);
 
-/* ---- extents (extent.c): large values -----------------------------------------
+/* ---- extents (extent.c): large values ---------------------------------------
  *
  * An extent is a run of 4 KiB units in its own address range. It is reserved
  * as a range, and committed (and charged) in steps as bytes arrive. It starts
@@ -272,7 +294,7 @@ uint32_t extent_owner(const struct slab *s, uint32_t id);
 /* Bytes of live extents (committed). */
 size_t extent_live_bytes(const struct slab *s);
 
-/* ---- statistics ------------------------------------------------------------- */
+/* ---- statistics ---------------------------------------------------------- */
 
 struct slab_stats {
     size_t limit, used;
@@ -302,7 +324,7 @@ bool slab_class_stats(const struct slab *s, unsigned cls,
 int slab_region_fd(const struct slab *s);
 size_t slab_region_bytes(const struct slab *s);
 
-/* ---- object pools (pool.c) ---------------------------------------------------- */
+/* ---- object pools (pool.c) ----------------------------------------------- */
 
 /* Objects of one size for one thread (no locks), carved from blocks, LIFO.
  * Blocks are charged to the slab if one is given (NULL: not counted). */
@@ -313,7 +335,7 @@ void *pool_get(struct pool *p); /* zeroed; NULL when the system has none */
 void pool_put(struct pool *p, void *object);
 size_t pool_live(const struct pool *p);
 
-/* ---- arenas (arena.c) ------------------------------------------------------------ */
+/* ---- arenas (arena.c) ---------------------------------------------------- */
 
 /* Bump memory that lives until arena_reset(): for a batch or a request. One
  * thread. 16-byte aligned. Never returns NULL. */

@@ -29,7 +29,7 @@ struct head {
 
 #define PLACE_NONE UINT32_MAX
 
-/* Where a chunk is known, and can be moved under the lock: like an index slot. */
+/* Where a chunk is known, and is moved under the lock: like an index slot. */
 struct place {
     _Atomic uint32_t held;
     _Atomic uint32_t handle; /* under the lock; note_hit() reads without */
@@ -61,7 +61,7 @@ rounds(uint64_t n)
     return n * (scale != NULL ? strtoull(scale, NULL, 10) : 100) / 100;
 }
 
-/* ---- chunks -------------------------------------------------------------------- */
+/* ---- chunks -------------------------------------------------------------- */
 
 static struct head *
 head_of(const struct slab *s, uint32_t handle)
@@ -154,14 +154,14 @@ swap_place(struct place *p, uint32_t handle)
     return old;
 }
 
-/* ---- workers -------------------------------------------------------------------- */
+/* ---- workers ------------------------------------------------------------- */
 
 /* Put a new chunk, or nothing, into one of the own places. */
 static void
 replace_own(struct worker *w)
 {
-    uint32_t at = (uint32_t)(w->number * N_OWN +
-                             test_random(&w->random) % N_OWN);
+    uint32_t at =
+        (uint32_t)(w->number * N_OWN + test_random(&w->random) % N_OWN);
     uint32_t handle = 0, old;
 
     if (test_random(&w->random) % 16 != 0)
@@ -222,8 +222,8 @@ pin_extent(struct worker *w)
         return;
     atomic_fetch_add(&w->stress->n_pins, 1);
     /* Still there: then it is what was seen, and the pin holds it. */
-    if (atomic_load_explicit(&w->stress->extent_exchange[at],
-            memory_order_acquire) == id)
+    if (atomic_load_explicit(
+            &w->stress->extent_exchange[at], memory_order_acquire) == id)
         ASSERT(extent_room(s, id) >= 16 * KIB);
     extent_unpin(s, id);
 }
@@ -272,7 +272,7 @@ run_worker(void *arg)
     return NULL;
 }
 
-/* ---- maintenance -------------------------------------------------------------------- */
+/* ---- maintenance --------------------------------------------------------- */
 
 /* Move a chunk of a draining page, if it still stands in its place. */
 static void
@@ -314,8 +314,7 @@ move_page(struct worker *w, uint32_t page)
 
     for (i = 0; i < n; i++) {
         handle = LOAD(&st->places[i].handle);
-        if (handle != 0 &&
-            page_at(st->slab, handle_offset(handle)) == page)
+        if (handle != 0 && page_at(st->slab, handle_offset(handle)) == page)
             move_chunk(w, handle, i);
     }
 }
@@ -356,20 +355,19 @@ look_around(struct worker *w)
         if (slab_sample(s, test_random(&w->random), 16, &run)) {
             ASSERT(run.n > 0 && run.n <= 16);
             for (j = 0; j < run.n; j++) {
-                (void)LOAD(&run.stamp[j]);
-                (void)LOAD(&run.state[j]);
+                (void)slab_run_stamp(&run, j);
+                (void)slab_run_state(&run, j);
 #ifndef ASHLAR_SEQLOCK_LOCKED /* then nobody reads chunks without a lock */
                 (void)LOAD(&chunk_words(s, run.handle + j * run.step)[0]);
 #endif
             }
         }
-        (void)slab_sample_class(s, i % slab_n_classes(s),
-            test_random(&w->random), 16, &run);
+        (void)slab_sample_class(
+            s, i % slab_n_classes(s), test_random(&w->random), 16, &run);
         ASSERT(extent_sample(s, test_random(&w->random), 32, ids) <= 32);
         if (slab_page_limit(s) > 0)
             (void)slab_page_run(s,
-                (uint32_t)(test_random(&w->random) % slab_page_limit(s)),
-                &run);
+                (uint32_t)(test_random(&w->random) % slab_page_limit(s)), &run);
     }
 }
 
@@ -392,7 +390,7 @@ run_maintenance(void *arg)
     return NULL;
 }
 
-/* ---- the whole ----------------------------------------------------------------------- */
+/* ---- the whole ----------------------------------------------------------- */
 
 static void
 free_rest(struct stress *st)
@@ -477,9 +475,9 @@ run_stress(unsigned n_workers, enum slab_backing backing, size_t limit_bytes,
             .random = 0x9e3779b97f4a7c15u * (i + 1),
             .rounds = n_rounds,
         };
-        ck_assert_int_eq(pthread_create(&w[i].thread, NULL,
-                             i < n_workers ? run_worker : run_maintenance,
-                             &w[i]),
+        ck_assert_int_eq(
+            pthread_create(&w[i].thread, NULL,
+                i < n_workers ? run_worker : run_maintenance, &w[i]),
             0);
     }
     for (i = 0; i <= n_workers; i++)

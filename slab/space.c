@@ -13,7 +13,7 @@
 /* Runs looked at in one bin for one that fits with its alignment. */
 #define RUNS_PER_BIN 4
 
-/* ---- size classes ----------------------------------------------------------- */
+/* ---- size classes -------------------------------------------------------- */
 
 /* 1..8 one by one, then 8 steps a doubling: at most 12.5 % is rounded away. */
 unsigned
@@ -48,7 +48,7 @@ bin_of(size_t units)
     return extent_class_units(cls) > units ? cls - 1 : cls;
 }
 
-/* ---- records and lists ---------------------------------------------------------- */
+/* ---- records and lists --------------------------------------------------- */
 
 struct extent *
 extent_at(const struct extent_space *x, uint32_t id)
@@ -113,7 +113,7 @@ put_id(struct extent_space *x, uint32_t id)
     x->n_free_ids++;
 }
 
-/* ---- runs ---------------------------------------------------------------------------- */
+/* ---- runs ---------------------------------------------------------------- */
 
 static void
 add_run(struct extent_space *x, uint32_t id)

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 
 /* ck_assert() without its notes, which cost a system call: for long loops. */
-#define must(x)                                                             \
-    do {                                                                    \
-        if (!(x))                                                           \
-            ck_abort_msg("%s", #x);                                         \
+#define must(x)                                                                \
+    do {                                                                       \
+        if (!(x))                                                              \
+            ck_abort_msg("%s", #x);                                            \
     } while (0)
 
 /* A slab with this limit in small address ranges. */
