@@ -17,7 +17,8 @@
  *
  * Every thread counts into its own histogram; whoever completes 16384 accesses
  * merges them and computes the ranks. Races on marks cost accuracy, never
- * correctness: an eviction verifies its victim under the partition lock.
+ * correctness: an eviction verifies its victim under the partition lock, and
+ * who writes a mark without that lock holds its page (slab_mark_hold).
  */
 #include "keyspace/internal.h"
 
@@ -302,12 +303,17 @@ mark_hit(struct ks_thread *t, uint32_t handle, size_t bytes)
     if (state == SLAB_MARK_FREE)
         return;
     next = reuse(t, state, (uint16_t)(now - stamp), bytes);
-    if (stamp != now)
-        atomic_store_explicit(m.stamp, now, memory_order_relaxed);
+    if (stamp == now && state == next)
+        return;
+    /* The item may be gone by now, and its page serve another class, where
+     * other things stand in the place of its mark. */
+    if (!slab_mark_hold(t->slab_thread, handle, &m))
+        return;
     /* compare: the chunk may have been freed since the state was read */
-    if (state != next)
-        atomic_compare_exchange_strong_explicit(m.state, &state, next,
-            memory_order_relaxed, memory_order_relaxed);
+    if (atomic_compare_exchange_strong_explicit(m.state, &state, next,
+            memory_order_relaxed, memory_order_relaxed))
+        atomic_store_explicit(m.stamp, now, memory_order_relaxed);
+    slab_mark_drop(t->slab_thread);
 }
 
 void
@@ -425,14 +431,12 @@ static void
 judge_run(struct judge *j, const struct slab_run *run, float factor)
 {
     for (uint32_t i = 0; i < run->n; i++) {
-        uint8_t state = atomic_load_explicit(&run->state[i],
-            memory_order_relaxed);
+        uint8_t state = slab_run_state(run, i);
 
         if (state == SLAB_MARK_FREE || (state & MARK_EXTENT))
             continue;
         judge_item(j, run->handle + i * run->step, state,
-            atomic_load_explicit(&run->stamp[i], memory_order_relaxed),
-            run->chunk_bytes, factor);
+            slab_run_stamp(run, i), run->chunk_bytes, factor);
     }
 }
 
@@ -466,13 +470,16 @@ static void
 correct_mark(struct ks_thread *t, uint32_t handle)
 {
     struct item_copy copy;
-    struct slab_mark m = slab_mark(t->slab, handle);
-    uint8_t state = atomic_load_explicit(m.state, memory_order_relaxed);
+    struct slab_mark m;
+    uint8_t state;
 
-    if (item_peek(slab_ptr(t->slab, handle), 0, &copy))
+    if (!slab_mark_hold(t->slab_thread, handle, &m))
         return;
-    atomic_compare_exchange_strong_explicit(m.state, &state, SLAB_MARK_FREE,
-        memory_order_relaxed, memory_order_relaxed);
+    state = atomic_load_explicit(m.state, memory_order_relaxed);
+    if (!item_peek(slab_ptr(t->slab, handle), 0, &copy))
+        atomic_compare_exchange_strong_explicit(m.state, &state,
+            SLAB_MARK_FREE, memory_order_relaxed, memory_order_relaxed);
+    slab_mark_drop(t->slab_thread);
 }
 
 static enum ks_policy

@@ -47,8 +47,7 @@ sweep_page(struct ks_thread *t, uint32_t page)
         return;
     for (uint32_t i = 0; i < run.n; i++) {
         uint32_t handle = run.handle + i * run.step;
-        uint8_t state = atomic_load_explicit(&run.state[i],
-            memory_order_relaxed);
+        uint8_t state = slab_run_state(&run, i);
 
         if (state == SLAB_MARK_FREE || !(state & MARK_EXPIRES) ||
             !item_peek(slab_ptr(t->slab, handle), now_ms, &copy) ||
@@ -91,18 +90,21 @@ static void
 clamp_page(struct ks_thread *t, uint32_t page, uint16_t now)
 {
     struct slab_run run;
+    struct slab_mark m;
 
-    if (!slab_page_run(t->slab, page, &run))
+    if (!slab_page_run(t->slab, page, &run) ||
+        !slab_mark_hold(t->slab_thread, run.handle, &m))
         return;
-    for (uint32_t i = 0; i < run.n; i++) {
-        _Atomic uint16_t *stamp = (_Atomic uint16_t *)(uintptr_t)&run.stamp[i];
-        uint16_t was = atomic_load_explicit(stamp, memory_order_relaxed);
+    /* the page may have changed its class since: then the run is not its */
+    for (uint32_t i = 0; m.stamp == run.stamp && i < run.n; i++) {
+        uint16_t was = atomic_load_explicit(&m.stamp[i], memory_order_relaxed);
 
         if ((uint16_t)(now - was) > STAMP_OLD)
-            atomic_compare_exchange_strong_explicit(stamp, &was,
+            atomic_compare_exchange_strong_explicit(&m.stamp[i], &was,
                 (uint16_t)(now - STAMP_OLD), memory_order_relaxed,
                 memory_order_relaxed);
     }
+    slab_mark_drop(t->slab_thread);
 }
 
 /* As many pages as keep one pass within AGE_PASS_TICKS. */
