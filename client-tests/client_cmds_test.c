@@ -30,7 +30,7 @@ stop_server(void)
 #define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
 #define SYNTAX "-ERR syntax error"
 
-/* ---- PING, ECHO, QUIT, RESET ------------------------------------------------------- */
+/* ---- PING, ECHO, QUIT, RESET -------------------------------------------- */
 
 /* clang-format off */
 TABLE_TEST(ping_and_echo_answer,
@@ -77,7 +77,7 @@ START_TEST(reset_forgets_the_state_of_the_connection)
 }
 END_TEST
 
-/* ---- HELLO, AUTH -------------------------------------------------------------------- */
+/* ---- HELLO, AUTH -------------------------------------------------------- */
 
 #define HELLO_FIELDS(proto)                                                    \
     "\"server\" \"[a-z]+\" \"version\" \"[0-9.]+\" \"proto\" :" proto          \
@@ -180,7 +180,7 @@ START_TEST(a_password_set_later_counts_for_new_connections)
 }
 END_TEST
 
-/* ---- CLIENT ----------------------------------------------------------------------------- */
+/* ---- CLIENT ------------------------------------------------------------- */
 
 /* clang-format off */
 /* CLIENT LIST and INFO are verbatim strings in RESP3. */
@@ -396,7 +396,7 @@ START_TEST(no_touch_reads_leave_the_idle_time)
 }
 END_TEST
 
-/* ---- COMMAND -------------------------------------------------------------------------------- */
+/* ---- COMMAND ------------------------------------------------------------ */
 
 START_TEST(command_describes_every_command)
 {
@@ -457,7 +457,8 @@ TABLE_TEST(command_getkeys_finds_keys,
         "-ERR Invalid number of arguments specified for command"},
     {"COMMAND GETKEYS", ARITY("command|getkeys")},
     {"COMMAND GETKEYSANDFLAGS SET k v",
-        "re:\\[\\[\"k\" \\[\\+.*\\]\\]\\]", "re:\\[\\[\"k\" ~\\[\\+.*\\]\\]\\]"})
+        "re:\\[\\[\"k\" \\[\\+.*\\]\\]\\]",
+        "re:\\[\\[\"k\" ~\\[\\+.*\\]\\]\\]"})
 
 TABLE_TEST(command_docs_describes_for_hints,
     {"COMMAND DOCS get",
@@ -477,7 +478,7 @@ TABLE_TEST(command_list_filters,
     {"COMMAND LIST FILTERBY NOPE x", SYNTAX},
     {"COMMAND LIST FILTERBY", SYNTAX})
 
-/* ---- CONFIG ----------------------------------------------------------------------------------- */
+/* ---- CONFIG ------------------------------------------------------------- */
 
 TABLE_TEST(config_get_and_set_change_directives,
     {"CONFIG GET maxclients", "[\"maxclients\" \"10000\"]",
@@ -524,7 +525,7 @@ TABLE_TEST(config_set_refuses_and_changes_nothing,
     {"CONFIG GET timeout", "[\"timeout\" \"0\"]", "{\"timeout\" \"0\"}"})
 /* clang-format on */
 
-/* ---- INFO, MEMORY, TIME ------------------------------------------------------------------------- */
+/* ---- INFO, MEMORY, TIME ------------------------------------------------- */
 
 START_TEST(info_has_the_fields_that_tools_read)
 {
@@ -657,7 +658,7 @@ START_TEST(time_tells_the_time)
 }
 END_TEST
 
-/* ---- SHUTDOWN -------------------------------------------------------------------------------------- */
+/* ---- SHUTDOWN ----------------------------------------------------------- */
 
 static const char *const shutdowns[] = {
     "SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN NOW", "SHUTDOWN nosave force"};

@@ -86,7 +86,7 @@ final_int(const char *key)
     return n;
 }
 
-/* ---- counters ------------------------------------------------------------------ */
+/* ---- counters ----------------------------------------------------------- */
 
 #define ADDS 4000
 
@@ -124,7 +124,7 @@ START_TEST(increments_add_up)
 }
 END_TEST
 
-/* ---- several keys at once --------------------------------------------------------- */
+/* ---- several keys at once ----------------------------------------------- */
 
 /* Half of the threads write a pair of keys with one value, the others read
  * both: the values are equal at any time. */
@@ -192,7 +192,7 @@ START_TEST(msetnx_has_one_winner_for_all_its_keys)
 }
 END_TEST
 
-/* ---- one winner ------------------------------------------------------------------------ */
+/* ---- one winner --------------------------------------------------------- */
 
 #define PRIZES 2000
 
@@ -283,7 +283,7 @@ START_TEST(getset_hands_each_value_on_once)
 }
 END_TEST
 
-/* ---- values that grow --------------------------------------------------------------------- */
+/* ---- values that grow --------------------------------------------------- */
 
 #define APPENDS 1500
 
@@ -320,7 +320,7 @@ START_TEST(appends_are_all_there_and_in_order)
 }
 END_TEST
 
-/* ---- whole values -------------------------------------------------------------------------- */
+/* ---- whole values ------------------------------------------------------- */
 
 #define HOT_KEYS 16
 

@@ -14,7 +14,7 @@
 
 #include "client-tests/client.h"
 
-/* Write a file of this name in the tests' directory; its path goes to `path`. */
+/* Write a file of this name in the tests' directory; gives its path. */
 static void
 write_config(char path[PATH_MAX], const char *name, const char *text)
 {
@@ -43,7 +43,7 @@ expect_end(const char *const *args, int status, const char *output)
     free(end.output);
 }
 
-/* ---- files that stop the start ---------------------------------------------------- */
+/* ---- files that stop the start ------------------------------------------ */
 
 /* The file, the line that the message must name, and what else it says. */
 static const struct {
@@ -171,7 +171,7 @@ START_TEST(places_that_cannot_be_written_stop_the_start)
 }
 END_TEST
 
-/* ---- files that are read ------------------------------------------------------------- */
+/* ---- files that are read ------------------------------------------------ */
 
 START_TEST(a_file_is_read_with_quotes_units_and_comments)
 {
@@ -272,7 +272,7 @@ START_TEST(help_and_version_print_and_end)
 }
 END_TEST
 
-/* ---- CONFIG REWRITE --------------------------------------------------------------------- */
+/* ---- CONFIG REWRITE ----------------------------------------------------- */
 
 START_TEST(config_rewrite_keeps_what_was_set)
 {

@@ -177,8 +177,8 @@ START_TEST(a_port_of_0_listens_on_the_unix_socket_only)
 }
 END_TEST
 
-/* The epoll instance of the server that watches its descriptor `fd`: each worker
- * has one. -1 if none does. */
+/* The epoll instance of the server that watches its descriptor `fd`: each
+ * worker has one. -1 if none does. */
 static int
 watcher_of(const struct server *s, int fd)
 {

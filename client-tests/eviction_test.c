@@ -42,7 +42,8 @@ append_set(redisContext *c, const char *prefix, int n, size_t len, int ttl_s)
         redisAppendCommandArgv(c, ttl_s > 0 ? 5 : 3, words, lens), REDIS_OK);
 }
 
-/* Read `n` replies; returns how many were -OOM. Nothing else but +OK may come. */
+/* Read `n` replies, +OK or -OOM and nothing else; returns how many were
+ * -OOM. */
 static int
 count_oom(redisContext *c, int n)
 {

@@ -405,7 +405,7 @@ START_TEST(a_large_value_may_arrive_in_small_pieces)
 }
 END_TEST
 
-/* ---- writers and readers of one large value ------------------------------------------- */
+/* ---- writers and readers of one large value ----------------------------- */
 
 static void *
 overwrite(void *arg)

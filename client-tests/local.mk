@@ -85,13 +85,13 @@ client_tests_replay_SOURCES = \
     client-tests/trace.c \
     client-tests/trace.h
 client_tests_replay_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
-client_tests_replay_LDADD = $(ZSTD_LIBS)
+client_tests_replay_LDADD = libbase.a $(ZSTD_LIBS)
 client_tests_make_trace_SOURCES = \
     client-tests/make_trace.c \
     client-tests/trace.c \
     client-tests/trace.h
 client_tests_make_trace_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
-client_tests_make_trace_LDADD = $(ZSTD_LIBS) -lm
+client_tests_make_trace_LDADD = libbase.a $(ZSTD_LIBS) -lm
 
 dist_check_SCRIPTS += \
     client-tests/coverage_test.sh \

@@ -35,16 +35,6 @@ random_normal(void)
     return sqrt(-2 * log(1 - random_unit())) * cos(2 * M_PI * random_unit());
 }
 
-static void *
-must_calloc(size_t n, size_t size)
-{
-    void *p = calloc(n, size);
-
-    if (p == NULL)
-        abort();
-    return p;
-}
-
 static struct trace_key
 random_key(const struct shape *shape)
 {
@@ -80,12 +70,12 @@ random_rank(const double *cumulated, uint32_t n)
 static void
 make(struct trace *t, const struct shape *shape)
 {
-    double *cumulated = must_calloc(shape->n_keys, sizeof(*cumulated));
-    uint32_t *number = must_calloc(shape->n_keys, sizeof(*number));
+    double *cumulated = xcalloc(shape->n_keys, sizeof(*cumulated));
+    uint32_t *number = xcalloc(shape->n_keys, sizeof(*number));
     double sum = 0;
 
-    t->keys = must_calloc(shape->n_keys, sizeof(*t->keys));
-    t->requests = must_calloc(shape->n_requests, sizeof(*t->requests));
+    t->keys = xcalloc(shape->n_keys, sizeof(*t->keys));
+    t->requests = xcalloc(shape->n_requests, sizeof(*t->requests));
     t->n_requests = shape->n_requests;
     t->rate = 10000;
     for (uint32_t i = 0; i < shape->n_keys; i++)

@@ -94,7 +94,7 @@ START_TEST(a_pipeline_sees_its_own_writes)
 }
 END_TEST
 
-/* ---- slow readers ------------------------------------------------------------------ */
+/* ---- slow readers ------------------------------------------------------- */
 
 #define LARGE ((size_t)1 << 20)
 

@@ -22,7 +22,7 @@
 
 #define BUFFER ((size_t)256 << 10)
 #define MAX_MESSAGES 5
-/* How far a player may be ahead of the slowest: keeps the order of the trace. */
+/* How far a player may be ahead of the slowest: keeps the trace in order. */
 #define MAX_LEAD 10000
 /* The server looks at the clock once per batch of its own. */
 #define LATE_MS 100
@@ -109,7 +109,7 @@ broken(struct player *w, const char *why)
     complain(w, "connection lost: %s", why);
 }
 
-/* ---- keys and values ------------------------------------------------------------ */
+/* ---- keys and values ---------------------------------------------------- */
 
 static size_t
 value_len(const struct play *p, uint32_t key)
@@ -157,7 +157,7 @@ ttl_ms(const struct play *p, uint32_t key)
     return ms > 0 && ms < 1 ? 1 : (uint32_t)ms;
 }
 
-/* ---- out ------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------- */
 
 /* The command up to the value, or all of a GET; at most 70 KiB. */
 static size_t
@@ -244,7 +244,7 @@ all_sent(const struct player *w)
     return w->send_op == w->n_ops && w->out_pos == w->out_len;
 }
 
-/* ---- in ---------------------------------------------------------------------------- */
+/* ---- in ----------------------------------------------------------------- */
 
 /* A value's reply has come to its end. */
 static void
@@ -392,7 +392,7 @@ receive_some(struct player *w)
                                        : take_value_end(w);
 }
 
-/* ---- batches ------------------------------------------------------------------------- */
+/* ---- batches ------------------------------------------------------------ */
 
 static void
 run_batch(struct player *w)
@@ -481,16 +481,6 @@ play_requests(struct player *w, unsigned player)
     atomic_store(&p->position[player], UINT32_MAX);
 }
 
-static void *
-must_calloc(size_t n, size_t size)
-{
-    void *memory = calloc(n, size);
-
-    if (memory == NULL)
-        abort();
-    return memory;
-}
-
 void
 play_share(
     const struct play *p, unsigned player, int fd, struct play_counts *counts)
@@ -498,11 +488,11 @@ play_share(
     struct player w = {.p = p, .counts = counts, .fd = fd};
 
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    w.ops = must_calloc(2 * p->batch, sizeof(*w.ops));
-    w.missed = must_calloc(2 * p->batch, sizeof(*w.missed));
-    w.seen = must_calloc(p->trace->n_keys, sizeof(*w.seen));
-    w.out = must_calloc(1, BUFFER);
-    w.in = must_calloc(1, BUFFER);
+    w.ops = xcalloc(2 * p->batch, sizeof(*w.ops));
+    w.missed = xcalloc(2 * p->batch, sizeof(*w.missed));
+    w.seen = xcalloc(p->trace->n_keys, sizeof(*w.seen));
+    w.out = xcalloc(1, BUFFER);
+    w.in = xcalloc(1, BUFFER);
     play_requests(&w, player);
     free(w.ops);
     free(w.missed);

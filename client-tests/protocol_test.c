@@ -25,7 +25,7 @@ stop_server(void)
     server_stop(server);
 }
 
-/* ---- malformed input ------------------------------------------------------------ */
+/* ---- malformed input ---------------------------------------------------- */
 
 #define PROTOCOL_ERROR(text) "-ERR Protocol error: " text "\r\n"
 
@@ -173,7 +173,7 @@ START_TEST(unknown_commands_are_named_with_their_arguments)
 }
 END_TEST
 
-/* ---- well-formed input ------------------------------------------------------------- */
+/* ---- well-formed input -------------------------------------------------- */
 
 static const char script[] =
     "*1\r\n$4\r\nPING\r\n"
@@ -354,7 +354,7 @@ START_TEST(a_pipeline_of_10000_commands_is_answered_in_order)
 }
 END_TEST
 
-/* ---- ends ---------------------------------------------------------------------------- */
+/* ---- ends --------------------------------------------------------------- */
 
 START_TEST(a_half_closed_socket_still_gets_its_replies)
 {
@@ -404,7 +404,7 @@ START_TEST(a_reset_connection_disturbs_nobody)
 }
 END_TEST
 
-/* ---- memory ----------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------- */
 
 START_TEST(announced_sizes_take_no_memory_before_the_bytes_arrive)
 {

@@ -93,7 +93,8 @@ test_terminal() {
         sleep 0.2
         printf 'QUIT\r'
         sleep 0.2
-    } | TERM=xterm timeout 20 script -qec "stty cols 100 rows 24; redis-cli -p $port" /dev/null \
+    } | TERM=xterm timeout 20 script -qec \
+        "stty cols 100 rows 24; redis-cli -p $port" /dev/null \
         >"$dir/out" 2>&1 || { cat -v "$dir/out"; fail "terminal: status $?"; }
     expect terminal '"hello"'
     expect terminal 'key value'

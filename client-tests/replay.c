@@ -54,7 +54,7 @@ now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- arguments ------------------------------------------------------------------- */
+/* ---- arguments ---------------------------------------------------------- */
 
 /* The whole of `text` as a number from lo to hi. */
 static double
@@ -132,7 +132,7 @@ read_arguments(int argc, char **argv)
     return a;
 }
 
-/* ---- the server -------------------------------------------------------------------- */
+/* ---- the server --------------------------------------------------------- */
 
 static int
 connect_server(const struct arguments *a)
@@ -207,14 +207,14 @@ peak_rss_kb(long pid)
     snprintf(path, sizeof(path), "/proc/%ld/status", pid);
     in = fopen(path, "re");
     while (in != NULL && kb == 0 && fgets(line, sizeof(line), in) != NULL)
-        if (sscanf(line, "VmHWM: %zu kB", &kb) != 1)
-            kb = 0;
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kb = strtoull(line + 6, NULL, 10);
     if (in != NULL)
         fclose(in);
     return kb;
 }
 
-/* ---- players ------------------------------------------------------------------------ */
+/* ---- players ------------------------------------------------------------ */
 
 struct seat {
     const struct play *play;
@@ -231,16 +231,6 @@ sit(void *arg)
 
     play_share(seat->play, seat->player, seat->fd, &seat->counts);
     return NULL;
-}
-
-static void *
-must_calloc(size_t n, size_t size)
-{
-    void *p = calloc(n, size);
-
-    if (p == NULL)
-        abort();
-    return p;
 }
 
 static void
@@ -266,12 +256,12 @@ play(const struct arguments *a, const struct trace *t)
         .batch = a->batch,
         .value_scale = a->value_scale,
         .ttl_divisor = a->ttl_divisor,
-        .issued = must_calloc(t->n_keys, sizeof(uint32_t)),
-        .stored = must_calloc(t->n_keys, sizeof(uint32_t)),
-        .deadline_ms = must_calloc(t->n_keys, sizeof(uint32_t)),
-        .position = must_calloc(a->n_players, sizeof(_Atomic uint32_t)),
+        .issued = xcalloc(t->n_keys, sizeof(uint32_t)),
+        .stored = xcalloc(t->n_keys, sizeof(uint32_t)),
+        .deadline_ms = xcalloc(t->n_keys, sizeof(uint32_t)),
+        .position = xcalloc(a->n_players, sizeof(_Atomic uint32_t)),
         .start_s = now_s()};
-    struct seat *seats = must_calloc(a->n_players, sizeof(*seats));
+    struct seat *seats = xcalloc(a->n_players, sizeof(*seats));
     struct play_counts sum = {0};
 
     for (unsigned i = 0; i < a->n_players; i++) {
@@ -295,7 +285,7 @@ play(const struct arguments *a, const struct trace *t)
     return sum;
 }
 
-/* ---- the report ------------------------------------------------------------------------ */
+/* ---- the report --------------------------------------------------------- */
 
 static double
 ratio(uint64_t part, uint64_t whole)

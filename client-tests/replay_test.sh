@@ -13,7 +13,8 @@ requests=200000
 [[ -z "$slow" ]] || requests=40000
 
 "$builddir/client-tests/make_trace" "$trace" || fail "make_trace"
-working_set=$("$replay" -i "$trace" | sed -n 's/.*working set \([0-9]*\) .*/\1/p')
+working_set=$("$replay" -i "$trace" |
+    sed -n 's/.*working set \([0-9]*\) .*/\1/p')
 limit=$((working_set * 15 / 100))
 
 # json NAME: a number of the last run's report.

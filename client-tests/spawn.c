@@ -13,7 +13,6 @@
 #include <libgen.h>
 #include <limits.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +44,7 @@ static struct {
     char dir[64];
 } tests;
 
-/* ---- the surroundings ------------------------------------------------------- */
+/* ---- the surroundings --------------------------------------------------- */
 
 double
 now_s(void)
@@ -186,7 +185,7 @@ server_failed(const char *fmt, ...)
     tests.n_failed++;
 }
 
-/* ---- files -------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------- */
 
 /* The whole of a file as a string; an empty one if it cannot be read. */
 static char *
@@ -231,7 +230,7 @@ remove_tree(const char *dir)
     free(end.output);
 }
 
-/* ---- ports and sockets --------------------------------------------------------- */
+/* ---- ports and sockets -------------------------------------------------- */
 
 static bool
 port_is_free(int port)
@@ -365,7 +364,7 @@ server_connect_unix(const struct server *s)
     return checked_context(redisConnectUnix(s->socket_path));
 }
 
-/* ---- processes -------------------------------------------------------------------- */
+/* ---- processes ---------------------------------------------------------- */
 
 /* Fork and exec with stdout and stderr in `output_fd`; dies with us. */
 static pid_t
@@ -374,6 +373,10 @@ spawn(const char *const *argv, int output_fd, unsigned max_fds)
     pid_t parent = getpid(), pid = fork();
     struct rlimit limit = {max_fds, max_fds};
 
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -411,7 +414,7 @@ run_program(const char *const *argv, double seconds)
 {
     char path[] = "/tmp/ashlar-output.XXXXXX";
     int fd = mkostemp(path, O_CLOEXEC);
-    struct program_end end;
+    struct program_end end = {.status = -1};
     pid_t pid;
 
     if (fd < 0) {
@@ -447,7 +450,7 @@ process_status_kb(pid_t pid, const char *name)
     return kb;
 }
 
-/* ---- servers ------------------------------------------------------------------------ */
+/* ---- servers ------------------------------------------------------------ */
 
 static bool
 names_option(const char *const *args, const char *option)
@@ -644,7 +647,7 @@ server_hwm_kb(const struct server *s)
     return process_status_kb(s->pid, "VmHWM");
 }
 
-/* ---- the main program ------------------------------------------------------------------ */
+/* ---- the main program --------------------------------------------------- */
 
 /* Show what servers said whose tests failed. */
 static void

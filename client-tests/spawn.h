@@ -49,7 +49,7 @@ const char *server_log(const struct server *s); /* path */
 size_t server_rss_kb(const struct server *s);
 size_t server_hwm_kb(const struct server *s);
 
-/* A number of /proc/PID/status in kB, such as "VmRSS"; 0 without such a line. */
+/* A number of /proc/PID/status in kB, such as "VmRSS"; 0 if there is none. */
 size_t process_status_kb(pid_t pid, const char *name);
 
 /* True if the program under test is some redis-server. */

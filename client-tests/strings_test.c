@@ -34,7 +34,7 @@ stop_server(void)
 #define YEAR_2100 "4102444800"
 #define YEAR_2100_MS "4102444800000"
 
-/* ---- GET, SET ------------------------------------------------------------------- */
+/* ---- GET, SET ----------------------------------------------------------- */
 
 /* clang-format off */
 TABLE_TEST(get_returns_what_set_stored,
@@ -143,7 +143,7 @@ TABLE_TEST(get_and_set_check_their_arity,
     {"SET k", ARITY("set")},
     {"sEt k", ARITY("set")})
 
-/* ---- relatives of SET ------------------------------------------------------------- */
+/* ---- relatives of SET --------------------------------------------------- */
 
 TABLE_TEST(setnx_writes_only_what_is_absent,
     {"SETNX k 1", ":1"},
@@ -218,7 +218,7 @@ TABLE_TEST(getex_returns_and_sets_the_expiry,
     {"GETEX k EXAT 1", "\"v\""},
     {"EXISTS k", ":0"})
 
-/* ---- several keys ------------------------------------------------------------------- */
+/* ---- several keys ------------------------------------------------------- */
 
 TABLE_TEST(mset_and_mget_take_many_keys,
     {"MSET a 1 b 2 c 3", "+OK"},
@@ -247,7 +247,7 @@ TABLE_TEST(msetnx_writes_all_or_nothing,
     {"MSETNX e 1 f", ARITY("msetnx")},
     {"MGET a b", "[\"1\" \"2\"]"})
 
-/* ---- parts of a value ---------------------------------------------------------------- */
+/* ---- parts of a value --------------------------------------------------- */
 
 TABLE_TEST(append_grows_a_value_and_keeps_its_expiry,
     {"APPEND k abc", ":3"},
@@ -327,7 +327,7 @@ TABLE_TEST(setrange_writes_into_a_value,
     {"SETRANGE k 0", ARITY("setrange")},
     {"GET k", "\"Xyzab12\""})
 
-/* ---- numbers ------------------------------------------------------------------------------ */
+/* ---- numbers ------------------------------------------------------------ */
 
 TABLE_TEST(incr_and_decr_count,
     {"INCR k", ":1"},
@@ -459,7 +459,7 @@ TABLE_TEST(object_encoding_tells_how_a_string_is_held,
     {"OBJECT ENCODING absent", "$-1"})
 /* clang-format on */
 
-/* ---- sizes ------------------------------------------------------------------------------------ */
+/* ---- sizes -------------------------------------------------------------- */
 
 START_TEST(values_of_every_length_come_back)
 {

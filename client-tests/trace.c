@@ -42,9 +42,7 @@ read_file(const char *path, size_t *len)
     while (in != NULL && (*len == 0 || n > 0)) {
         if (*len == cap) {
             cap = cap == 0 ? 1 << 20 : 2 * cap;
-            bytes = realloc(bytes, cap);
-            if (bytes == NULL)
-                abort();
+            bytes = xrealloc(bytes, cap);
         }
         n = fread(bytes + *len, 1, cap - *len, in);
         *len += n;
@@ -73,9 +71,7 @@ decompress(const char *path, char *from, size_t *len)
     while (!ZSTD_isError(status) && (in.pos < in.size || out.pos == out.size)) {
         if (out.pos == out.size) {
             out.size = out.size == 0 ? 4 << 20 : 2 * out.size;
-            out.dst = realloc(out.dst, out.size);
-            if (out.dst == NULL)
-                abort();
+            out.dst = xrealloc(out.dst, out.size);
         }
         status = ZSTD_decompressStream(stream, &out, &in);
     }

@@ -48,7 +48,7 @@ void wire_run(struct wire *w, const char *command, const char *reply);
 /* True if bytes (or the end) arrive within `ms`. */
 bool wire_readable(struct wire *w, int ms);
 
-/* ---- tables ------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------- */
 
 /* A row: the command, its reply in RESP2, its reply in RESP3. Without the last,
  * RESP3 has the same reply but for nulls, which are "_". */
