@@ -216,7 +216,7 @@ index_write_begin(struct index_line *line)
 
     atomic_store_explicit(&line->version, v + 1, memory_order_relaxed);
     /* pairs with the acquire fence in line_unchanged */
-    atomic_thread_fence(memory_order_release);
+    read_fence(memory_order_release);
 }
 
 void
@@ -237,7 +237,7 @@ enum probe { PROBE_FOUND, PROBE_ABSENT, PROBE_AGAIN };
 static inline bool
 line_unchanged(const struct index_line *line, uint32_t version)
 {
-    atomic_thread_fence(memory_order_acquire);
+    read_fence(memory_order_acquire);
     return atomic_load_explicit(&line->version, memory_order_relaxed) ==
         version;
 }
@@ -283,7 +283,7 @@ read_partition(struct index *ix, struct partition *p, uint64_t hash,
         if (found != PROBE_ABSENT)
             return found;
     }
-    atomic_thread_fence(memory_order_acquire);
+    read_fence(memory_order_acquire);
     return atomic_load_explicit(&p->geometry, memory_order_relaxed) == geometry
         ? PROBE_ABSENT : PROBE_AGAIN;
 }
@@ -491,7 +491,7 @@ grow_line(struct index *ix, struct partition *p)
     unsigned n;
 
     atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    read_fence(memory_order_release);
     n = lift_items(ix, p, at, moving, ARRAY_LEN(moving));
     index_write_begin(&p->lines[at]);
     p->lines[at].overflow = 0;
@@ -539,7 +539,7 @@ grow_start(struct index *ix, struct partition *p)
     slab_charge_force(ix->slab, more);
     atomic_fetch_add_explicit(&ix->touched_bytes, more, memory_order_relaxed);
     atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    read_fence(memory_order_release);
     atomic_store_explicit(&p->n_new, n_new, memory_order_relaxed);
     atomic_store_explicit(&p->frontier, n, memory_order_relaxed);
     atomic_store_explicit(&p->geometry, g + 2, memory_order_release);

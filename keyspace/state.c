@@ -259,7 +259,7 @@ ks_read_begin(const struct ks *ks, uint64_t *token)
 bool
 ks_read_end(const struct ks *ks, uint64_t token)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    read_fence(memory_order_seq_cst);
     return atomic_load(&ks->several_begun) == token;
 }
 

@@ -183,11 +183,29 @@ may_be_huge(const struct extent_space *x, uint32_t units)
     return units >= EXTENT_HUGE_UNITS && x->n_huge < MAX_HUGE_EXTENTS;
 }
 
+/* Before the first byte of an extent is touched. One whose first commitment is
+ * small may never get more (a client announced much and sent little): its first
+ * 2 MiB are to cost what was sent of them. */
 static void
-ask_for_huge(struct slab *s, struct extent *e)
+ask_for_huge(struct slab *s, struct extent *e, uint32_t first_units)
 {
+    size_t block = EXTENT_HUGE_UNITS * EXTENT_UNIT;
+
+    e->small_start = first_units < EXTENT_HUGE_UNITS;
     /* Refused: small pages, which is slower and nothing else. */
     (void)madvise(address(s, e), huge_part(e) * EXTENT_UNIT, MADV_HUGEPAGE);
+    if (e->small_start)
+        (void)madvise(address(s, e), block, MADV_NOHUGEPAGE);
+}
+
+/* A commitment that ends within a huge block takes all of it. */
+static uint32_t
+whole_blocks(const struct extent *e, uint32_t units)
+{
+    if (!e->huge || units > huge_part(e) ||
+        (e->small_start && units <= EXTENT_HUGE_UNITS))
+        return units;
+    return (uint32_t)ROUND_UP(units, EXTENT_HUGE_UNITS);
 }
 
 /* Make an extent's memory the system's again; false when it refuses. */
@@ -345,7 +363,6 @@ extent_new(struct slab *s, size_t bytes)
 {
     struct extent_space *x = &s->extents;
     unsigned cls = extent_class(units_of(bytes));
-    bool cold = false;
     struct extent *e;
     uint32_t id;
 
@@ -354,18 +371,14 @@ extent_new(struct slab *s, size_t bytes)
     do {
         spin_lock(&x->lock);
         id = reuse_warm(s, cls);
-        if (id == 0) {
+        if (id == 0)
             id = take_cold(s, cls);
-            cold = true;
-        }
         spin_unlock(&x->lock);
         /* No addresses left: warm extents hold some. */
     } while (id == 0 && extent_cool_oldest(s, 0) > 0);
     if (id == 0)
         return 0;
     e = extent_at(x, id);
-    if (cold && e->huge)
-        ask_for_huge(s, e);
     STORE(&e->owner, 0);
     atomic_fetch_add_explicit(&s->budget.extents, 1, memory_order_relaxed);
     /* release: pairs with extent_pin(), which then reads the rest */
@@ -381,9 +394,7 @@ commit_target(const struct extent *e, uint32_t need, uint32_t have)
     uint32_t step = MAX(have / COMMIT_SHARE, COMMIT_LEAST);
     uint32_t target = MAX(need, have + step);
 
-    if (e->huge && target <= huge_part(e))
-        target = (uint32_t)ROUND_UP(target, EXTENT_HUGE_UNITS);
-    return MIN(target, e->units);
+    return MIN(whole_blocks(e, target), e->units);
 }
 
 bool
@@ -396,11 +407,12 @@ extent_commit(struct slab *s, uint32_t id, size_t bytes)
     ASSERT(need <= e->units);
     if (need <= have)
         return true;
+    if (e->huge && have == 0)
+        ask_for_huge(s, e, need);
     target = commit_target(e, need, have);
     if (!budget_charge(s, (target - have) * EXTENT_UNIT)) {
         /* Not a generous step, then: what is needed. */
-        if (e->huge && need < huge_part(e))
-            need = (uint32_t)ROUND_UP(need, EXTENT_HUGE_UNITS);
+        need = whole_blocks(e, need);
         if (need == target || !budget_charge(s, (need - have) * EXTENT_UNIT))
             return false;
         target = need;

@@ -125,12 +125,35 @@ START_TEST(a_large_extent_is_committed_by_whole_huge_pages)
     uint32_t id = extent_new(s, 5 * MIB);
 
     ck_assert_uint_eq((uintptr_t)extent_ptr(s, id) % (2 * MIB), 0);
-    ck_assert(extent_commit(s, id, 1));
+    ck_assert(extent_commit(s, id, 2 * MIB));
     ck_assert_uint_eq(extent_committed(s, id), 2 * MIB);
     ck_assert(extent_commit(s, id, 2 * MIB + 1));
     ck_assert_uint_eq(extent_committed(s, id), 4 * MIB);
     ck_assert(extent_commit(s, id, 4 * MIB + 1)); /* the tail is not huge */
     ck_assert_uint_le(extent_committed(s, id), 5 * MIB);
+    extent_unpin(s, id);
+    check_empty(s);
+    slab_free(s);
+}
+END_TEST
+
+START_TEST(a_large_extent_that_starts_small_costs_what_was_asked_for)
+{
+    struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
+    uint32_t id = extent_new(s, 32 * MIB);
+    size_t before = slab_process_rss();
+
+    ck_assert(extent_commit(s, id, 1));
+    ck_assert_uint_le(extent_committed(s, id), 64 * KIB);
+    *extent_ptr(s, id) = 'x';
+#if !defined(SLAB_ASAN) && !defined(__SANITIZE_THREAD__)
+    ck_assert_uint_le(slab_process_rss(), before + 128 * KIB);
+#endif
+    ck_assert(extent_commit(s, id, 1 * MIB + 1));
+    ck_assert_uint_le(extent_committed(s, id), 1 * MIB + 512 * KIB);
+    ck_assert(extent_commit(s, id, 2 * MIB + 1));
+    ck_assert_uint_eq(extent_committed(s, id), 4 * MIB);
+    (void)before;
     extent_unpin(s, id);
     check_empty(s);
     slab_free(s);
@@ -458,6 +481,7 @@ main(void)
         extents_do_not_overlap,
         bytes_are_charged_as_they_are_committed,
         a_large_extent_is_committed_by_whole_huge_pages,
+        a_large_extent_that_starts_small_costs_what_was_asked_for,
         the_resident_set_is_what_was_committed,
         over_the_limit_a_commit_fails_and_changes_nothing,
         near_the_limit_a_commit_takes_no_more_than_needed,

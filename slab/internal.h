@@ -279,10 +279,14 @@ void list_remove(struct slab *s, struct page_list *l, uint32_t page);
 
 /* One record is a live extent, a warm one, a free run of addresses, or free
  * itself. */
+#define EXTENT_UNITS_MASK (((uint32_t)1 << 30) - 1) /* 4 TiB of addresses */
+
 struct extent {
     uint32_t offset;            /* in units; [immutable] while referenced */
-    uint32_t units : 31;        /* the same */
+    uint32_t units : 30;        /* the same */
     uint32_t huge : 1;          /* the same: advised to use huge pages */
+    uint32_t small_start : 1;   /* the same, once committed: but for the first
+                                   2 MiB, which came in small steps */
     _Atomic uint32_t committed; /* [atomic] units; the owner writes */
     _Atomic uint32_t refs;      /* [atomic] 0: not live */
     _Atomic uint32_t owner;     /* [atomic] chunk handle */

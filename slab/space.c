@@ -149,7 +149,7 @@ add_new_run(struct slab *s, uint32_t offset, uint32_t units)
         return;
     id = take_id(s);
     extent_at(&s->extents, id)->offset = offset;
-    extent_at(&s->extents, id)->units = units & (uint32_t)INT32_MAX;
+    extent_at(&s->extents, id)->units = units & EXTENT_UNITS_MASK;
     add_run(&s->extents, id);
 }
 
@@ -231,7 +231,7 @@ space_take(struct slab *s, uint32_t units)
         e->offset = start;
     }
     if (id != 0)
-        extent_at(x, id)->units = units & (uint32_t)INT32_MAX;
+        extent_at(x, id)->units = units & EXTENT_UNITS_MASK;
     return id;
 }
 
@@ -243,7 +243,7 @@ merge(struct extent_space *x, struct extent *e, uint32_t neighbour)
 
     remove_run(x, neighbour);
     e->offset = MIN(e->offset, n->offset);
-    e->units = (e->units + n->units) & (uint32_t)INT32_MAX;
+    e->units = (e->units + n->units) & EXTENT_UNITS_MASK;
     put_id(x, neighbour);
 }
 
