@@ -147,7 +147,8 @@ START_TEST(a_large_extent_that_starts_small_costs_what_was_asked_for)
     ck_assert_uint_le(extent_committed(s, id), 64 * KIB);
     *extent_ptr(s, id) = 'x';
 #if !defined(SLAB_ASAN) && !defined(__SANITIZE_THREAD__)
-    ck_assert_uint_le(slab_process_rss(), before + 128 * KIB);
+    /* a huge page would be twice that; code is touched for the first time */
+    ck_assert_uint_le(slab_process_rss(), before + 1 * MIB);
 #endif
     ck_assert(extent_commit(s, id, 1 * MIB + 1));
     ck_assert_uint_le(extent_committed(s, id), 1 * MIB + 512 * KIB);
