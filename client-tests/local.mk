@@ -23,6 +23,9 @@ libclient_a_CFLAGS = $(client_tests_cflags)
 client_tests = \
     client-tests/strings_test \
     client-tests/keys_test \
+    client-tests/bits_test \
+    client-tests/copy_test \
+    client-tests/dump_test \
     client-tests/client_cmds_test \
     client-tests/protocol_test \
     client-tests/config_test \
@@ -41,6 +44,15 @@ client_tests_strings_test_LDADD = $(client_tests_ldadd)
 client_tests_keys_test_SOURCES = client-tests/keys_test.c
 client_tests_keys_test_CFLAGS = $(client_tests_cflags)
 client_tests_keys_test_LDADD = $(client_tests_ldadd)
+client_tests_bits_test_SOURCES = client-tests/bits_test.c
+client_tests_bits_test_CFLAGS = $(client_tests_cflags)
+client_tests_bits_test_LDADD = $(client_tests_ldadd)
+client_tests_copy_test_SOURCES = client-tests/copy_test.c
+client_tests_copy_test_CFLAGS = $(client_tests_cflags)
+client_tests_copy_test_LDADD = $(client_tests_ldadd)
+client_tests_dump_test_SOURCES = client-tests/dump_test.c
+client_tests_dump_test_CFLAGS = $(client_tests_cflags)
+client_tests_dump_test_LDADD = $(client_tests_ldadd)
 client_tests_client_cmds_test_SOURCES = client-tests/client_cmds_test.c
 client_tests_client_cmds_test_CFLAGS = $(client_tests_cflags)
 client_tests_client_cmds_test_LDADD = $(client_tests_ldadd)

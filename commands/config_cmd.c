@@ -286,13 +286,29 @@ cmd_config_resetstat(struct request *rq)
     reply_ok(rq->reply);
 }
 
+/* Under the lock, so that no change is written half done. */
 void
 cmd_config_rewrite(struct request *rq)
 {
-    if (rq->thread->commands->config_file[0] == '\0')
+    struct commands *c = rq->thread->commands;
+    struct buf why = {0};
+    bool done;
+
+    if (c->config_file[0] == '\0' || c->options == NULL) {
         reply_error(
             rq->reply, "ERR The server is running without a config file");
-    else
-        reply_error(rq->reply,
-            "ERR Rewriting config file: not supported by this server");
+        return;
+    }
+    pthread_mutex_lock(c->config_lock);
+    done = options_rewrite_file(c->options, c->config_file, &why);
+    pthread_mutex_unlock(c->config_lock);
+    if (done) {
+        log_warn("configuration file rewritten path=%s", c->config_file);
+        reply_ok(rq->reply);
+    } else {
+        log_warn("configuration file not rewritten: %.*s", (int)why.len, why.p);
+        reply_error(rq->reply, "ERR Rewriting config file: %.*s", (int)why.len,
+            why.p);
+    }
+    buf_free(&why);
 }

@@ -202,8 +202,10 @@ START_TEST(rewrite_says_why_it_does_nothing)
 {
     RUN(h, "-ERR The server is running without a config file\r\n", "CONFIG",
         "REWRITE");
-    h->commands.config_file = "/etc/ashlar.conf";
-    RUN(h, "-ERR Rewriting config file: not supported by this server\r\n",
+    h->commands.config_file = "/nonexistent/ashlar.conf";
+    RUN(h,
+        "-ERR Rewriting config file: /nonexistent/ashlar.conf: "
+        "No such file or directory\r\n",
         "CONFIG", "REWRITE");
 }
 END_TEST

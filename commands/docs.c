@@ -69,11 +69,12 @@ enum category {
     CAT_READ = 1 << 1,
     CAT_WRITE = 1 << 2,
     CAT_STRING = 1 << 3,
-    CAT_ADMIN = 1 << 4,
-    CAT_FAST = 1 << 5,
-    CAT_SLOW = 1 << 6,
-    CAT_DANGEROUS = 1 << 7,
-    CAT_CONNECTION = 1 << 8,
+    CAT_BITMAP = 1 << 4,
+    CAT_ADMIN = 1 << 5,
+    CAT_FAST = 1 << 6,
+    CAT_SLOW = 1 << 7,
+    CAT_DANGEROUS = 1 << 8,
+    CAT_CONNECTION = 1 << 9,
 };
 
 static const struct flag_name category_names[] = {
@@ -81,6 +82,7 @@ static const struct flag_name category_names[] = {
     {CAT_READ, "@read"},
     {CAT_WRITE, "@write"},
     {CAT_STRING, "@string"},
+    {CAT_BITMAP, "@bitmap"},
     {CAT_ADMIN, "@admin"},
     {CAT_FAST, "@fast"},
     {CAT_SLOW, "@slow"},
@@ -117,6 +119,8 @@ group_category(const struct command *row)
         return 0;
     if (strcmp(row->group, "string") == 0)
         return CAT_STRING;
+    if (strcmp(row->group, "bitmap") == 0)
+        return CAT_BITMAP;
     if (strcmp(row->group, "generic") == 0)
         return CAT_KEYSPACE;
     if (strcmp(row->group, "connection") == 0)

@@ -260,6 +260,64 @@ bool arg_deadline(
 /* A ks_place_fn: into a buffer, `ctx` is the struct buf, from its start on. */
 char *place_in_buf(void *ctx, size_t len);
 
+/* ---- whole values (value.c) ---------------------------------------------- */
+
+/* A value that was read: in the request's arena, or pinned in its extent. */
+struct value {
+    struct str bytes;
+    struct ks_info info;
+    uint32_t extent; /* 0: none */
+};
+
+/* False, and an empty value, if there is no such key. value_drop() it. */
+bool value_read(
+    struct request *rq, const struct ks_key *key, struct value *out);
+void value_drop(struct request *rq, struct value *v);
+
+/* Store bytes, with the mark that OBJECT ENCODING shows. */
+enum ks_status value_store(struct request *rq, const struct ks_key *key,
+    struct str bytes, uint64_t expire_ms, bool raw);
+
+/* Memory for a value that is made in place: of the arena when it is small,
+ * else an extent within the limit. Its bytes are as they come. */
+struct room {
+    char *p;
+    size_t len;
+    uint32_t extent;
+};
+
+/* False when there is no memory. room_drop() or room_store() it. */
+bool room_get(struct request *rq, size_t len, struct room *out);
+void room_drop(struct request *rq, struct room *room);
+
+/* Store what stands there; takes it over, whatever comes of it. */
+enum ks_status room_store(struct request *rq, const struct ks_key *key,
+    struct room *room, uint64_t expire_ms);
+
+/* `len` zero bytes to read, which take no memory; meaningless above
+ * KS_MAX_VALUE. False when there are no addresses. */
+struct zeros {
+    const char *p;
+    size_t mapped;
+};
+bool zeros_get(size_t len, struct zeros *out);
+void zeros_drop(struct zeros *z);
+
+/* ---- bits (bits.c) -------------------------------------------------------- */
+
+/* argv[i] as the number of a bit; "#n" is n times `unit`, if that is not 0.
+ * Replies with the error and returns false if it is none. */
+bool arg_bit_offset(struct request *rq, int i, int64_t unit, uint64_t *out);
+
+/* A bit of `s`, which goes on with zeros. */
+bool bit_at(struct str s, uint64_t offset);
+
+/* ---- databases (rename.c) ------------------------------------------------ */
+
+/* argv[i] as the number of a database; replies with the error and returns false
+ * if there is none. */
+bool arg_database(struct request *rq, int i, unsigned *out);
+
 /* ---- handlers ------------------------------------------------------------ */
 
 #define X(name, handler, ...) void handler(struct request *rq);

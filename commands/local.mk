@@ -2,18 +2,23 @@
 noinst_LIBRARIES += libcommands.a
 libcommands_a_SOURCES = \
     commands/args.c \
+    commands/bitfield.c \
+    commands/bits.c \
     commands/client.c \
     commands/command.c \
     commands/command.h \
     commands/config_cmd.c \
     commands/docs.c \
+    commands/dump.c \
     commands/expire_cmd.c \
     commands/glob.c \
     commands/info.c \
     commands/internal.h \
     commands/keys.c \
+    commands/lcs.c \
     commands/lookup.c \
     commands/memory.c \
+    commands/rename.c \
     commands/scan.c \
     commands/server.c \
     commands/session.c \
@@ -21,7 +26,8 @@ libcommands_a_SOURCES = \
     commands/string_edit.c \
     commands/strings.c \
     commands/syntax.c \
-    commands/table.h
+    commands/table.h \
+    commands/value.c
 libcommands_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 # Commands without a daemon, for the tests.
@@ -31,15 +37,19 @@ libcommandsharness_a_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 
 check_PROGRAMS += \
     commands/atomicity_test \
+    commands/bits_test \
     commands/client_test \
     commands/command_test \
     commands/config_cmd_test \
     commands/docs_test \
+    commands/dump_test \
     commands/expire_cmd_test \
     commands/glob_test \
     commands/info_test \
     commands/keys_test \
+    commands/lcs_test \
     commands/lookup_test \
+    commands/rename_test \
     commands/scan_test \
     commands/session_test \
     commands/stats_test \
@@ -53,6 +63,9 @@ commands_tests_ldadd = libcommandsharness.a libcommands.a libkeyspace.a \
 commands_atomicity_test_SOURCES = commands/atomicity_test.c
 commands_atomicity_test_CFLAGS = $(commands_tests_cflags)
 commands_atomicity_test_LDADD = $(commands_tests_ldadd)
+commands_bits_test_SOURCES = commands/bits_test.c
+commands_bits_test_CFLAGS = $(commands_tests_cflags)
+commands_bits_test_LDADD = $(commands_tests_ldadd)
 commands_client_test_SOURCES = commands/client_test.c
 commands_client_test_CFLAGS = $(commands_tests_cflags)
 commands_client_test_LDADD = $(commands_tests_ldadd)
@@ -65,6 +78,9 @@ commands_config_cmd_test_LDADD = $(commands_tests_ldadd)
 commands_docs_test_SOURCES = commands/docs_test.c
 commands_docs_test_CFLAGS = $(commands_tests_cflags)
 commands_docs_test_LDADD = $(commands_tests_ldadd)
+commands_dump_test_SOURCES = commands/dump_test.c
+commands_dump_test_CFLAGS = $(commands_tests_cflags)
+commands_dump_test_LDADD = $(commands_tests_ldadd)
 commands_expire_cmd_test_SOURCES = commands/expire_cmd_test.c
 commands_expire_cmd_test_CFLAGS = $(commands_tests_cflags)
 commands_expire_cmd_test_LDADD = $(commands_tests_ldadd)
@@ -77,9 +93,15 @@ commands_info_test_LDADD = $(commands_tests_ldadd)
 commands_keys_test_SOURCES = commands/keys_test.c
 commands_keys_test_CFLAGS = $(commands_tests_cflags)
 commands_keys_test_LDADD = $(commands_tests_ldadd)
+commands_lcs_test_SOURCES = commands/lcs_test.c
+commands_lcs_test_CFLAGS = $(commands_tests_cflags)
+commands_lcs_test_LDADD = $(commands_tests_ldadd)
 commands_lookup_test_SOURCES = commands/lookup_test.c
 commands_lookup_test_CFLAGS = $(commands_tests_cflags)
 commands_lookup_test_LDADD = $(commands_tests_ldadd)
+commands_rename_test_SOURCES = commands/rename_test.c
+commands_rename_test_CFLAGS = $(commands_tests_cflags)
+commands_rename_test_LDADD = $(commands_tests_ldadd)
 commands_scan_test_SOURCES = commands/scan_test.c
 commands_scan_test_CFLAGS = $(commands_tests_cflags)
 commands_scan_test_LDADD = $(commands_tests_ldadd)

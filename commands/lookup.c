@@ -61,7 +61,8 @@ load32(const char *p)
 
 /* The words of a name of 1 to 16 bytes. Setting bit 5 folds the case of
  * letters and maps no other byte to a letter; names in the table have letters
- * only, which command_index_new() asserts. */
+ * and '_' only, which command_index_new() asserts. '_' shares its word with
+ * DEL, which is harmless: no two names differ in that. */
 static inline struct words
 fold(struct str name)
 {
@@ -137,7 +138,7 @@ check_name(struct str name)
 {
     ASSERT(name.len > 0 && name.len <= MAX_NAME);
     for (size_t i = 0; i < name.len; i++)
-        ASSERT(name.p[i] >= 'a' && name.p[i] <= 'z');
+        ASSERT((name.p[i] >= 'a' && name.p[i] <= 'z') || name.p[i] == '_');
 }
 
 /* Fill the slots under the multiplier; false when two names collide. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* server.c - TIME and SHUTDOWN. */
+/* server.c - TIME, WAIT, LOLWUT and SHUTDOWN. */
 #include "commands/internal.h"
 
 #include <time.h>
@@ -13,6 +13,42 @@ cmd_time(struct request *rq)
     reply_array(rq->reply, 2);
     reply_bulk_int(rq->reply, ts.tv_sec);
     reply_bulk_int(rq->reply, ts.tv_nsec / 1000);
+}
+
+/* There are no replicas, so that waiting for any would be in vain. */
+void
+cmd_wait(struct request *rq)
+{
+    int64_t replicas, timeout_ms;
+
+    if (!arg_i64(rq, 1, &replicas))
+        return;
+    if (!str_to_i64(arg_str(rq, 2), &timeout_ms))
+        reply_error(
+            rq->reply, "ERR timeout is not an integer or out of range");
+    else if (timeout_ms < 0)
+        reply_error(rq->reply, "ERR timeout is negative");
+    else
+        reply_int(rq->reply, 0);
+}
+
+/* A wall of squared stones; clients look for the last line. */
+static const char wall[] =
+    " ____________________________\n"
+    "|______|_________|_____|_____|\n"
+    "|___|_______|_______|________|\n"
+    "|_______|______|______|___|__|\n"
+    "\n"
+    "ashlar, laid without a gap. Redis ver. " REDIS_VERSION "\n";
+
+void
+cmd_lolwut(struct request *rq)
+{
+    int64_t version;
+
+    if (rq->argc >= 3 && arg_is(rq, 1, "version") && !arg_i64(rq, 2, &version))
+        return;
+    reply_verbatim(rq->reply, "txt", str_of(wall));
 }
 
 /* What the words after SHUTDOWN ask for. */

@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "commands/internal.h"
 
@@ -127,39 +126,20 @@ overwrite(void *ctx, const struct ks_old *old, struct ks_new *new)
     new->raw = true;
 }
 
-/* `len` zero bytes to read from, or NULL. The pages are never written, so the
- * kernel shows its one zero page in all of them: a gap of any length takes
- * addresses but no memory. */
-static const char *
-map_zeros(size_t len)
-{
-    void *p = mmap(NULL, len, PROT_READ,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return p == MAP_FAILED ? NULL : p;
-}
-
-/* Gaps up to here come from the program's own zeros. */
-static const char few_zeros[4096];
-
 static void
 set_range(struct request *rq, size_t offset)
 {
-    struct overwrite job = {
-        .bytes = arg_str(rq, 3), .offset = offset, .zeros = few_zeros};
-    bool mapped = offset > sizeof(few_zeros) && offset <= KS_MAX_VALUE;
+    struct overwrite job = {.bytes = arg_str(rq, 3), .offset = offset};
+    struct zeros zeros;
 
-    if (mapped) {
-        job.zeros = map_zeros(offset);
-        if (job.zeros == NULL) {
-            reply_error_status(rq, KS_NO_MEMORY);
-            return;
-        }
+    if (!zeros_get(offset, &zeros)) {
+        reply_error_status(rq, KS_NO_MEMORY);
+        return;
     }
+    job.zeros = zeros.p;
     if (edit(rq, overwrite, &job, &job.error))
         reply_int(rq->reply, (int64_t)job.len);
-    if (mapped)
-        munmap((void *)(uintptr_t)job.zeros, offset);
+    zeros_drop(&zeros);
 }
 
 void

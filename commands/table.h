@@ -25,6 +25,7 @@
 
 #define COMMANDS(X)                                                           \
     COMMANDS_STRING(X)                                                        \
+    COMMANDS_BITMAP(X)                                                        \
     COMMANDS_GENERIC(X)                                                       \
     COMMANDS_CONNECTION(X)                                                    \
     COMMANDS_SERVER(X)
@@ -68,6 +69,10 @@
     X("incrbyfloat", cmd_incrbyfloat, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,        \
         "string", "0.1.0", "O(1)", "key float-increment",                     \
         "Adds a floating-point number to a value.")                           \
+    X("lcs", cmd_lcs, -3, CMD_READ, 1, 2, 1,                                  \
+        "string", "0.1.0", "O(N*M) in the lengths of both values",            \
+        "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",   \
+        "Finds the longest common subsequence of two values.")                \
     X("mget", cmd_mget, -2, CMD_GET_, 1, -1, 1,                               \
         "string", "0.1.0", "O(N) in the keys", "key [key ...]",               \
         "Returns the values of several keys at once.")                        \
@@ -102,10 +107,47 @@
         "string", "0.1.0", "O(N) in the bytes returned", "key start end",     \
         "Old name of GETRANGE.")
 
+#define COMMANDS_BITMAP(X)                                                    \
+    X("bitcount", cmd_bitcount, -2, CMD_READ, 1, 1, 1,                        \
+        "bitmap", "0.1.0", "O(N) in the bytes of the range",                  \
+        "key [start end [BYTE|BIT]]",                                         \
+        "Counts the bits of a value that are set.")                           \
+    X("bitfield", cmd_bitfield, -2, CMD_PUT_, 1, 1, 1,                        \
+        "bitmap", "0.1.0", "O(1) an operation, and a copy of the value",      \
+        "key [GET encoding offset] [OVERFLOW WRAP|SAT|FAIL] "                 \
+        "[SET encoding offset value] [INCRBY encoding offset increment]",     \
+        "Reads and changes integers of any width within a value.")            \
+    X("bitfield_ro", cmd_bitfield_ro, -2, CMD_GET_, 1, 1, 1,                  \
+        "bitmap", "0.1.0", "O(1) an operation",                               \
+        "key [GET encoding offset]",                                          \
+        "Reads integers of any width within a value.")                        \
+    X("bitop", cmd_bitop, -4, CMD_PUT_, 2, -1, 1,                             \
+        "bitmap", "0.1.0", "O(N) in the bytes of all values",                 \
+        "operation destkey key [key ...]",                                    \
+        "Combines values bit by bit and stores the result.")                  \
+    X("bitpos", cmd_bitpos, -3, CMD_READ, 1, 1, 1,                            \
+        "bitmap", "0.1.0", "O(N) in the bytes of the range",                  \
+        "key bit [start [end [BYTE|BIT]]]",                                   \
+        "Finds the first bit of a value that is set, or clear.")              \
+    X("getbit", cmd_getbit, 3, CMD_GET_, 1, 1, 1,                             \
+        "bitmap", "0.1.0", "O(1)", "key offset",                              \
+        "Returns one bit of a value.")                                        \
+    X("setbit", cmd_setbit, 4, CMD_PUT_, 1, 1, 1,                             \
+        "bitmap", "0.1.0", "O(1), and a copy of the value",                   \
+        "key offset value",                                                   \
+        "Sets or clears one bit of a value and returns what it was.")
+
 #define COMMANDS_GENERIC(X)                                                   \
+    X("copy", cmd_copy, -3, CMD_PUT_, 1, 2, 1,                                \
+        "generic", "0.1.0", "O(N) in the bytes of the value",                 \
+        "source destination [DB destination-db] [REPLACE]",                   \
+        "Copies a value and its expiry to another key.")                      \
     X("del", cmd_del, -2, CMD_WRITE, 1, -1, 1,                                \
         "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
         "Deletes keys; returns how many there were.")                         \
+    X("dump", cmd_dump, 2, CMD_READ, 1, 1, 1,                                 \
+        "generic", "0.1.0", "O(N) in the bytes of the value", "key",          \
+        "Returns a value as a payload that RESTORE takes.")                   \
     X("exists", cmd_exists, -2, CMD_GET_, 1, -1, 1,                           \
         "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
         "Counts how many of the keys exist.")                                 \
@@ -122,6 +164,9 @@
     X("keys", cmd_keys, 2, CMD_READ | CMD_DANGEROUS, 0, 0, 0,                 \
         "generic", "0.1.0", "O(N) in the keys of the database", "pattern",    \
         "Returns all keys that match a pattern; SCAN is kinder.")             \
+    X("move", cmd_move, 3, CMD_WRITE | CMD_FAST, 1, 1, 1,                     \
+        "generic", "0.1.0", "O(N) in the bytes of the value", "key db",       \
+        "Moves a key to another database.")                                   \
     X("object", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
         "generic", "0.1.0", "Depends on the subcommand", "",                  \
         "Looks at how a value is kept.")                                      \
@@ -159,6 +204,17 @@
     X("randomkey", cmd_randomkey, 1, CMD_READ, 0, 0, 0,                       \
         "generic", "0.1.0", "O(1)", "",                                       \
         "Returns a random key of the database.")                              \
+    X("rename", cmd_rename, 3, CMD_WRITE, 1, 2, 1,                            \
+        "generic", "0.1.0", "O(N) in the bytes of the value", "key newkey",   \
+        "Gives a key another name, over any value of that name.")             \
+    X("renamenx", cmd_renamenx, 3, CMD_WRITE | CMD_FAST, 1, 2, 1,             \
+        "generic", "0.1.0", "O(N) in the bytes of the value", "key newkey",   \
+        "Gives a key another name if that name is free.")                     \
+    X("restore", cmd_restore, -4, CMD_PUT_ | CMD_DANGEROUS, 1, 1, 1,          \
+        "generic", "0.1.0", "O(N) in the bytes of the value",                 \
+        "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] "     \
+        "[FREQ frequency]",                                                   \
+        "Stores the value of a payload of DUMP.")                             \
     X("scan", cmd_scan, -2, CMD_READ, 0, 0, 0,                                \
         "generic", "0.1.0", "O(1) a call, O(N) for a whole walk",             \
         "cursor [MATCH pattern] [COUNT count] [TYPE type]",                   \
@@ -174,7 +230,10 @@
         "Returns the type of the value of a key.")                            \
     X("unlink", cmd_unlink, -2, CMD_WRITE | CMD_FAST, 1, -1, 1,               \
         "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
-        "Deletes keys; the same as DEL here.")
+        "Deletes keys; the same as DEL here.")                                \
+    X("wait", cmd_wait, 3, 0, 0, 0, 0,                                        \
+        "generic", "0.1.0", "O(1)", "numreplicas timeout",                    \
+        "Returns the number of replicas, which is 0, at once.")
 
 #define COMMANDS_CONNECTION(X)                                                \
     X("auth", cmd_auth, -2, CMD_OPEN_, 0, 0, 0,                               \
@@ -314,6 +373,9 @@
     X("info", cmd_info, -1, CMD_ABOUT_ | CMD_DANGEROUS, 0, 0, 0,              \
         "server", "0.1.0", "O(1)", "[section [section ...]]",                 \
         "Returns figures about the server.")                                  \
+    X("lolwut", cmd_lolwut, -1, CMD_GET_, 0, 0, 0,                            \
+        "server", "0.1.0", "O(1)", "[VERSION version]",                       \
+        "Shows a picture and the version.")                                   \
     X("memory", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
         "server", "0.1.0", "Depends on the subcommand", "",                   \
         "Looks at the use of memory.")                                        \

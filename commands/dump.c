@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dump.c - DUMP and RESTORE: a value as bytes that another ashlar takes.
+ *
+ * The payload is the value and after it a trailer of 12 bytes:
+ *
+ *     0  type, 0 for a string
+ *     1  'A', the format of ashlar
+ *     2  version of the format, little endian, 2 bytes
+ *     4  XXH3 of the value, with the bytes above as its seed, little endian
+ *
+ * The value comes first, so that a large payload that was received into an
+ * extent becomes the value where it stands. A payload of Redis ends in a CRC64
+ * and is refused as Redis refuses one of ashlar. Any worker.
+ */
+#include "commands/internal.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define TRAILER_BYTES 12
+#define DUMP_HEAD 0x00014100U /* version 1, 'A', string */
+
+/* `n` bytes of a number, little endian. */
+static void
+put_number(char *to, uint64_t v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (char)(uint8_t)(v >> (8 * i));
+}
+
+static void
+write_trailer(char *to, struct str value)
+{
+    put_number(to, DUMP_HEAD, 4);
+    put_number(to + 4, XXH3_64bits_withSeed(value.p, value.len, DUMP_HEAD), 8);
+}
+
+/* The value in a payload; false if it is damaged, or none of ours. */
+static bool
+read_payload(struct str payload, struct str *value)
+{
+    char trailer[TRAILER_BYTES];
+
+    if (payload.len < TRAILER_BYTES)
+        return false;
+    *value = (struct str){payload.p, payload.len - TRAILER_BYTES};
+    write_trailer(trailer, *value);
+    return memcmp(trailer, payload.p + value->len, TRAILER_BYTES) == 0;
+}
+
+/* ---- DUMP ---------------------------------------------------------------- */
+
+static void
+reply_dump(struct request *rq, struct str value)
+{
+    size_t len = value.len + TRAILER_BYTES;
+    struct room room;
+
+    if (!room_get(rq, len, &room)) {
+        reply_error_status(rq, KS_NO_MEMORY);
+        return;
+    }
+    memcpy(room.p, value.p, value.len);
+    write_trailer(room.p + value.len, value);
+    if (room.extent != 0)
+        reply_bulk_ref(rq->reply, room.p, len, room.extent);
+    else
+        reply_bulk(rq->reply, (struct str){room.p, len});
+}
+
+void
+cmd_dump(struct request *rq)
+{
+    struct ks_key key = arg_key(rq, 1);
+    struct value value;
+
+    if (value_read(rq, &key, &value))
+        reply_dump(rq, value.bytes);
+    else
+        reply_null(rq->reply);
+    value_drop(rq, &value);
+}
+
+/* ---- RESTORE ------------------------------------------------------------- */
+
+struct restore {
+    bool replace, absolute;
+    struct str value;
+    uint32_t extent;
+    uint64_t expire_ms;
+    bool busy; /* result */
+};
+
+/* IDLETIME's or FREQ's number: checked, and not kept, as the expectations of
+ * the eviction have no place for what another server saw. */
+static bool
+parse_hint(struct request *rq, int i, bool is_idle)
+{
+    int64_t n;
+
+    if (!arg_i64(rq, i, &n))
+        return false;
+    if (n >= 0 && (is_idle || n <= 255))
+        return true;
+    reply_error(rq->reply,
+        is_idle ? "ERR Invalid IDLETIME value, must be >= 0"
+                : "ERR Invalid FREQ value, must be >= 0 "
+                  "and <= 255");
+    return false;
+}
+
+static bool
+parse_restore(struct request *rq, struct restore *job)
+{
+    bool idle = false, freq = false;
+
+    for (int i = 4; i < rq->argc; i++) {
+        bool more = i + 1 < rq->argc;
+
+        if (arg_is(rq, i, "replace")) {
+            job->replace = true;
+        } else if (arg_is(rq, i, "absttl")) {
+            job->absolute = true;
+        } else if (arg_is(rq, i, "idletime") && more && !freq) {
+            idle = true;
+            if (!parse_hint(rq, ++i, true))
+                return false;
+        } else if (arg_is(rq, i, "freq") && more && !idle) {
+            freq = true;
+            if (!parse_hint(rq, ++i, false))
+                return false;
+        } else {
+            reply_error_syntax(rq);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+parse_ttl(struct request *rq, struct restore *job)
+{
+    int64_t ttl;
+
+    if (!arg_i64(rq, 2, &ttl))
+        return false;
+    if (ttl < 0) {
+        reply_error(rq->reply, "ERR Invalid TTL value, must be >= 0");
+        return false;
+    }
+    job->expire_ms = (uint64_t)ttl;
+    if (ttl == 0)
+        job->expire_ms = KS_NO_EXPIRY;
+    else if (!job->absolute)
+        job->expire_ms += clock_wall_ms();
+    return true;
+}
+
+static void
+restore_value(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    struct restore *job = ctx;
+
+    job->busy = old->exists && !job->replace;
+    if (job->busy)
+        return;
+    new->action = KS_PUT;
+    new->part[0] = job->value;
+    new->n_parts = 1;
+    new->expire_ms = job->expire_ms;
+    new->extent = job->extent;
+}
+
+static void
+reply_error_busy(struct request *rq)
+{
+    reply_error(rq->reply, "BUSYKEY Target key name already exists.");
+}
+
+void
+cmd_restore(struct request *rq)
+{
+    struct restore job = {.extent = rq->argv[3].extent};
+    struct ks_key key = arg_key(rq, 1);
+    enum ks_status status;
+    struct ks_info info;
+
+    if (!parse_restore(rq, &job))
+        return;
+    if (!job.replace &&
+        ks_stat(rq->thread->ks, &key, KS_PEEK, &info) == KS_OK) {
+        reply_error_busy(rq);
+        return;
+    }
+    if (!parse_ttl(rq, &job))
+        return;
+    if (!read_payload(arg_str(rq, 3), &job.value)) {
+        reply_error(
+            rq->reply, "ERR DUMP payload version or checksum are wrong");
+        return;
+    }
+    status = ks_update(rq->thread->ks, &key, restore_value, &job);
+    if (status == KS_OK && !job.busy)
+        rq->argv[3].extent = 0;
+    if (status != KS_OK)
+        reply_error_status(rq, status);
+    else if (job.busy)
+        reply_error_busy(rq);
+    else
+        reply_ok(rq->reply);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dump_test.c - DUMP and RESTORE. */
+#include "commands/harness.h"
+
+#include <stdlib.h>
+
+#define NOW 1700000000000
+#define OK "+OK\r\n"
+#define DAMAGED "-ERR DUMP payload version or checksum are wrong\r\n"
+#define BUSY "-BUSYKEY Target key name already exists.\r\n"
+
+static struct harness *h;
+static struct buf payload;
+
+static void
+start(void)
+{
+    clock_fake(NOW);
+    h = harness_new();
+}
+
+static void
+stop(void)
+{
+    buf_free(&payload);
+    harness_free(h);
+    clock_unfake();
+}
+
+/* DUMP a key into `payload`. */
+static void
+dump(const char *key)
+{
+    const char *at = SAY(h, "DUMP", key);
+    size_t len = (size_t)strtoull(at + 1, NULL, 10);
+
+    ck_assert_int_eq(at[0], '$');
+    at = strchr(at, '\n') + 1;
+    payload.len = 0;
+    buf_append(&payload, at, len);
+}
+
+/* RESTORE `payload`. */
+static const char *
+restore(const char *key, const char *ttl, const char *word)
+{
+    struct str words[] = {STR("RESTORE"), str_of(key), str_of(ttl),
+        {payload.p, payload.len}, str_of(word)};
+
+    return harness_run(h, words, word[0] != '\0' ? 5 : 4);
+}
+
+START_TEST(a_restored_value_is_the_dumped_one)
+{
+    RUN(h, "$-1\r\n", "DUMP", "k");
+    RUN(h, OK, "SET", "k", "12345");
+    dump("k");
+    ck_assert_uint_eq(payload.len, 17);
+    ck_assert_str_eq(restore("to", "0", ""), OK);
+    RUN(h, "$5\r\n12345\r\n", "GET", "to");
+    RUN(h, ":-1\r\n", "TTL", "to");
+    RUN(h, "$3\r\nint\r\n", "OBJECT", "ENCODING", "to");
+    RUN(h, OK, "SET", "k", "");
+    dump("k");
+    ck_assert_str_eq(restore("empty", "0", ""), OK);
+    RUN(h, "$0\r\n\r\n", "GET", "empty");
+}
+END_TEST
+
+START_TEST(a_large_value_goes_through_extents)
+{
+    const char *const words[] = {"RESTORE", "to", "0"};
+
+    SAY(h, "SETRANGE", "k", "99999", "x");
+    dump("k");
+    ck_assert_uint_eq(payload.len, 100012);
+    ck_assert_str_eq(
+        harness_say_extent(h, words, 3, (struct str){payload.p, payload.len}),
+        OK);
+    RUN(h, ":100000\r\n", "STRLEN", "to");
+    RUN(h, "$1\r\nx\r\n", "GETRANGE", "to", "-1", "-1");
+}
+END_TEST
+
+START_TEST(restore_sets_a_deadline)
+{
+    RUN(h, OK, "SET", "k", "v");
+    dump("k");
+    ck_assert_str_eq(restore("a", "5000", ""), OK);
+    RUN(h, ":5000\r\n", "PTTL", "a");
+    ck_assert_str_eq(restore("b", "1700000007000", "ABSTTL"), OK);
+    RUN(h, ":7000\r\n", "PTTL", "b");
+    ck_assert_str_eq(restore("c", "1600000000000", "ABSTTL"), OK);
+    RUN(h, ":0\r\n", "EXISTS", "c");
+    ck_assert_str_eq(
+        restore("d", "-1", ""), "-ERR Invalid TTL value, must be >= 0\r\n");
+}
+END_TEST
+
+START_TEST(a_busy_key_needs_replace)
+{
+    RUN(h, OK, "SET", "k", "v");
+    dump("k");
+    RUN(h, OK, "SET", "to", "old", "EX", "10");
+    ck_assert_str_eq(restore("to", "0", ""), BUSY);
+    ck_assert_str_eq(restore("to", "0", "replace"), OK);
+    RUN(h, "$1\r\nv\r\n", "GET", "to");
+    RUN(h, ":-1\r\n", "TTL", "to");
+}
+END_TEST
+
+START_TEST(every_damage_is_seen)
+{
+    RUN(h, OK, "SET", "k", "value");
+    dump("k");
+    for (size_t i = 0; i < payload.len; i++) {
+        payload.p[i] ^= 4;
+        ck_assert_str_eq(restore("to", "0", ""), DAMAGED);
+        payload.p[i] ^= 4;
+    }
+    while (payload.len > 0) {
+        payload.len--;
+        ck_assert_str_eq(restore("to", "0", ""), DAMAGED);
+    }
+    RUN(h, ":0\r\n", "EXISTS", "to");
+}
+END_TEST
+
+START_TEST(restore_checks_its_options)
+{
+    RUN(h, "-ERR syntax error\r\n", "RESTORE", "k", "0", "x", "NOW");
+    RUN(h, "-ERR Invalid IDLETIME value, must be >= 0\r\n", "RESTORE", "k", "0",
+        "x", "IDLETIME", "-1");
+    RUN(h, "-ERR Invalid FREQ value, must be >= 0 and <= 255\r\n", "RESTORE",
+        "k", "0", "x", "FREQ", "256");
+    RUN(h, "-ERR syntax error\r\n", "RESTORE", "k", "0", "x", "FREQ", "1",
+        "IDLETIME", "1");
+    RUN(h, DAMAGED, "RESTORE", "k", "0", "x", "IDLETIME", "1");
+}
+END_TEST
+
+HARNESS_MAIN("dump", start, stop, a_restored_value_is_the_dumped_one,
+    a_large_value_goes_through_extents, restore_sets_a_deadline,
+    a_busy_key_needs_replace, every_damage_is_seen, restore_checks_its_options)

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* rename.c - COPY, RENAME, RENAMENX, MOVE: a value under another key or in
+ * another database, with its expiry.
+ *
+ * The name is a part of the item, so that a value is copied once; a large one
+ * from its extent, which is pinned meanwhile. Both keys are locked: nobody sees
+ * the value under both names or none. Any worker.
+ */
+#include "commands/internal.h"
+
+bool
+arg_database(struct request *rq, int i, unsigned *out)
+{
+    int64_t db;
+
+    if (!arg_i64(rq, i, &db))
+        return false;
+    if (db < INT32_MIN || db > INT32_MAX) {
+        reply_error(rq->reply,
+            "ERR value is out of range, value must between %d and %d",
+            INT32_MIN, INT32_MAX);
+        return false;
+    }
+    if (db < 0 || db >= rq->thread->commands->values->databases) {
+        reply_error(rq->reply, "ERR DB index is out of range");
+        return false;
+    }
+    *out = (unsigned)db;
+    return true;
+}
+
+enum transfer_flags {
+    TRANSFER_REPLACE = 1 << 0, /* also over a value that is there */
+    TRANSFER_MOVE = 1 << 1,    /* the source goes */
+};
+
+enum transfer_result {
+    TRANSFER_DONE,
+    TRANSFER_NO_SOURCE,
+    TRANSFER_TAKEN
+};
+
+static bool
+same_key(const struct ks_key *a, const struct ks_key *b)
+{
+    return a->db == b->db && str_eq(a->name, b->name);
+}
+
+/* Under the locks of both keys. */
+static enum ks_status
+transfer_value(struct request *rq, const struct ks_key *from,
+    const struct ks_key *to, unsigned flags)
+{
+    struct value value;
+    enum ks_status status;
+
+    if (!value_read(rq, from, &value))
+        return KS_MISS;
+    status =
+        value_store(rq, to, value.bytes, value.info.expire_ms, value.info.raw);
+    value_drop(rq, &value);
+    if (status == KS_OK && (flags & TRANSFER_MOVE))
+        (void)ks_delete(rq->thread->ks, from);
+    return status;
+}
+
+static enum ks_status
+transfer_locked(struct request *rq, const struct ks_key *keys, unsigned flags,
+    enum transfer_result *result)
+{
+    struct ks_thread *ks = rq->thread->ks;
+    struct ks_info info;
+
+    *result = TRANSFER_NO_SOURCE;
+    if (ks_stat(ks, &keys[0], KS_PEEK, &info) != KS_OK)
+        return KS_OK;
+    *result = TRANSFER_TAKEN;
+    if (!(flags & TRANSFER_REPLACE) &&
+        ks_stat(ks, &keys[1], KS_PEEK, &info) == KS_OK)
+        return KS_OK;
+    *result = TRANSFER_DONE;
+    if (same_key(&keys[0], &keys[1]))
+        return KS_OK;
+    return transfer_value(rq, &keys[0], &keys[1], flags);
+}
+
+/* Bring the value of `from` to `to`. Replies and returns false when memory or
+ * a length is in the way. */
+static bool
+transfer(struct request *rq, struct ks_key from, struct ks_key to,
+    unsigned flags, enum transfer_result *result)
+{
+    struct ks_key keys[2] = {from, to};
+    enum ks_status status;
+
+    ks_lock(rq->thread->ks, keys, 2);
+    status = transfer_locked(rq, keys, flags, result);
+    ks_unlock(rq->thread->ks);
+    if (status == KS_OK)
+        return true;
+    if (status == KS_MISS)
+        *result = TRANSFER_NO_SOURCE;
+    else
+        reply_error_status(rq, status);
+    return status == KS_MISS;
+}
+
+/* ---- the commands -------------------------------------------------------- */
+
+void
+cmd_rename(struct request *rq)
+{
+    enum transfer_result result;
+
+    if (!transfer(rq, arg_key(rq, 1), arg_key(rq, 2),
+            TRANSFER_MOVE | TRANSFER_REPLACE, &result))
+        return;
+    if (result == TRANSFER_DONE)
+        reply_ok(rq->reply);
+    else
+        reply_error(rq->reply, "ERR no such key");
+}
+
+void
+cmd_renamenx(struct request *rq)
+{
+    enum transfer_result result;
+
+    if (!transfer(rq, arg_key(rq, 1), arg_key(rq, 2), TRANSFER_MOVE, &result))
+        return;
+    if (result == TRANSFER_NO_SOURCE)
+        reply_error(rq->reply, "ERR no such key");
+    else
+        reply_int(rq->reply, result == TRANSFER_DONE);
+}
+
+static void
+transfer_between(
+    struct request *rq, struct ks_key from, struct ks_key to, unsigned flags)
+{
+    enum transfer_result result;
+
+    if (same_key(&from, &to)) {
+        reply_error(
+            rq->reply, "ERR source and destination objects are the same");
+        return;
+    }
+    if (transfer(rq, from, to, flags, &result))
+        reply_int(rq->reply, result == TRANSFER_DONE);
+}
+
+void
+cmd_move(struct request *rq)
+{
+    unsigned db;
+
+    if (!arg_database(rq, 2, &db))
+        return;
+    transfer_between(rq, arg_key(rq, 1),
+        ks_key(rq->thread->commands->ks, db, arg_str(rq, 1)), TRANSFER_MOVE);
+}
+
+void
+cmd_copy(struct request *rq)
+{
+    unsigned db = rq->session->db, flags = 0;
+
+    for (int i = 3; i < rq->argc; i++) {
+        if (arg_is(rq, i, "replace")) {
+            flags |= TRANSFER_REPLACE;
+        } else if (arg_is(rq, i, "db") && i + 1 < rq->argc) {
+            if (!arg_database(rq, ++i, &db))
+                return;
+        } else {
+            reply_error_syntax(rq);
+            return;
+        }
+    }
+    transfer_between(rq, arg_key(rq, 1),
+        ks_key(rq->thread->commands->ks, db, arg_str(rq, 2)), flags);
+}
