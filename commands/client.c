@@ -6,6 +6,7 @@
  * the walk, by number.
  */
 #include "commands/internal.h"
+#include "commands/pubsub.h"
 
 #include <stdlib.h>
 
@@ -17,6 +18,8 @@ append_flags(struct buf *out, const struct client_view *view)
     const struct session *s = view->session;
     size_t before = out->len;
 
+    if (session_is_subscribed(s))
+        buf_append(out, "P", 1);
     if (s->close_after_reply)
         buf_append(out, "c", 1);
     if (view->is_unix)
@@ -46,7 +49,7 @@ seconds_since(uint32_t then)
 }
 
 /* The line of one client, as CLIENT LIST of Redis writes it; what does not
- * exist here (subscriptions, transactions) has its idle value. */
+ * exist here (transactions) has its idle value. */
 static void
 append_client(struct buf *out, const struct client_view *view)
 {
@@ -60,21 +63,25 @@ append_client(struct buf *out, const struct client_view *view)
         names->name, seconds_since(s->created_s), seconds_since(s->active_s));
     append_flags(out, view);
     buf_printf(out,
-        " db=%u sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu "
+        " db=%u sub=%u psub=%u ssub=%u multi=-1 qbuf=%zu qbuf-free=%zu "
         "argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%zu oll=0 omem=%zu "
         "tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d "
         "lib-name=%s lib-ver=%s\n",
-        s->db, view->query_bytes, view->query_free_bytes, view->output_bytes,
-        view->output_bytes, view->total_bytes, last_command_name(s),
-        s->protocol, names->lib_name, names->lib_version);
+        s->db, session_n_subscriptions(s, CHANNEL_PLAIN),
+        session_n_subscriptions(s, CHANNEL_PATTERN),
+        session_n_subscriptions(s, CHANNEL_SHARD), view->query_bytes,
+        view->query_free_bytes, view->output_bytes, view->output_bytes,
+        view->total_bytes, last_command_name(s), s->protocol, names->lib_name,
+        names->lib_version);
 }
 
 /* ---- types --------------------------------------------------------------- */
 
-/* Every client here is a normal one; the other types are known and empty. */
+/* Masters and replicas are known and there are none. */
 enum client_type {
     TYPE_ANY,
     TYPE_NORMAL,
+    TYPE_PUBSUB,
     TYPE_OTHER
 };
 
@@ -85,13 +92,24 @@ read_type(struct request *rq, int i, enum client_type *out)
         *out = TYPE_NORMAL;
         return true;
     }
+    if (arg_is(rq, i, "pubsub")) {
+        *out = TYPE_PUBSUB;
+        return true;
+    }
     if (arg_is(rq, i, "master") || arg_is(rq, i, "replica") ||
-        arg_is(rq, i, "slave") || arg_is(rq, i, "pubsub")) {
+        arg_is(rq, i, "slave")) {
         *out = TYPE_OTHER;
         return true;
     }
     reply_error(rq->reply, "ERR Unknown client type '%.*s'", ARG_SHOWN(rq, i));
     return false;
+}
+
+static bool
+is_of_type(const struct session *s, enum client_type type)
+{
+    return type == TYPE_ANY ||
+        type == (session_is_subscribed(s) ? TYPE_PUBSUB : TYPE_NORMAL);
 }
 
 /* ---- LIST and INFO ------------------------------------------------------- */
@@ -116,22 +134,30 @@ cmd_client_info(struct request *rq)
     buf_free(&line);
 }
 
+struct typed_lines {
+    enum client_type type;
+    struct buf lines;
+};
+
 static bool
-append_each(void *arg, const struct client_view *view)
+append_typed(void *arg, const struct client_view *view)
 {
-    append_client(arg, view);
+    struct typed_lines *typed = arg;
+
+    if (is_of_type(view->session, typed->type))
+        append_client(&typed->lines, view);
     return true;
 }
 
 static void
-list_all(struct request *rq)
+list_type(struct request *rq, enum client_type type)
 {
     const struct command_host *host = &rq->thread->commands->host;
-    struct buf lines = {0};
+    struct typed_lines typed = {.type = type};
 
-    host->each_client(host->ctx, append_each, &lines);
-    reply_lines(rq, &lines);
-    buf_free(&lines);
+    host->each_client(host->ctx, append_typed, &typed);
+    reply_lines(rq, &typed.lines);
+    buf_free(&typed.lines);
 }
 
 /* Clients wanted by number: each gets its line in the order asked for, as often
@@ -205,7 +231,6 @@ void
 cmd_client_list(struct request *rq)
 {
     enum client_type type = TYPE_ANY;
-    struct buf nothing = {0};
 
     if (rq->argc == 4 && arg_is(rq, 2, "type")) {
         if (!read_type(rq, 3, &type))
@@ -217,10 +242,7 @@ cmd_client_list(struct request *rq)
         reply_error_syntax(rq);
         return;
     }
-    if (type == TYPE_OTHER)
-        reply_lines(rq, &nothing);
-    else
-        list_all(rq);
+    list_type(rq, type);
 }
 
 /* ---- KILL ---------------------------------------------------------------- */
@@ -245,7 +267,7 @@ matches(const struct kill_filter *f, const struct client_view *view)
         return false;
     if (f->laddr.p != NULL && !str_eq(f->laddr, str_of(view->laddr)))
         return false;
-    if (f->type == TYPE_OTHER)
+    if (!is_of_type(s, f->type))
         return false;
     if (f->id != 0 && f->id != s->id)
         return false;

@@ -6,6 +6,7 @@
  * command_thread is used by that worker alone; struct commands is shared.
  */
 #include "commands/internal.h"
+#include "commands/pubsub.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -44,6 +45,7 @@ commands_init(struct commands *c)
     ASSERT(pthread_mutex_init(c->config_lock, NULL) == 0);
     c->state = xcalloc(1, sizeof(*c->state));
     c->state->index = command_index_new();
+    c->state->pubsub = pubsub_new(ks_slab(c->ks));
     c->state->base = command_stats_new();
     ASSERT(pthread_mutex_init(&c->state->lock, NULL) == 0);
 }
@@ -53,6 +55,7 @@ commands_free(struct commands *c)
 {
     ASSERT(pthread_mutex_destroy(&c->state->lock) == 0);
     free(c->state->base);
+    pubsub_free(c->state->pubsub);
     command_index_free(c->state->index);
     free(c->state);
     ASSERT(pthread_mutex_destroy(c->config_lock) == 0);
@@ -70,6 +73,7 @@ command_thread_new(struct commands *c, struct ks_thread *ks, unsigned worker)
     t->ks = ks;
     t->worker = worker;
     t->arena = arena_new(ARENA_BYTES);
+    t->listeners = pubsub_listeners_new();
     t->random = 0x9e3779b97f4a7c15u + worker;
     command_stats_next_sample(t);
     command_stats_attach(t);
@@ -80,6 +84,7 @@ void
 command_thread_free(struct command_thread *t)
 {
     command_stats_detach(t);
+    pubsub_listeners_free(t->listeners);
     arena_free(t->arena);
     buf_free(&t->scratch);
     free(t);
@@ -127,6 +132,14 @@ lacks_authentication(const struct request *rq)
     return required;
 }
 
+/* A subscribed client of RESP2 cannot tell replies from messages. */
+static bool
+waits_for_messages(const struct request *rq)
+{
+    return unlikely(session_is_subscribed(rq->session)) &&
+        rq->session->protocol == 2 && !(rq->command->flags & CMD_SUBSCRIBED);
+}
+
 /* May the handler run? Replies with the error if not. */
 static bool
 admit(struct request *rq)
@@ -141,6 +154,13 @@ admit(struct request *rq)
     }
     if (unlikely(lacks_authentication(rq))) {
         reply_error(rq->reply, "NOAUTH Authentication required.");
+        return false;
+    }
+    if (waits_for_messages(rq)) {
+        reply_error(rq->reply,
+            "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
+            "PING / QUIT / RESET are allowed in this context",
+            rq->command->name);
         return false;
     }
     return true;
@@ -202,7 +222,8 @@ filter_reply(struct request *rq, struct mark mark)
 
     if (likely(!s->reply_off && s->reply_skip == 0))
         return;
-    drop_reply(rq, mark);
+    if (rq->command == NULL || !(rq->command->flags & CMD_PUSHES))
+        drop_reply(rq, mark);
     if (s->reply_skip > 0)
         s->reply_skip--;
 }

@@ -53,6 +53,9 @@ struct session {
     /* [shared] NAME, lib-name, lib-ver: NULL or a block that is replaced as a
      * whole; read and replaced under the host's client lock. */
     struct session_names *names;
+    /* NULL, or what it is subscribed to: pointer and counts are [shared], read
+     * and replaced under the host's client lock. */
+    struct session_subscriptions *subscriptions;
 };
 
 struct session_names {
@@ -70,6 +73,8 @@ struct client_view {
     unsigned worker;
     bool is_unix;
 };
+
+struct pubsub_message;
 
 /* What the commands ask of the daemon; `ctx` is its own. All may be called from
  * any worker. */
@@ -103,6 +108,15 @@ struct command_host {
      *   cpu      used_cpu_sys_main_thread, used_cpu_user_main_thread
      */
     void (*info)(void *ctx, const char *section, struct buf *out);
+    /* Put a message into the mail of worker `to`, which takes a hold on it and
+     * calls pubsub_deliver() soon. `from` is the calling worker. Keeps the
+     * order of calls. Called under a lock: does not block. */
+    void (*post)(void *ctx, unsigned from, unsigned to,
+        struct pubsub_message *m);
+    /* Append `first` and then `rest` to the output of a session of the calling
+     * worker; out of pubsub_deliver(). */
+    void (*send)(void *ctx, struct session *s, char first,
+        struct str rest);
 };
 
 /* Shared by all workers, immutable after start but for the marked. */
@@ -135,6 +149,7 @@ struct command_thread {
     struct command_stats *stats;
     struct buf scratch;      /* for values that must be looked at */
     struct arena *arena;     /* reset after each command */
+    struct pubsub_listeners *listeners; /* sessions that are subscribed */
     uint32_t until_sample;   /* calls until the next whose time is taken */
     uint64_t random;         /* state of the distance between two samples */
 };
@@ -144,6 +159,26 @@ void command_thread_free(struct command_thread *t);
 
 void session_init(struct session *s, uint64_t id, const struct commands *c);
 void session_free(struct session *s);
+
+/* End all subscriptions of a session, as must be done before session_free().
+ * By the worker of the session. */
+void session_unsubscribe(struct command_thread *t, struct session *s);
+
+/* Does the session listen to any channel? Owner thread, or under the host's
+ * client lock. */
+static inline bool
+session_is_subscribed(const struct session *s)
+{
+    return s->subscriptions != NULL;
+}
+
+/* A published message is shared by the workers that have subscribers: each
+ * holds it from host.post() on, delivers it to its sessions, and drops it. Any
+ * thread; pubsub_deliver() by the worker of `t`. */
+void pubsub_message_take(struct pubsub_message *m);
+void pubsub_message_drop(struct pubsub_message *m);
+size_t pubsub_message_bytes(const struct pubsub_message *m);
+void pubsub_deliver(struct command_thread *t, const struct pubsub_message *m);
 
 #define REQUEST_PREFETCH_KEYS 8
 

@@ -53,6 +53,7 @@ static const struct flag_name flag_names[] = {
     {CMD_READ, "readonly"},
     {CMD_DENYOOM, "denyoom"},
     {CMD_ADMIN, "admin"},
+    {CMD_PUBSUB, "pubsub"},
     {CMD_NOSCRIPT, "noscript"},
     {CMD_LOADING, "loading"},
     {CMD_STALE, "stale"},
@@ -75,6 +76,7 @@ enum category {
     CAT_SLOW = 1 << 7,
     CAT_DANGEROUS = 1 << 8,
     CAT_CONNECTION = 1 << 9,
+    CAT_PUBSUB = 1 << 10,
 };
 
 static const struct flag_name category_names[] = {
@@ -83,6 +85,7 @@ static const struct flag_name category_names[] = {
     {CAT_WRITE, "@write"},
     {CAT_STRING, "@string"},
     {CAT_BITMAP, "@bitmap"},
+    {CAT_PUBSUB, "@pubsub"},
     {CAT_ADMIN, "@admin"},
     {CAT_FAST, "@fast"},
     {CAT_SLOW, "@slow"},
@@ -145,6 +148,8 @@ categories_of(const struct command *row)
         set |= CAT_DANGEROUS;
     if (row->flags & CMD_CONNECTION)
         set |= CAT_CONNECTION;
+    if (row->flags & CMD_PUBSUB)
+        set |= CAT_PUBSUB;
     return set | (row->flags & CMD_FAST ? CAT_FAST : CAT_SLOW);
 }
 

@@ -101,6 +101,49 @@ host_info(void *ctx, const char *section, struct buf *out)
         buf_printf(out, "connected_clients:%d\r\n", h->n_sessions);
 }
 
+static void
+host_post(void *ctx, unsigned from, unsigned to, struct pubsub_message *m)
+{
+    struct harness *h = ctx;
+
+    ck_assert_uint_eq(from, 0);
+    ck_assert_uint_eq(to, 0);
+    ck_assert_uint_lt(h->n_mail, ARRAY_LEN(h->mail));
+    pubsub_message_take(m);
+    h->mail[h->n_mail++] = m;
+}
+
+static void
+host_send(void *ctx, struct session *s, char first, struct str rest)
+{
+    struct harness *h = ctx;
+    struct buf *inbox = &h->inboxes[s - h->sessions];
+
+    buf_append(inbox, &first, 1);
+    buf_append(inbox, rest.p, rest.len);
+}
+
+void
+harness_deliver(struct harness *h)
+{
+    for (size_t i = 0; i < h->n_mail; i++) {
+        pubsub_deliver(h->thread, h->mail[i]);
+        pubsub_message_drop(h->mail[i]);
+    }
+    h->n_mail = 0;
+}
+
+const char *
+harness_inbox(struct harness *h, int session)
+{
+    struct buf *inbox = &h->inboxes[session];
+
+    harness_deliver(h);
+    buf_append(inbox, "", 1);
+    inbox->len = 0; /* read once; the bytes stay until more come */
+    return inbox->p;
+}
+
 /* ---- set-up -------------------------------------------------------------- */
 
 static void
@@ -170,6 +213,8 @@ harness_new_limit(size_t limit_bytes)
         .shutdown = host_shutdown,
         .option_changed = host_option_changed,
         .info = host_info,
+        .post = host_post,
+        .send = host_send,
     };
     h->commands.started_wall_ms = clock_wall_ms();
     h->commands.config_file = "";
@@ -206,8 +251,12 @@ harness_free(struct harness *h)
     free(h->reply.refs);
     buf_free(&h->out);
     buf_free(&h->flat);
-    for (int i = 0; i < h->n_sessions; i++)
+    harness_deliver(h);
+    for (int i = 0; i < h->n_sessions; i++) {
+        session_unsubscribe(h->thread, &h->sessions[i]);
         session_free(&h->sessions[i]);
+        buf_free(&h->inboxes[i]);
+    }
     command_thread_free(h->thread);
     commands_free(&h->commands);
     /* No command may have kept a pin or lost an extent. */

@@ -43,6 +43,9 @@ struct harness {
     int n_killed;
     int n_shutdowns;
     int n_options_changed;
+    struct pubsub_message *mail[64]; /* posted, not delivered yet */
+    size_t n_mail;
+    struct buf inboxes[HARNESS_SESSIONS]; /* delivered, by session */
     const char *refuse_option; /* option_changed refuses this C name */
 };
 
@@ -56,6 +59,11 @@ void harness_connect(struct harness *h);
 
 /* The session that speaks from now on. */
 void harness_switch(struct harness *h, int session);
+
+/* Deliver the messages that were published. Then what a session has got since
+ * the last call, NUL-terminated, until it gets more. */
+void harness_deliver(struct harness *h);
+const char *harness_inbox(struct harness *h, int session);
 
 /* The protocol of the session that speaks: 2 or 3. */
 void harness_protocol(struct harness *h, int protocol);

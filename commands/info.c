@@ -6,6 +6,7 @@
  * host adds what only the daemon knows. Any worker.
  */
 #include "commands/internal.h"
+#include "commands/pubsub.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,8 +94,8 @@ section_server(struct commands *c, struct buf *out)
 static void
 section_clients(struct commands *c, struct buf *out)
 {
-    (void)c;
     line_u64(out, "cluster_connections", 0);
+    line_u64(out, "pubsub_clients", pubsub_clients(c->state->pubsub));
     line_u64(out, "blocked_clients", 0);
     line_u64(out, "tracking_clients", 0);
     line_u64(out, "clients_in_timeout_table", 0);
@@ -188,8 +189,12 @@ section_stats(struct commands *c, struct buf *out)
     line_u64(out, "keyspace_read_retries", ks.read_retries);
     line_u64(out, "keyspace_grow_steps", ks.grow_steps);
     line_u64(out, "eviction_failures", ks.eviction_failures);
-    line_u64(out, "pubsub_channels", 0);
-    line_u64(out, "pubsub_patterns", 0);
+    line_u64(
+        out, "pubsub_channels", pubsub_count(c->state->pubsub, CHANNEL_PLAIN));
+    line_u64(out, "pubsub_patterns",
+        pubsub_count(c->state->pubsub, CHANNEL_PATTERN));
+    line_u64(out, "pubsubshard_channels",
+        pubsub_count(c->state->pubsub, CHANNEL_SHARD));
     line_u64(out, "sync_full", 0);
     line_u64(out, "sync_partial_ok", 0);
     line_u64(out, "sync_partial_err", 0);

@@ -26,6 +26,9 @@ enum command_flags {
     CMD_KEYSPACE = 1 << 13,  /* the other flags nor the group say */
     CMD_CONNECTION = 1 << 14,
     CMD_CONTAINER = 1 << 15, /* rows of subcommands follow */
+    CMD_PUBSUB = 1 << 16,
+    CMD_SUBSCRIBED = 1 << 17, /* allowed in RESP2 while subscribed */
+    CMD_PUSHES = 1 << 18,     /* its replies ignore CLIENT REPLY */
 };
 
 /* One row of the table (commands/table.h). The rows of a container's
@@ -160,6 +163,7 @@ command_stats_measure(struct command_thread *t, const struct command *row)
 
 struct command_state {
     struct command_index *index;         /* [immutable] */
+    struct pubsub *pubsub;               /* [immutable] the pointer */
     pthread_mutex_t lock;                /* a leaf in the lock order */
     struct command_stats *base;          /* [lock] counters at the last reset */
     struct command_metrics base_metrics; /* [lock] */

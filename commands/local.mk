@@ -19,6 +19,9 @@ libcommands_a_SOURCES = \
     commands/lookup.c \
     commands/memory.c \
     commands/rename.c \
+    commands/pubsub.c \
+    commands/pubsub.h \
+    commands/registry.c \
     commands/scan.c \
     commands/server.c \
     commands/session.c \
@@ -50,6 +53,7 @@ check_PROGRAMS += \
     commands/lcs_test \
     commands/lookup_test \
     commands/rename_test \
+    commands/pubsub_test \
     commands/scan_test \
     commands/session_test \
     commands/stats_test \
@@ -102,6 +106,9 @@ commands_lookup_test_LDADD = $(commands_tests_ldadd)
 commands_rename_test_SOURCES = commands/rename_test.c
 commands_rename_test_CFLAGS = $(commands_tests_cflags)
 commands_rename_test_LDADD = $(commands_tests_ldadd)
+commands_pubsub_test_SOURCES = commands/pubsub_test.c
+commands_pubsub_test_CFLAGS = $(commands_tests_cflags)
+commands_pubsub_test_LDADD = $(commands_tests_ldadd)
 commands_scan_test_SOURCES = commands/scan_test.c
 commands_scan_test_CFLAGS = $(commands_tests_cflags)
 commands_scan_test_LDADD = $(commands_tests_ldadd)

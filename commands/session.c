@@ -279,8 +279,10 @@ cmd_select(struct request *rq)
     if (!arg_i64(rq, 1, &db))
         return;
     if (db < INT32_MIN || db > INT32_MAX) {
-        reply_error(rq->reply, "ERR value is out of range, value must between "
-                               "%d and %d", INT32_MIN, INT32_MAX);
+        reply_error(rq->reply,
+            "ERR value is out of range, value must between "
+            "%d and %d",
+            INT32_MIN, INT32_MAX);
         return;
     }
     if (db < 0 || db >= rq->thread->commands->values->databases) {
@@ -297,6 +299,7 @@ cmd_reset(struct request *rq)
 {
     struct session *s = rq->session;
 
+    session_unsubscribe(rq->thread, s);
     s->db = 0;
     s->protocol = 2;
     s->no_touch = false;
@@ -319,11 +322,22 @@ cmd_quit(struct request *rq)
 
 /* ---- PING and ECHO ------------------------------------------------------- */
 
+/* As a client that only expects messages can read it. */
+static void
+pong_as_message(struct request *rq)
+{
+    reply_array(rq->reply, 2);
+    reply_bulk_cstr(rq->reply, "pong");
+    reply_bulk(rq->reply, rq->argc == 2 ? arg_str(rq, 1) : STR(""));
+}
+
 void
 cmd_ping(struct request *rq)
 {
     if (rq->argc > 2)
         reply_error_arity(rq);
+    else if (session_is_subscribed(rq->session) && rq->session->protocol == 2)
+        pong_as_message(rq);
     else if (rq->argc == 2)
         reply_bulk(rq->reply, arg_str(rq, 1));
     else

@@ -20,6 +20,7 @@
 #define CMD_OPEN_ (CMD_CONN_ | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY)
 #define CMD_CONTROL_ (CMD_ADMIN | CMD_CONN_)
 #define CMD_ABOUT_ (CMD_LOADING | CMD_STALE)
+#define CMD_SUB_ (CMD_CONN_ | CMD_PUBSUB | CMD_SUBSCRIBED | CMD_PUSHES)
 #define CMD_GET_ (CMD_READ | CMD_FAST)
 #define CMD_PUT_ (CMD_WRITE | CMD_DENYOOM)
 
@@ -28,6 +29,7 @@
     COMMANDS_BITMAP(X)                                                        \
     COMMANDS_GENERIC(X)                                                       \
     COMMANDS_CONNECTION(X)                                                    \
+    COMMANDS_PUBSUB(X)                                                        \
     COMMANDS_SERVER(X)
 
 /*    name, handler, arity, flags, keys first, last, step, group, since,
@@ -289,18 +291,95 @@
         "connection", "0.1.0", "O(1)",                                        \
         "[protover [AUTH username password] [SETNAME clientname]]",           \
         "Agrees on the protocol version; can authenticate as well.")          \
-    X("ping", cmd_ping, -1, CMD_FAST, 0, 0, 0,                                \
+    X("ping", cmd_ping, -1, CMD_FAST | CMD_SUBSCRIBED, 0, 0, 0,               \
         "connection", "0.1.0", "O(1)", "[message]",                           \
         "Returns PONG or its argument: shows that the server answers.")       \
-    X("quit", cmd_quit, -1, CMD_OPEN_, 0, 0, 0,                               \
+    X("quit", cmd_quit, -1, CMD_OPEN_ | CMD_SUBSCRIBED, 0, 0, 0,              \
         "connection", "0.1.0", "O(1)", "",                                    \
         "Closes the connection once all replies are sent.")                   \
-    X("reset", cmd_reset, 1, CMD_OPEN_, 0, 0, 0,                              \
+    X("reset", cmd_reset, 1, CMD_OPEN_ | CMD_SUBSCRIBED, 0, 0, 0,             \
         "connection", "0.1.0", "O(1)", "",                                    \
         "Puts the connection back to the state of a new one.")                \
     X("select", cmd_select, 2, CMD_ABOUT_ | CMD_FAST, 0, 0, 0,                \
         "connection", "0.1.0", "O(1)", "index",                               \
         "Chooses the database of the connection.")
+
+#define COMMANDS_PUBSUB(X)                                                    \
+    X("psubscribe", cmd_psubscribe, -2,                                       \
+        CMD_SUB_, 0, 0, 0,                                                    \
+        "pubsub", "0.2.0", "O(N) in the patterns",                            \
+        "pattern [pattern ...]",                                              \
+        "Listens to all channels whose names match.")                         \
+    X("publish", cmd_publish, 3,                                              \
+        CMD_ABOUT_ | CMD_PUBSUB | CMD_FAST, 0, 0, 0,                          \
+        "pubsub", "0.2.0", "O(N+M), N receivers and M patterns in all",       \
+        "channel message",                                                    \
+        "Sends a message to all who listen to a channel.")                    \
+    X("pubsub", cmd_container, -2,                                            \
+        CMD_CONTAINER, 0, 0, 0,                                               \
+        "pubsub", "0.2.0", "Depends on the subcommand",                       \
+        "",                                                                   \
+        "Tells who listens to what.")                                         \
+    X("pubsub|channels", cmd_pubsub_channels, -2,                             \
+        CMD_ABOUT_ | CMD_PUBSUB, 0, 0, 0,                                     \
+        "pubsub", "0.2.0", "O(N) in the channels",                            \
+        "[pattern]",                                                          \
+        "Lists the channels that somebody listens to.")                       \
+    X("pubsub|help", cmd_help, 2,                                             \
+        CMD_ABOUT_, 0, 0, 0,                                                  \
+        "pubsub", "0.2.0", "O(1)",                                            \
+        "",                                                                   \
+        "Prints this help.")                                                  \
+    X("pubsub|numpat", cmd_pubsub_numpat, 2,                                  \
+        CMD_ABOUT_ | CMD_PUBSUB, 0, 0, 0,                                     \
+        "pubsub", "0.2.0", "O(1)",                                            \
+        "",                                                                   \
+        "Counts the patterns that somebody listens to.")                      \
+    X("pubsub|numsub", cmd_pubsub_numsub, -2,                                 \
+        CMD_ABOUT_ | CMD_PUBSUB, 0, 0, 0,                                     \
+        "pubsub", "0.2.0", "O(N) in the channels named",                      \
+        "[channel [channel ...]]",                                            \
+        "Counts the subscribers of channels.")                                \
+    X("pubsub|shardchannels", cmd_pubsub_shardchannels, -2,                   \
+        CMD_ABOUT_ | CMD_PUBSUB, 0, 0, 0,                                     \
+        "pubsub", "0.2.0", "O(N) in the shard channels",                      \
+        "[pattern]",                                                          \
+        "Lists the shard channels that somebody listens to.")                 \
+    X("pubsub|shardnumsub", cmd_pubsub_shardnumsub, -2,                       \
+        CMD_ABOUT_ | CMD_PUBSUB, 0, 0, 0,                                     \
+        "pubsub", "0.2.0", "O(N) in the channels named",                      \
+        "[shardchannel [shardchannel ...]]",                                  \
+        "Counts the subscribers of shard channels.")                          \
+    X("punsubscribe", cmd_punsubscribe, -1,                                   \
+        CMD_SUB_, 0, 0, 0,                                                    \
+        "pubsub", "0.2.0", "O(N) in the patterns",                            \
+        "[pattern [pattern ...]]",                                            \
+        "Ends listening to patterns, or to all of them.")                     \
+    X("spublish", cmd_spublish, 3,                                            \
+        CMD_ABOUT_ | CMD_PUBSUB | CMD_FAST, 0, 0, 0,                          \
+        "pubsub", "0.2.0", "O(N) in the receivers",                           \
+        "shardchannel message",                                               \
+        "Sends a message to all who listen to a shard channel.")              \
+    X("ssubscribe", cmd_ssubscribe, -2,                                       \
+        CMD_SUB_, 0, 0, 0,                                                    \
+        "pubsub", "0.2.0", "O(N) in the channels",                            \
+        "shardchannel [shardchannel ...]",                                    \
+        "Listens to shard channels.")                                         \
+    X("subscribe", cmd_subscribe, -2,                                         \
+        CMD_SUB_, 0, 0, 0,                                                    \
+        "pubsub", "0.2.0", "O(N) in the channels",                            \
+        "channel [channel ...]",                                              \
+        "Listens to channels.")                                               \
+    X("sunsubscribe", cmd_sunsubscribe, -1,                                   \
+        CMD_SUB_, 0, 0, 0,                                                    \
+        "pubsub", "0.2.0", "O(N) in the channels",                            \
+        "[shardchannel [shardchannel ...]]",                                  \
+        "Ends listening to shard channels, or to all of them.")               \
+    X("unsubscribe", cmd_unsubscribe, -1,                                     \
+        CMD_SUB_, 0, 0, 0,                                                    \
+        "pubsub", "0.2.0", "O(N) in the channels",                            \
+        "[channel [channel ...]]",                                            \
+        "Ends listening to channels, or to all of them.")
 
 #define COMMANDS_SERVER(X)                                                    \
     X("command", cmd_command, -1,                                             \

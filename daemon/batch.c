@@ -657,6 +657,7 @@ batch_run(struct batch *b)
             } while (b->task < b->n_tasks);
         }
         batch_finish(b);
+        worker_take_messages(b->worker);
     }
     METRIC_INC(&b->worker->metrics, batches);
 }

@@ -109,6 +109,25 @@ unlock_clients(void *ctx)
     pthread_mutex_unlock(&d->names_lock);
 }
 
+/* ---- messages ------------------------------------------------------------ */
+
+static void
+post(void *ctx, unsigned from, unsigned to, struct pubsub_message *m)
+{
+    struct ashlard *d = ctx;
+
+    worker_post(d->workers[to], d->workers[from], m);
+}
+
+/* Every session is part of a connection. */
+static void
+send_to_session(void *ctx, struct session *s, char first, struct str rest)
+{
+    (void)ctx;
+    conn_queue((struct conn *)((char *)s - offsetof(struct conn, session)),
+        first, rest);
+}
+
 /* ---- CONFIG SET ---------------------------------------------------------- */
 
 static bool
@@ -176,5 +195,7 @@ clients_host(struct ashlard *d, struct command_host *host)
         .shutdown = shutdown_daemon,
         .option_changed = option_changed,
         .info = info_append,
+        .post = post,
+        .send = send_to_session,
     };
 }

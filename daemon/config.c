@@ -266,9 +266,11 @@ config_limits(struct config *c, struct limits *l)
     options_copy_string(c->set, &c->commands.requirepass, &secret);
     atomic_store(&l->timeout_s, (uint32_t)option_get_i64(&o->timeout));
     atomic_store(&l->max_clients, (uint32_t)option_get_i64(&o->maxclients));
-    atomic_store(&l->output_hard, c->output[0].hard);
-    atomic_store(&l->output_soft, c->output[0].soft);
-    atomic_store(&l->output_soft_s, c->output[0].soft_s);
+    for (int i = 0; i < OUTPUT_CLASSES; i++) {
+        atomic_store(&l->output[i].hard, c->output[i].hard);
+        atomic_store(&l->output[i].soft, c->output[i].soft);
+        atomic_store(&l->output[i].soft_s, c->output[i].soft_s);
+    }
     atomic_store(
         &l->query_bytes, (size_t)option_get_i64(&o->client_query_buffer_limit));
     atomic_store(&l->max_bulk, option_get_i64(&o->proto_max_bulk_len));

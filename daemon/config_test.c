@@ -57,7 +57,7 @@ START_TEST(the_defaults_are_a_configuration)
     config_limits(&cfg, &l);
     ck_assert_uint_eq(l.max_clients, 10000);
     ck_assert_uint_eq(l.query_bytes, GIB);
-    ck_assert_uint_eq(l.output_hard, 0);
+    ck_assert_uint_eq(l.output[OUTPUT_NORMAL].hard, 0);
     ck_assert(!l.auth_required);
     ck_assert(l.protected_mode);
 }
@@ -119,9 +119,9 @@ START_TEST(only_the_output_limit_of_normal_clients_counts)
 
     ck_assert(load(9, argv));
     config_limits(&cfg, &l);
-    ck_assert_uint_eq(l.output_hard, 32 * MIB);
-    ck_assert_uint_eq(l.output_soft, 8000);
-    ck_assert_uint_eq(l.output_soft_s, 60);
+    ck_assert_uint_eq(l.output[OUTPUT_NORMAL].hard, 32 * MIB);
+    ck_assert_uint_eq(l.output[OUTPUT_NORMAL].soft, 8000);
+    ck_assert_uint_eq(l.output[OUTPUT_NORMAL].soft_s, 60);
     ck_assert_str_eq(cfg.daemon.client_output_buffer_limit,
         "normal 33554432 8000 60 slave 268435456 67108864 60 "
         "pubsub 1048576 0 0");

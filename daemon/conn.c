@@ -24,6 +24,8 @@
 #define CLIENTS_SHARE 8
 /* Input that is read and dropped when a connection is closed in order. */
 #define LAST_READS 16
+/* Messages are gathered until a client has this much of them to be sent. */
+#define GATHER_BYTES (64 * KIB)
 
 /* ---- addresses ----------------------------------------------------------- */
 
@@ -182,6 +184,7 @@ conn_free(struct conn *c)
     close(c->fd);
     conn_input_close(c);
     close_output(c);
+    session_unsubscribe(w->commands, &c->session);
     session_free(&c->session);
     c->magic = 0;
     pool_put(w->conns, c);
@@ -297,8 +300,11 @@ check_output_limits(struct conn *c)
 {
     struct worker *w = c->worker;
     struct limits *l = &w->daemon->limits;
-    size_t hard = limit_size(&l->output_hard);
-    size_t soft = limit_size(&l->output_soft);
+    int class =
+        session_is_subscribed(&c->session) ? OUTPUT_PUBSUB : OUTPUT_NORMAL;
+    size_t hard = limit_size(&l->output[class].hard);
+    size_t soft = limit_size(&l->output[class].soft);
+    uint32_t soft_s = limit_u32(&l->output[class].soft_s);
     size_t left = outgoing_left(&c->output->rest);
     bool over = hard != 0 && left >= hard;
 
@@ -306,7 +312,7 @@ check_output_limits(struct conn *c)
         c->output->soft_since_s = 0;
     else if (c->output->soft_since_s == 0)
         c->output->soft_since_s = MAX(w->now_s, 1);
-    else if (w->now_s - c->output->soft_since_s > limit_u32(&l->output_soft_s))
+    else if (w->now_s - c->output->soft_since_s > soft_s)
         over = true;
     if (!over)
         return;
@@ -401,6 +407,66 @@ conn_flush(struct conn *c)
         conn_dead(c);
 }
 
+/* Among those that conn_flush_queued() is called for. */
+static void
+note_queued(struct conn *c)
+{
+    struct worker *w = c->worker;
+
+    if (c->queued)
+        return;
+    if (w->n_queued == w->cap_queued) {
+        w->cap_queued = MAX(2 * w->cap_queued, 16);
+        w->queued = xrealloc(w->queued, w->cap_queued * sizeof(*w->queued));
+    }
+    c->queued = true;
+    w->queued[w->n_queued++] = c;
+}
+
+/* Send what is queued, if the socket is not known to be full. */
+static void
+send_queued(struct conn *c)
+{
+    if (c->dead || c->output == NULL)
+        return;
+    if (!(c->interest & EV_WRITE))
+        conn_flush(c);
+    if (c->dead)
+        return;
+    if (c->output != NULL) {
+        publish_output(c);
+        check_output_limits(c);
+    }
+    if (!c->dead)
+        conn_update_events(c);
+}
+
+void
+conn_flush_queued(struct conn *c)
+{
+    c->queued = false;
+    send_queued(c);
+}
+
+void
+conn_queue(struct conn *c, char first, struct str rest)
+{
+    struct outgoing head = {.bytes = &first, .end = 1};
+    struct outgoing body = {.bytes = rest.p, .end = rest.len};
+    size_t before;
+
+    if (c->dead || c->closing)
+        return;
+    before = c->output == NULL ? 0 : outgoing_left(&c->output->rest);
+    queue_output(c, &head, NULL);
+    if (c->dead)
+        return;
+    queue_output(c, &body, NULL);
+    note_queued(c);
+    if (before / GATHER_BYTES != (before + 1 + rest.len) / GATHER_BYTES)
+        send_queued(c);
+}
+
 /* ---- events -------------------------------------------------------------- */
 
 void
@@ -435,7 +501,8 @@ conn_tick(struct conn *c, uint32_t now_s)
 
     if (c->output != NULL)
         check_output_limits(c);
-    if (timeout_s == 0 || now_s - c->active_s <= timeout_s || c->dead)
+    if (timeout_s == 0 || now_s - c->active_s <= timeout_s || c->dead ||
+        session_is_subscribed(&c->session)) /* it waits for messages */
         return;
     log_debug("closing idle client id=%llu", (unsigned long long)c->session.id);
     METRIC_INC(&w->metrics, timeouts);

@@ -8,7 +8,8 @@
  * One struct ashlard holds everything and is passed down. A connection
  * belongs to its worker; other threads see it only through the worker's
  * client list, under clients_lock, and then only the fields marked [shared].
- * Lock order: names_lock -> a worker's clients_lock.
+ * Lock order: names_lock -> a worker's clients_lock; a bucket of channels ->
+ * a worker's mail_lock.
  */
 #pragma once
 
@@ -65,8 +66,8 @@
         "pubsub 33554432 8388608 60",                                       \
         0, 0, OPT_LIVE | OPT_REPEAT, "",                                    \
         "CLASS HARD SOFT SECONDS: close a client of the class when HARD "   \
-        "bytes of replies wait for it, or SOFT bytes for SECONDS. Only "    \
-        "the class normal has an effect; 0 is no limit.")                   \
+        "bytes of output wait for it, or SOFT bytes for SECONDS. The class "\
+        "slave has no effect; 0 is no limit.")                              \
     X(proto_max_bulk_len, OPT_SIZE, "512mb", 1 << 20, RESP_MAX_BULK,        \
         OPT_LIVE, "bytes", "Longest argument of a command.")                \
     X(workers, OPT_STRING, "auto", 0, 0, OPT_START, "",                     \
@@ -125,7 +126,12 @@ struct output_limit {
     size_t hard, soft; /* 0: none */
     uint32_t soft_s;
 };
-#define OUTPUT_CLASSES 3 /* normal, slave, pubsub; only normal has an effect */
+enum output_class {
+    OUTPUT_NORMAL,
+    OUTPUT_SLAVE, /* there are none */
+    OUTPUT_PUBSUB,
+    OUTPUT_CLASSES
+};
 
 /* The values of all modules, and the set that parses and prints them. */
 struct config {
@@ -156,8 +162,10 @@ enum log_level config_log_level(const struct config *c);
 struct limits {
     _Atomic uint32_t timeout_s;
     _Atomic uint32_t max_clients;
-    _Atomic uint32_t output_soft_s;
-    _Atomic size_t output_hard, output_soft; /* 0: none */
+    struct {
+        _Atomic size_t hard, soft; /* 0: none */
+        _Atomic uint32_t soft_s;
+    } output[OUTPUT_CLASSES];
     _Atomic size_t query_bytes;
     _Atomic int64_t max_bulk;
     _Atomic bool auth_required;
@@ -329,6 +337,7 @@ struct conn {
     bool is_unix;      /* [immutable] */
     bool closing;      /* close when the output is sent */
     bool dead;         /* on the dead list */
+    bool queued;       /* among the worker's queued */
     _Atomic bool kill; /* [shared] set under clients_lock */
 };
 _Static_assert(sizeof(struct conn) <= 384, "an idle client is small");
@@ -354,6 +363,11 @@ void conn_flush(struct conn *c);
 /* Send a run of replies, or put it behind what waits. `whole` is the buffer
  * the run stands in if nothing else does, so that it can be taken. */
 void conn_send(struct conn *c, struct outgoing *o, struct buf *whole);
+
+/* Append to the output; sent by conn_flush_queued(), or now if it is much. Puts
+ * the connection among the worker's queued. */
+void conn_queue(struct conn *c, char first, struct str rest);
+void conn_flush_queued(struct conn *c);
 
 /* True when so much output waits that the client's commands must wait too. */
 bool conn_stalled(const struct conn *c);
@@ -410,6 +424,13 @@ struct handed {
     bool is_unix;
 };
 
+/* Messages in the order of posting. */
+struct messages {
+    struct pubsub_message **at;
+    size_t n, cap;
+    size_t bytes;
+};
+
 struct worker {
     struct ashlard *daemon; /* [immutable] */
     unsigned id;            /* [immutable] */
@@ -443,6 +464,11 @@ struct worker {
     pthread_mutex_t mail_lock;
     struct handed *mail;     /* [mail_lock] new connections */
     size_t n_mail, cap_mail; /* [mail_lock] */
+    struct messages messages; /* [mail_lock] published, to deliver */
+    bool messages_lost;       /* [mail_lock] there was no room for one */
+    _Atomic bool posted;      /* messages may have come */
+    struct conn **queued;     /* that got messages and are to be flushed */
+    size_t n_queued, cap_queued;
     _Atomic bool kills;      /* some connection's kill is set */
     _Atomic bool stop;
 };
@@ -460,6 +486,14 @@ void worker_free(struct worker *w);
 
 /* Hand over a new connection; takes the fd. Main thread. */
 void worker_hand(struct worker *w, int fd, bool is_unix);
+
+/* Leave a published message for the worker, held once more; `from` is the
+ * calling worker. Any worker. */
+void worker_post(
+    struct worker *w, const struct worker *from, struct pubsub_message *m);
+
+/* Deliver the messages that have come. Owner thread, between groups. */
+void worker_take_messages(struct worker *w);
 
 /* Have the worker look at its mail, kills and limits. Any thread. */
 void worker_wake(struct worker *w);

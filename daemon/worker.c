@@ -22,6 +22,10 @@
 /* When the clients' buffers exceed this share of the memory, the client with
  * the largest is closed. */
 #define SHED_SHARE 4
+/* Messages that wait for a worker take no more than this share of the memory,
+ * and no more than this. */
+#define MESSAGES_SHARE 16
+#define MESSAGES_BYTES (32 * MIB)
 
 /* ---- memory of the connections ------------------------------------------- */
 
@@ -204,6 +208,104 @@ on_wake(evutil_socket_t fd, short what, void *arg)
         start_ticking(w);
 }
 
+/* ---- messages ------------------------------------------------------------ */
+
+/* Room for one of `bytes`? A single one always finds it. [mail_lock] */
+static bool
+has_room(const struct worker *w, size_t bytes)
+{
+    size_t most =
+        MIN(MESSAGES_BYTES, slab_limit(w->daemon->slab) / MESSAGES_SHARE);
+
+    return w->messages.n == 0 || w->messages.bytes + bytes <= most;
+}
+
+void
+worker_post(
+    struct worker *w, const struct worker *from, struct pubsub_message *m)
+{
+    struct messages *q = &w->messages;
+    size_t bytes = pubsub_message_bytes(m);
+    bool first;
+
+    pthread_mutex_lock(&w->mail_lock);
+    first = q->n == 0;
+    atomic_store_explicit(&w->posted, true, memory_order_relaxed);
+    if (has_room(w, bytes)) {
+        if (q->n == q->cap) {
+            q->cap = MAX(2 * q->cap, 64);
+            q->at = xrealloc(q->at, q->cap * sizeof(struct pubsub_message *));
+        }
+        pubsub_message_take(m);
+        q->at[q->n++] = m;
+        q->bytes += bytes;
+    } else {
+        w->messages_lost = true;
+    }
+    pthread_mutex_unlock(&w->mail_lock);
+    if (first && w != from) /* a worker looks by itself after a group */
+        worker_wake(w);
+}
+
+/* A worker that is so far behind that its mail is full cannot say which of its
+ * subscribers is slow: they all are. None of them misses a message unnoticed.
+ */
+static void
+drop_subscribers(struct worker *w)
+{
+    unsigned n = 0;
+
+    for (struct conn *c = w->clients; c != NULL; c = c->next) {
+        if (c->dead || !session_is_subscribed(&c->session))
+            continue;
+        METRIC_INC(&w->metrics, output_limit_closes);
+        conn_dead(c);
+        n++;
+    }
+    log_warn("closing subscribers, too many messages wait for their worker "
+             "worker=%u closed=%u",
+        w->id, n);
+}
+
+/* Append the messages to the output of their subscribers, then send. */
+static void
+deliver_messages(struct worker *w, const struct messages *q)
+{
+    for (size_t i = 0; i < q->n; i++) {
+        pubsub_deliver(w->commands, q->at[i]);
+        pubsub_message_drop(q->at[i]);
+    }
+    for (size_t i = 0; i < w->n_queued; i++)
+        conn_flush_queued(w->queued[i]);
+    w->n_queued = 0;
+}
+
+void
+worker_take_messages(struct worker *w)
+{
+    struct messages q;
+    bool lost;
+
+    /* Relaxed: who sets it for an empty mail wakes this worker after that. */
+    if (likely(!atomic_load_explicit(&w->posted, memory_order_relaxed)))
+        return;
+    pthread_mutex_lock(&w->mail_lock);
+    atomic_store_explicit(&w->posted, false, memory_order_relaxed);
+    q = w->messages;
+    lost = w->messages_lost;
+    w->messages = (struct messages){NULL, 0, 0, 0};
+    w->messages_lost = false;
+    pthread_mutex_unlock(&w->mail_lock);
+    if (q.n > 0) {
+        w->busy = true;
+        start_ticking(w);
+        deliver_messages(w, &q);
+    }
+    free(q.at);
+    if (lost)
+        drop_subscribers(w);
+}
+
 /* ---- the loop ------------------------------------------------------------ */
 
 static void
@@ -227,6 +329,7 @@ run_once(struct worker *w, int flags)
         start_ticking(w);
         batch_run(w->batch);
     }
+    worker_take_messages(w);
     shed(w);
     reap(w);
     ks_thread_poll(w->ks);
@@ -330,6 +433,8 @@ release(struct worker *w)
     pthread_mutex_destroy(&w->mail_lock);
     pthread_mutex_destroy(&w->clients_lock);
     free(w->mail);
+    free(w->messages.at);
+    free(w->queued);
     free(w);
 }
 
@@ -380,6 +485,8 @@ worker_free(struct worker *w)
 {
     for (size_t i = 0; i < w->n_mail; i++)
         refuse_handed(w, w->mail[i].fd);
+    for (size_t i = 0; i < w->messages.n; i++)
+        pubsub_message_drop(w->messages.at[i]);
     close_state(w);
     release(w);
 }
