@@ -69,7 +69,7 @@ void
 covered(struct str name, struct str second)
 {
     static const char *const containers[] = {
-        "client", "command", "config", "memory", "object"};
+        "client", "command", "config", "memory", "object", "pubsub"};
     char text[64];
 
     if (name.len + second.len + 2 > sizeof(text))

@@ -31,6 +31,7 @@ client_tests = \
     client-tests/config_test \
     client-tests/expiry_test \
     client-tests/scan_test \
+    client-tests/pubsub_test \
     client-tests/pipeline_test \
     client-tests/concurrency_test \
     client-tests/large_values_test \
@@ -68,6 +69,9 @@ client_tests_expiry_test_LDADD = $(client_tests_ldadd)
 client_tests_scan_test_SOURCES = client-tests/scan_test.c
 client_tests_scan_test_CFLAGS = $(client_tests_cflags)
 client_tests_scan_test_LDADD = $(client_tests_ldadd)
+client_tests_pubsub_test_SOURCES = client-tests/pubsub_test.c
+client_tests_pubsub_test_CFLAGS = $(client_tests_cflags)
+client_tests_pubsub_test_LDADD = $(client_tests_ldadd)
 client_tests_pipeline_test_SOURCES = client-tests/pipeline_test.c
 client_tests_pipeline_test_CFLAGS = $(client_tests_cflags)
 client_tests_pipeline_test_LDADD = $(client_tests_ldadd)
