@@ -202,6 +202,10 @@ void hash_seed_random(struct hash_seed *seed);
  * gives against hash flooding. */
 uint64_t hash_bytes(const struct hash_seed *seed, const void *p, size_t len);
 
+/* XXH3-64 with seed 0, as anybody computes it: what clients compare values by.
+ * Says nothing of how hash_bytes() places them. */
+uint64_t hash_digest(const void *p, size_t len);
+
 /* ---- configuration directives (options.c) ----------------------------------
  *
  * A module declares its directives in one X-macro of its public header:

@@ -52,3 +52,9 @@ hash_bytes(const struct hash_seed *seed, const void *p, size_t len)
 {
     return XXH3_64bits_withSecret(p, len, seed->secret, sizeof(seed->secret));
 }
+
+uint64_t
+hash_digest(const void *p, size_t len)
+{
+    return XXH3_64bits(p, len);
+}

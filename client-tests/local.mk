@@ -22,6 +22,7 @@ libclient_a_CFLAGS = $(client_tests_cflags)
 # From the simplest to the most demanding.
 client_tests = \
     client-tests/strings_test \
+    client-tests/compare_test \
     client-tests/keys_test \
     client-tests/bits_test \
     client-tests/copy_test \
@@ -42,6 +43,9 @@ check_PROGRAMS += $(client_tests)
 client_tests_strings_test_SOURCES = client-tests/strings_test.c
 client_tests_strings_test_CFLAGS = $(client_tests_cflags)
 client_tests_strings_test_LDADD = $(client_tests_ldadd)
+client_tests_compare_test_SOURCES = client-tests/compare_test.c
+client_tests_compare_test_CFLAGS = $(client_tests_cflags)
+client_tests_compare_test_LDADD = $(client_tests_ldadd)
 client_tests_keys_test_SOURCES = client-tests/keys_test.c
 client_tests_keys_test_CFLAGS = $(client_tests_cflags)
 client_tests_keys_test_LDADD = $(client_tests_ldadd)

@@ -83,7 +83,7 @@ reply_error_not_integer(struct request *rq)
 static bool
 key_too_long(const struct request *rq)
 {
-    struct command_keys keys = command_keys_of(rq->command, rq->argc);
+    struct command_keys keys = command_keys_of(rq->command, rq->argv, rq->argc);
 
     for (int i = keys.first; i <= keys.last; i += keys.step) {
         if (rq->argv[i].len > KS_MAX_KEY)

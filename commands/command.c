@@ -301,7 +301,7 @@ command_prefetch_lines(struct request *rq)
     if (rq->command == NULL || rq->command->first_key == 0)
         return;
     rq->hash_db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
-    keys = command_keys_of(rq->command, rq->argc);
+    keys = command_keys_of(rq->command, rq->argv, rq->argc);
     for (int i = keys.first;
          i <= keys.last && rq->n_hashes < REQUEST_PREFETCH_KEYS;
          i += keys.step) {

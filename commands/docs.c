@@ -171,18 +171,57 @@ reply_key_flags(struct reply *r, const struct command *row)
 }
 
 static void
+reply_pair(struct reply *r, const char *name, const char *value)
+{
+    reply_bulk_cstr(r, name);
+    reply_bulk_cstr(r, value);
+}
+
+static void
 reply_pair_int(struct reply *r, const char *name, int v)
 {
     reply_bulk_cstr(r, name);
     reply_int(r, v);
 }
 
-/* All keys of a command are one range here, counted from its first. */
+/* Whose positions COMMAND INFO cannot say in three numbers. */
+static bool
+has_counted_keys(const struct command *row)
+{
+    return row->last_key == KEYS_COUNTED;
+}
+
+/* All keys of a command are one range, counted from its first. */
 static void
-reply_key_specs(struct reply *r, const struct command *row)
+reply_key_range(struct reply *r, const struct command *row)
 {
     int last =
         row->last_key < 0 ? row->last_key : row->last_key - row->first_key;
+
+    reply_pair(r, "type", "range");
+    reply_bulk_cstr(r, "spec");
+    reply_map(r, 3);
+    reply_pair_int(r, "lastkey", last);
+    reply_pair_int(r, "keystep", row->key_step);
+    reply_pair_int(r, "limit", 0);
+}
+
+/* Or as many as the argument before the first says. */
+static void
+reply_key_count(struct reply *r, const struct command *row)
+{
+    reply_pair(r, "type", "keynum");
+    reply_bulk_cstr(r, "spec");
+    reply_map(r, 3);
+    reply_pair_int(r, "keynumidx", 0);
+    reply_pair_int(r, "firstkey", 1);
+    reply_pair_int(r, "keystep", row->key_step);
+}
+
+static void
+reply_key_specs(struct reply *r, const struct command *row)
+{
+    bool counted = has_counted_keys(row);
 
     if (row->first_key == 0) {
         reply_set(r, 0);
@@ -194,20 +233,16 @@ reply_key_specs(struct reply *r, const struct command *row)
     reply_key_flags(r, row);
     reply_bulk_cstr(r, "begin_search");
     reply_map(r, 2);
-    reply_bulk_cstr(r, "type");
-    reply_bulk_cstr(r, "index");
+    reply_pair(r, "type", "index");
     reply_bulk_cstr(r, "spec");
     reply_map(r, 1);
-    reply_pair_int(r, "index", row->first_key);
+    reply_pair_int(r, "index", row->first_key - counted);
     reply_bulk_cstr(r, "find_keys");
     reply_map(r, 2);
-    reply_bulk_cstr(r, "type");
-    reply_bulk_cstr(r, "range");
-    reply_bulk_cstr(r, "spec");
-    reply_map(r, 3);
-    reply_pair_int(r, "lastkey", last);
-    reply_pair_int(r, "keystep", row->key_step);
-    reply_pair_int(r, "limit", 0);
+    if (counted)
+        reply_key_count(r, row);
+    else
+        reply_key_range(r, row);
 }
 
 /* ---- COMMAND and COMMAND INFO -------------------------------------------- */
@@ -218,13 +253,15 @@ reply_key_specs(struct reply *r, const struct command *row)
 static void
 reply_info_head(struct reply *r, const struct command *row)
 {
+    bool counted = has_counted_keys(row);
+
     reply_array(r, INFO_FIELDS);
     reply_bulk_cstr(r, row->name);
     reply_int(r, row->arity);
     reply_flags(r, row);
-    reply_int(r, row->first_key);
-    reply_int(r, row->last_key);
-    reply_int(r, row->key_step);
+    reply_int(r, counted ? 0 : row->first_key);
+    reply_int(r, counted ? 0 : row->last_key);
+    reply_int(r, counted ? 0 : row->key_step);
     reply_names(
         r, categories_of(row), category_names, ARRAY_LEN(category_names));
     reply_set(r, 0); /* tips, for proxies before clusters */
@@ -285,13 +322,6 @@ cmd_command_count(struct request *rq)
 }
 
 /* ---- COMMAND DOCS -------------------------------------------------------- */
-
-static void
-reply_pair(struct reply *r, const char *name, const char *value)
-{
-    reply_bulk_cstr(r, name);
-    reply_bulk_cstr(r, value);
-}
 
 /* All but the subcommands, in a map with `more` further pairs. */
 static void
@@ -472,7 +502,11 @@ reply_keys(struct request *rq, bool with_flags)
 
     if (row == NULL)
         return;
-    keys = command_keys_of(row, rq->argc - 2);
+    keys = command_keys_of(row, rq->argv + 2, rq->argc - 2);
+    if (keys.last < keys.first) {
+        reply_error(rq->reply, "ERR Invalid arguments specified for command");
+        return;
+    }
     at = reply_array_open(rq->reply);
     for (int i = keys.first; i <= keys.last; i += keys.step) {
         if (with_flags)

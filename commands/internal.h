@@ -3,6 +3,8 @@
  * errors, argument readers. */
 #pragma once
 
+#include <limits.h>
+
 #include "commands/command.h"
 #include "commands/table.h"
 
@@ -38,7 +40,9 @@ struct command {
     void (*handler)(struct request *rq);
     int arity; /* with the name; negative: at least */
     unsigned flags;
-    int first_key, last_key, key_step; /* as COMMAND INFO: last -1 = the end */
+    /* As COMMAND INFO has them: last -1 = the end. Or last KEYS_COUNTED: the
+     * argument before the first key says how many keys there are. */
+    int first_key, last_key, key_step;
     const char *group, *since, *complexity, *summary;
     const char *arguments; /* syntax after the name, for DOCS */
 };
@@ -89,11 +93,14 @@ command_arity_fits(const struct command *row, int argc)
     return row->arity >= 0 ? argc == row->arity : argc >= -row->arity;
 }
 
+#define KEYS_COUNTED INT_MIN
+
 /* Which arguments of a request are keys. */
 struct command_keys {
-    int first, last, step; /* last < first: none */
+    int first, last, step; /* last < first: none, or their count is wrong */
 };
-struct command_keys command_keys_of(const struct command *row, int argc);
+struct command_keys command_keys_of(
+    const struct command *row, const struct resp_arg *argv, int argc);
 
 /* ---- counters (stats.c) -------------------------------------------------- */
 
@@ -258,6 +265,95 @@ struct time_form {
  * with the error and returns false if not. */
 bool arg_deadline(
     struct request *rq, int i, struct time_form form, uint64_t *expire_ms);
+
+/* ---- comparisons with the value (compare.c) ------------------------------ */
+
+enum compare_kind {
+    COMPARE_NOTHING,
+    COMPARE_EQUAL,
+    COMPARE_DIFFERENT,
+    COMPARE_DIGEST_EQUAL,
+    COMPARE_DIGEST_DIFFERENT
+};
+
+struct comparison {
+    enum compare_kind kind;
+    struct str value; /* borrowed from the request */
+    uint64_t digest;  /* for the kinds of digests */
+};
+
+/* Compare with argv[i]; replies with the error and returns false when that is
+ * no digest and should be one. */
+bool comparison_read(
+    struct request *rq, enum compare_kind kind, int i, struct comparison *out);
+
+/* A missing key is different from any value and equal to none. Calls nothing
+ * of the keyspace. */
+bool comparison_allows(
+    const struct comparison *c, bool exists, struct str value);
+
+/* ---- options of SET and its relatives (string_options.c) ----------------- */
+
+enum string_option {
+    WITH_NX = 1 << 0,
+    WITH_XX = 1 << 1,
+    WITH_GET = 1 << 2,
+    WITH_KEEPTTL = 1 << 3,
+    WITH_PERSIST = 1 << 4,
+    WITH_EX = 1 << 5,
+    WITH_PX = 1 << 6,
+    WITH_EXAT = 1 << 7,
+    WITH_PXAT = 1 << 8,
+    WITH_IFEQ = 1 << 9,
+    WITH_IFNE = 1 << 10,
+    WITH_IFDEQ = 1 << 11,
+    WITH_IFDNE = 1 << 12,
+    WITH_BYINT = 1 << 13,
+    WITH_BYFLOAT = 1 << 14,
+    WITH_LBOUND = 1 << 15,
+    WITH_UBOUND = 1 << 16,
+    WITH_SATURATE = 1 << 17,
+    WITH_ENX = 1 << 18,
+
+    WITH_TIME = WITH_EX | WITH_PX | WITH_EXAT | WITH_PXAT,
+    WITH_ANY_TTL = WITH_TIME | WITH_KEEPTTL | WITH_PERSIST,
+    WITH_CONDITION =
+        WITH_NX | WITH_XX | WITH_IFEQ | WITH_IFNE | WITH_IFDEQ | WITH_IFDNE,
+};
+
+/* Indexes of arguments are 0 when the option was not given. */
+struct string_options {
+    unsigned with;
+    int time_arg;    /* with WITH_TIME */
+    int compare_arg; /* with IFEQ and its relatives */
+    int by_arg, lower_arg, upper_arg;
+    struct comparison comparison;
+};
+
+/* Read the options from argv[first] on; those not in `allowed` are errors.
+ * Replies with the error and returns false. */
+bool string_options_read(struct request *rq, int first, unsigned allowed,
+    struct string_options *out);
+
+/* The deadline that the options ask for: KS_KEEP_TTL with KEEPTTL, KS_NO_EXPIRY
+ * without any. Replies with the error and returns false when the number is not
+ * one. */
+bool string_options_deadline(struct request *rq,
+    const struct string_options *options, uint64_t *expire_ms);
+
+/* ---- floating-point values (string_edit.c) ------------------------------- */
+
+/* The largest long double has 4933 digits before the point, and 17 are shown
+ * after it. Longer input is no number either. */
+#define FLOAT_MAX_CHARS 5120
+
+/* All of `s` as a number that strtold reads, so exponents, hexadecimal and
+ * infinity as well, but no leading space and no NaN. */
+bool float_read(struct str s, long double *out);
+
+/* Write in plain decimal, 17 digits after the point at most and none that is a
+ * trailing zero, no NUL; returns the length. `out` has FLOAT_MAX_CHARS. */
+size_t float_write(char *out, long double value);
 
 /* ---- values that must be looked at (strings.c) --------------------------- */
 

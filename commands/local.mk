@@ -7,11 +7,13 @@ libcommands_a_SOURCES = \
     commands/client.c \
     commands/command.c \
     commands/command.h \
+    commands/compare.c \
     commands/config_cmd.c \
     commands/docs.c \
     commands/dump.c \
     commands/expire_cmd.c \
     commands/glob.c \
+    commands/increx.c \
     commands/info.c \
     commands/internal.h \
     commands/keys.c \
@@ -27,6 +29,7 @@ libcommands_a_SOURCES = \
     commands/session.c \
     commands/stats.c \
     commands/string_edit.c \
+    commands/string_options.c \
     commands/strings.c \
     commands/syntax.c \
     commands/table.h \
@@ -43,6 +46,7 @@ check_PROGRAMS += \
     commands/bits_test \
     commands/client_test \
     commands/command_test \
+    commands/compare_test \
     commands/config_cmd_test \
     commands/docs_test \
     commands/dump_test \
@@ -76,6 +80,9 @@ commands_client_test_LDADD = $(commands_tests_ldadd)
 commands_command_test_SOURCES = commands/command_test.c
 commands_command_test_CFLAGS = $(commands_tests_cflags)
 commands_command_test_LDADD = $(commands_tests_ldadd)
+commands_compare_test_SOURCES = commands/compare_test.c
+commands_compare_test_CFLAGS = $(commands_tests_cflags)
+commands_compare_test_LDADD = $(commands_tests_ldadd)
 commands_config_cmd_test_SOURCES = commands/config_cmd_test.c
 commands_config_cmd_test_CFLAGS = $(commands_tests_cflags)
 commands_config_cmd_test_LDADD = $(commands_tests_ldadd)

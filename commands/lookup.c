@@ -267,13 +267,32 @@ command_resolve(
     return command_find_sub(row, (struct str){argv[1].p, argv[1].len});
 }
 
+/* The keys that a number before them counts; none if they do not all fit. */
+static struct command_keys
+counted_keys(const struct command *row, const struct resp_arg *argv, int argc)
+{
+    struct command_keys keys = {row->first_key, 0, row->key_step};
+    int count_at = row->first_key - 1;
+    int64_t n;
+
+    if (argc <= row->first_key ||
+        !str_to_i64((struct str){argv[count_at].p, argv[count_at].len}, &n) ||
+        n < 1 || n > 1 + (argc - 1 - keys.first) / keys.step)
+        return keys;
+    keys.last = keys.first + (int)(n - 1) * keys.step;
+    return keys;
+}
+
 struct command_keys
-command_keys_of(const struct command *row, int argc)
+command_keys_of(
+    const struct command *row, const struct resp_arg *argv, int argc)
 {
     struct command_keys keys = {row->first_key, row->last_key, row->key_step};
 
     if (keys.first == 0)
         return (struct command_keys){1, 0, 1};
+    if (keys.last == KEYS_COUNTED)
+        return counted_keys(row, argv, argc);
     if (keys.last < 0)
         keys.last += argc;
     if (keys.last >= argc)

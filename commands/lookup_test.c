@@ -169,15 +169,15 @@ START_TEST(keys_follow_from_first_last_and_step)
     const struct command *usage = command_find_full(ix, STR("memory|usage"));
     struct command_keys keys;
 
-    keys = command_keys_of(mset, 5);
+    keys = command_keys_of(mset, NULL, 5);
     ck_assert(keys.first == 1 && keys.last == 4 && keys.step == 2);
-    keys = command_keys_of(get, 2);
+    keys = command_keys_of(get, NULL, 2);
     ck_assert(keys.first == 1 && keys.last == 1);
-    keys = command_keys_of(get, 1);
+    keys = command_keys_of(get, NULL, 1);
     ck_assert_int_lt(keys.last, keys.first);
-    keys = command_keys_of(ping, 2);
+    keys = command_keys_of(ping, NULL, 2);
     ck_assert_int_lt(keys.last, keys.first);
-    keys = command_keys_of(usage, 3);
+    keys = command_keys_of(usage, NULL, 3);
     ck_assert(keys.first == 2 && keys.last == 2);
 }
 END_TEST

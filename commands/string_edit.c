@@ -230,14 +230,8 @@ cmd_decrby(struct request *rq)
 
 /* ---- INCRBYFLOAT ------------------------------------------------------- */
 
-/* The largest long double has 4933 digits before the point, and 17 are shown
- * after it. Longer input is no number either. */
-#define FLOAT_MAX_CHARS 5120
-
-/* All of `s` as a number that strtold reads, so exponents, hexadecimal and
- * infinity as well, but no leading space and no NaN. */
-static bool
-parse_float(struct str s, long double *out)
+bool
+float_read(struct str s, long double *out)
 {
     char text[FLOAT_MAX_CHARS];
     char *end;
@@ -254,10 +248,8 @@ parse_float(struct str s, long double *out)
     return errno != ERANGE || (isfinite(*out) && *out != 0);
 }
 
-/* Write in plain decimal, 17 digits after the point at most and none that is a
- * trailing zero; returns the length. */
-static size_t
-format_float(char *out, long double value)
+size_t
+float_write(char *out, long double value)
 {
     size_t len = (size_t)snprintf(out, FLOAT_MAX_CHARS, "%.17Lf", value);
 
@@ -285,7 +277,7 @@ float_increment(void *ctx, const struct ks_old *old, struct ks_new *new)
     struct float_increment *job = ctx;
     long double value = 0;
 
-    if (old->exists && !parse_float(old->value, &value)) {
+    if (old->exists && !float_read(old->value, &value)) {
         job->error = not_float;
         return;
     }
@@ -294,7 +286,7 @@ float_increment(void *ctx, const struct ks_old *old, struct ks_new *new)
         job->error = not_finite;
         return;
     }
-    job->len = format_float(job->digits, value);
+    job->len = float_write(job->digits, value);
     new->action = KS_PUT;
     new->part[0] = (struct str){job->digits, job->len};
     new->n_parts = 1;
@@ -305,7 +297,7 @@ cmd_incrbyfloat(struct request *rq)
 {
     struct float_increment job;
 
-    if (!parse_float(arg_str(rq, 2), &job.by)) {
+    if (!float_read(arg_str(rq, 2), &job.by)) {
         reply_error(rq->reply, "%s", not_float);
         return;
     }

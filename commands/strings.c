@@ -196,98 +196,11 @@ cmd_getrange(struct request *rq)
     drop_fetched(rq, &info);
 }
 
-/* ---- options of SET and GETEX ------------------------------------------ */
-
-enum string_option {
-    WITH_NX = 1 << 0,
-    WITH_XX = 1 << 1,
-    WITH_GET = 1 << 2,
-    WITH_KEEPTTL = 1 << 3,
-    WITH_PERSIST = 1 << 4,
-    WITH_EX = 1 << 5,
-    WITH_PX = 1 << 6,
-    WITH_EXAT = 1 << 7,
-    WITH_PXAT = 1 << 8,
-
-    WITH_TIME = WITH_EX | WITH_PX | WITH_EXAT | WITH_PXAT,
-    WITH_ANY_TTL = WITH_TIME | WITH_KEEPTTL | WITH_PERSIST,
-    SET_OPTIONS = WITH_NX | WITH_XX | WITH_GET | WITH_KEEPTTL | WITH_TIME,
+enum {
+    SET_OPTIONS = WITH_CONDITION | WITH_GET | WITH_KEEPTTL | WITH_TIME,
     GETEX_OPTIONS = WITH_PERSIST | WITH_TIME,
+    MSETEX_OPTIONS = WITH_NX | WITH_XX | WITH_KEEPTTL | WITH_TIME,
 };
-
-struct string_options {
-    unsigned with;
-    int time_arg; /* with WITH_TIME: index of the number */
-};
-
-/* A word may be repeated; the last number counts. */
-static const struct option_word {
-    const char *word;
-    unsigned option;
-    unsigned excludes;
-} option_words[] = {
-    {"ex", WITH_EX, WITH_ANY_TTL & ~WITH_EX},
-    {"px", WITH_PX, WITH_ANY_TTL & ~WITH_PX},
-    {"nx", WITH_NX, WITH_XX},
-    {"xx", WITH_XX, WITH_NX},
-    {"get", WITH_GET, 0},
-    {"keepttl", WITH_KEEPTTL, WITH_ANY_TTL & ~WITH_KEEPTTL},
-    {"exat", WITH_EXAT, WITH_ANY_TTL & ~WITH_EXAT},
-    {"pxat", WITH_PXAT, WITH_ANY_TTL & ~WITH_PXAT},
-    {"persist", WITH_PERSIST, WITH_ANY_TTL & ~WITH_PERSIST},
-};
-
-static const struct option_word *
-find_option_word(const struct request *rq, int i)
-{
-    for (size_t w = 0; w < ARRAY_LEN(option_words); w++) {
-        if (arg_is(rq, i, option_words[w].word))
-            return &option_words[w];
-    }
-    return NULL;
-}
-
-/* Read the options from argv[first] on; those not in `allowed` are errors.
- * Replies with the error and returns false. */
-static bool
-parse_options(
-    struct request *rq, int first, unsigned allowed, struct string_options *out)
-{
-    *out = (struct string_options){0};
-    for (int i = first; i < rq->argc; i++) {
-        const struct option_word *w = find_option_word(rq, i);
-        bool takes_number = w != NULL && (w->option & WITH_TIME);
-
-        if (w == NULL || !(w->option & allowed) || (w->excludes & out->with) ||
-            (takes_number && i + 1 == rq->argc)) {
-            reply_error_syntax(rq);
-            return false;
-        }
-        out->with |= w->option;
-        if (takes_number)
-            out->time_arg = ++i;
-    }
-    return true;
-}
-
-/* The deadline that the options ask for. Replies with the error and returns
- * false when the number is not one. */
-static bool
-deadline_of(struct request *rq, const struct string_options *options,
-    uint64_t *expire_ms)
-{
-    struct time_form form = {
-        .seconds = options->with & (WITH_EX | WITH_EXAT),
-        .absolute = options->with & (WITH_EXAT | WITH_PXAT),
-    };
-
-    *expire_ms = KS_NO_EXPIRY;
-    if (options->with & WITH_KEEPTTL)
-        *expire_ms = KS_KEEP_TTL;
-    if (!(options->with & WITH_TIME))
-        return true;
-    return arg_deadline(rq, options->time_arg, form, expire_ms);
-}
 
 /* ---- storing ----------------------------------------------------------- */
 
@@ -316,15 +229,17 @@ reply_stored(struct request *rq, enum ks_status status)
         reply_error_status(rq, status);
 }
 
-/* Whether NX and XX allow a write. */
+/* Whether NX, XX and the comparison allow a write. */
 static bool
-may_store(unsigned with, bool exists)
+may_store(const struct string_options *options, bool exists, struct str value)
 {
-    return !(with & (exists ? WITH_NX : WITH_XX));
+    if (options->with & (exists ? WITH_NX : WITH_XX))
+        return false;
+    return comparison_allows(&options->comparison, exists, value);
 }
 
 struct conditional_store {
-    unsigned with;
+    const struct string_options *options;
     struct str value;
     uint32_t extent;
     uint64_t expire_ms;
@@ -336,7 +251,7 @@ store_if_allowed(void *ctx, const struct ks_old *old, struct ks_new *new)
 {
     struct conditional_store *job = ctx;
 
-    if (!may_store(job->with, old->exists))
+    if (!may_store(job->options, old->exists, old->value))
         return;
     new->action = KS_PUT;
     new->part[0] = job->value;
@@ -346,13 +261,13 @@ store_if_allowed(void *ctx, const struct ks_old *old, struct ks_new *new)
     job->done = true;
 }
 
-/* Store argv[i] if NX or XX allow it; *done says whether. */
+/* Store argv[i] if the options allow it; *done says whether. */
 static enum ks_status
-store_if(
-    struct request *rq, int i, unsigned with, uint64_t expire_ms, bool *done)
+store_if(struct request *rq, int i, const struct string_options *options,
+    uint64_t expire_ms, bool *done)
 {
     struct resp_arg *arg = &rq->argv[i];
-    struct conditional_store job = {.with = with,
+    struct conditional_store job = {.options = options,
         .value = arg_str(rq, i),
         .extent = arg->extent,
         .expire_ms = expire_ms};
@@ -366,20 +281,24 @@ store_if(
     return status;
 }
 
-/* Store argv[i] if NX or XX allow it and reply with the value before: SET with
- * GET, and GETSET. */
+/* Store argv[i] if the options allow it and reply with the value before: SET
+ * with GET, and GETSET. */
 static void
-exchange(struct request *rq, int i, unsigned with, uint64_t expire_ms)
+exchange(struct request *rq, int i, const struct string_options *options,
+    uint64_t expire_ms)
 {
     struct ks_thread *ks = rq->thread->ks;
     struct ks_key key = arg_key(rq, 1);
     enum ks_status status = KS_OK;
+    struct str value = STR("");
     struct ks_info old;
     bool found;
 
     ks_lock(ks, &key, 1);
     found = fetch(rq, &key, &old) == KS_OK;
-    if (may_store(with, found))
+    if (found)
+        value = (struct str){old.value, old.value_len};
+    if (may_store(options, found, value))
         status = store(rq, &key, i, expire_ms);
     ks_unlock(ks);
 
@@ -403,19 +322,19 @@ cmd_set(struct request *rq)
     struct ks_key key;
     bool done;
 
-    if (!parse_options(rq, 3, SET_OPTIONS, &options) ||
-        !deadline_of(rq, &options, &expire_ms))
+    if (!string_options_read(rq, 3, SET_OPTIONS, &options) ||
+        !string_options_deadline(rq, &options, &expire_ms))
         return;
     if (options.with & WITH_GET) {
-        exchange(rq, 2, options.with, expire_ms);
+        exchange(rq, 2, &options, expire_ms);
         return;
     }
-    if (!(options.with & (WITH_NX | WITH_XX))) {
+    if (!(options.with & WITH_CONDITION)) {
         key = arg_key(rq, 1);
         reply_stored(rq, store(rq, &key, 2, expire_ms));
         return;
     }
-    status = store_if(rq, 2, options.with, expire_ms, &done);
+    status = store_if(rq, 2, &options, expire_ms, &done);
     if (status == KS_OK && !done)
         reply_null(rq->reply);
     else
@@ -425,8 +344,9 @@ cmd_set(struct request *rq)
 void
 cmd_setnx(struct request *rq)
 {
+    static const struct string_options only_new = {.with = WITH_NX};
     bool done;
-    enum ks_status status = store_if(rq, 2, WITH_NX, KS_NO_EXPIRY, &done);
+    enum ks_status status = store_if(rq, 2, &only_new, KS_NO_EXPIRY, &done);
 
     if (status != KS_OK)
         reply_error_status(rq, status);
@@ -461,7 +381,9 @@ cmd_psetex(struct request *rq)
 void
 cmd_getset(struct request *rq)
 {
-    exchange(rq, 2, 0, KS_NO_EXPIRY);
+    static const struct string_options none = {0};
+
+    exchange(rq, 2, &none, KS_NO_EXPIRY);
 }
 
 /* ---- reading and changing the key's life ------------------------------- */
@@ -508,7 +430,7 @@ cmd_getex(struct request *rq)
     struct ks_info info;
     bool found, valid;
 
-    if (!parse_options(rq, 2, GETEX_OPTIONS, &options))
+    if (!string_options_read(rq, 2, GETEX_OPTIONS, &options))
         return;
     if (options.with == 0) {
         cmd_get(rq);
@@ -517,7 +439,7 @@ cmd_getex(struct request *rq)
     ks_lock(ks, &key, 1);
     found = fetch(rq, &key, &info) == KS_OK;
     /* For a missing key the number is not even looked at. */
-    valid = found && deadline_of(rq, &options, &expire_ms);
+    valid = found && string_options_deadline(rq, &options, &expire_ms);
     if (valid)
         status = ks_update(ks, &key, set_expiry, &expire_ms);
     ks_unlock(ks);
@@ -537,81 +459,110 @@ cmd_getex(struct request *rq)
 
 /* ---- several keys ------------------------------------------------------ */
 
-/* The keys of "key value key value ...", in the arena of the request. */
+/* The keys of "key value key value ..." from argv[first] on, in the arena of
+ * the request. */
 static struct ks_key *
-pair_keys(struct request *rq, size_t n)
+pair_keys(struct request *rq, int first, size_t n)
 {
     struct ks_key *keys = arena_alloc(rq->thread->arena, n * sizeof(*keys));
 
     for (size_t i = 0; i < n; i++)
-        keys[i] = arg_key(rq, (int)(1 + 2 * i));
+        keys[i] = arg_key(rq, first + (int)(2 * i));
     return keys;
 }
 
-static bool
-any_exists(struct ks_thread *ks, const struct ks_key *keys, size_t n)
+static size_t
+count_existing(struct ks_thread *ks, const struct ks_key *keys, size_t n)
 {
     struct ks_info info;
+    size_t found = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        if (ks_stat(ks, &keys[i], KS_PEEK, &info) == KS_OK)
-            return true;
-    }
-    return false;
+    for (size_t i = 0; i < n; i++)
+        found += ks_stat(ks, &keys[i], KS_PEEK, &info) == KS_OK;
+    return found;
 }
 
-/* A write fails only when memory is full and nothing may be evicted, or when a
- * key or value is longer than allowed; the pairs before it stay stored. */
+/* Store n pairs from argv[first] on in one atomic change, if NX or XX in
+ * `with` allow it; *done says whether. A write fails only when memory is full
+ * and nothing may be evicted, or when a key or value is longer than allowed;
+ * the pairs before it stay stored. */
 static enum ks_status
-store_pairs(struct request *rq, const struct ks_key *keys, size_t n)
+store_pairs(struct request *rq, int first, size_t n, unsigned with,
+    uint64_t expire_ms, bool *done)
 {
+    struct ks_thread *ks = rq->thread->ks;
+    struct ks_key *keys = pair_keys(rq, first, n);
     enum ks_status status = KS_OK;
 
-    for (size_t i = 0; i < n && status == KS_OK; i++)
-        status = store(rq, &keys[i], (int)(2 + 2 * i), KS_NO_EXPIRY);
+    ks_lock(ks, keys, n);
+    *done = !(with & WITH_NX) || count_existing(ks, keys, n) == 0;
+    if (with & WITH_XX)
+        *done = count_existing(ks, keys, n) == n;
+    for (size_t i = 0; *done && i < n && status == KS_OK; i++)
+        status = store(rq, &keys[i], first + (int)(2 * i) + 1, expire_ms);
+    ks_unlock(ks);
     return status;
+}
+
+static void
+reply_pairs_stored(struct request *rq, enum ks_status status, bool done)
+{
+    if (status != KS_OK)
+        reply_error_status(rq, status);
+    else
+        reply_int(rq->reply, done);
 }
 
 void
 cmd_mset(struct request *rq)
 {
-    struct ks_thread *ks = rq->thread->ks;
-    size_t n = (size_t)(rq->argc - 1) / 2;
-    struct ks_key *keys;
-    enum ks_status status;
+    bool done;
 
     if (rq->argc % 2 == 0) {
         reply_error_arity(rq);
         return;
     }
-    keys = pair_keys(rq, n);
-    ks_lock(ks, keys, n);
-    status = store_pairs(rq, keys, n);
-    ks_unlock(ks);
-    reply_stored(rq, status);
+    reply_stored(rq,
+        store_pairs(rq, 1, (size_t)(rq->argc - 1) / 2, 0, KS_NO_EXPIRY, &done));
 }
 
 void
 cmd_msetnx(struct request *rq)
 {
-    struct ks_thread *ks = rq->thread->ks;
-    size_t n = (size_t)(rq->argc - 1) / 2;
-    enum ks_status status = KS_OK;
-    struct ks_key *keys;
-    bool allowed;
+    enum ks_status status;
+    bool done;
 
     if (rq->argc % 2 == 0) {
         reply_error_arity(rq);
         return;
     }
-    keys = pair_keys(rq, n);
-    ks_lock(ks, keys, n);
-    allowed = !any_exists(ks, keys, n);
-    if (allowed)
-        status = store_pairs(rq, keys, n);
-    ks_unlock(ks);
-    if (status != KS_OK)
-        reply_error_status(rq, status);
-    else
-        reply_int(rq->reply, allowed);
+    status = store_pairs(
+        rq, 1, (size_t)(rq->argc - 1) / 2, WITH_NX, KS_NO_EXPIRY, &done);
+    reply_pairs_stored(rq, status, done);
+}
+
+void
+cmd_msetex(struct request *rq)
+{
+    struct command_keys keys = command_keys_of(rq->command, rq->argv, rq->argc);
+    struct string_options options;
+    enum ks_status status;
+    uint64_t expire_ms;
+    int64_t n;
+    bool done;
+
+    if (!str_to_i64(arg_str(rq, 1), &n) || n < 1 || n > INT_MAX) {
+        reply_error(rq->reply, "ERR invalid numkeys value");
+        return;
+    }
+    if (keys.last < keys.first || keys.last + 1 >= rq->argc) {
+        reply_error(rq->reply, "ERR wrong number of key-value pairs");
+        return;
+    }
+    if (!string_options_read(rq, keys.last + 2, MSETEX_OPTIONS, &options) ||
+        !string_options_deadline(rq, &options, &expire_ms))
+        return;
+    status =
+        store_pairs(rq, keys.first, (size_t)n, options.with, expire_ms, &done);
+    reply_pairs_stored(rq, status, done);
 }

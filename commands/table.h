@@ -6,7 +6,8 @@
  *
  * A container's subcommands follow its row and are named "container|sub".
  * Keys: first, last (-1: the last argument, -2 the one before) and step, as
- * COMMAND INFO shows them; 0 0 0 for none. The argument syntax is what stands
+ * COMMAND INFO shows them; 0 0 0 for none. KEYS_COUNTED as the last: the
+ * argument before the first says how many there are. The argument syntax is what stands
  * after the name in documentation: words in capitals are tokens, others are
  * values, [x] is optional, a|b a choice, "x [x ...]" a repetition; syntax.c
  * reads it.
@@ -45,6 +46,16 @@
     X("decrby", cmd_decrby, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                  \
         "string", "0.1.0", "O(1)", "key decrement",                           \
         "Subtracts a number from an integer; a missing key counts as 0.")     \
+    X("delex", cmd_delex, -2, CMD_WRITE | CMD_FAST, 1, 1, 1,                  \
+        "string", "0.1.0", "O(N) in the length of the value",                 \
+        "key [IFEQ value|IFNE value|IFDEQ digest|IFDNE digest]",              \
+        "Deletes a key if its value compares as said.")                       \
+    X("delifeq", cmd_delifeq, 3, CMD_WRITE | CMD_FAST, 1, 1, 1,               \
+        "string", "0.1.0", "O(N) in the length of the value", "key value",    \
+        "Deletes a key if its value is the one given.")                       \
+    X("digest", cmd_digest, 2, CMD_GET_, 1, 1, 1,                             \
+        "string", "0.1.0", "O(N) in the length of the value", "key",          \
+        "Returns the XXH3 digest of a value, 16 hexadecimal digits.")         \
     X("get", cmd_get, 2, CMD_GET_, 1, 1, 1,                                   \
         "string", "0.1.0", "O(1)", "key",                                     \
         "Returns the value of a key.")                                        \
@@ -75,12 +86,25 @@
         "string", "0.1.0", "O(N*M) in the lengths of both values",            \
         "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",   \
         "Finds the longest common subsequence of two values.")                \
+    X("increx", cmd_increx, -2, CMD_PUT_ | CMD_FAST, 1, 1, 1,                 \
+        "string", "0.1.0", "O(1)",                                            \
+        "key [BYFLOAT float-increment|BYINT increment] [LBOUND lower-bound] " \
+        "[UBOUND upper-bound] [SATURATE] [EX seconds|PX milliseconds|"        \
+        "EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST] [ENX]",  \
+        "Adds to a number within bounds and sets the expiry with it.")        \
     X("mget", cmd_mget, -2, CMD_GET_, 1, -1, 1,                               \
         "string", "0.1.0", "O(N) in the keys", "key [key ...]",               \
         "Returns the values of several keys at once.")                        \
     X("mset", cmd_mset, -3, CMD_PUT_, 1, -1, 2,                               \
         "string", "0.1.0", "O(N) in the keys", "key value [key value ...]",   \
         "Stores several values in one atomic change.")                        \
+    X("msetex", cmd_msetex, -4, CMD_PUT_ | CMD_MOVABLE_KEYS,                  \
+        2, KEYS_COUNTED, 2,                                                   \
+        "string", "0.1.0", "O(N) in the keys",                                \
+        "numkeys key value [key value ...] [NX|XX] [EX seconds|"              \
+        "PX milliseconds|EXAT unix-time-seconds|"                             \
+        "PXAT unix-time-milliseconds|KEEPTTL]",                               \
+        "Stores several values, all or none, with one expiry.")               \
     X("msetnx", cmd_msetnx, -3, CMD_PUT_, 1, -1, 2,                           \
         "string", "0.1.0", "O(N) in the keys", "key value [key value ...]",   \
         "Stores several values, all or none: only if no key exists.")         \
@@ -89,7 +113,9 @@
         "Stores a value that expires after some milliseconds.")               \
     X("set", cmd_set, -3, CMD_PUT_, 1, 1, 1,                                  \
         "string", "0.1.0", "O(1)",                                            \
-        "key value [NX|XX] [GET] [EX seconds|PX milliseconds|"                \
+        "key value [NX|XX|IFEQ compare-value|IFNE compare-value|"             \
+        "IFDEQ compare-digest|IFDNE compare-digest] [GET] "                   \
+        "[EX seconds|PX milliseconds|"                                        \
         "EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",        \
         "Stores a value, with conditions and an expiry if wanted.")           \
     X("setex", cmd_setex, 4, CMD_PUT_, 1, 1, 1,                               \
