@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# sample_config_test.sh - the files made from the directive tables are those
-# that the tables make now, and the daemon accepts its own sample.
+# sample_config_test.sh - the files made from the tables of directives and of
+# commands are those that the tables make now, and the daemon accepts its own
+# sample.
 set -euo pipefail
 src=${ASHLAR_SRCDIR:?}
 ashlard=${ASHLARD:?}
@@ -17,5 +18,12 @@ same()
 }
 same conf/ashlar.conf --sample-config
 same docs/ashlar.conf.5 --man-config
+
+# Below the line that says so, docs/commands.md is made from the table.
+if ! diff -u <(sed '1,/^<!-- Made by ashlard/d' "$src/docs/commands.md") \
+    <("$ashlard" --commands-doc); then
+    echo "docs/commands.md is not up to date: make commands-doc" >&2
+    bad=1
+fi
 "$ashlard" --check-config "$src/conf/ashlar.conf" || bad=1
 exit "$bad"

@@ -215,6 +215,9 @@ void command_prefetch_items(struct request *rq);
 size_t command_count(void);
 const char *command_name_at(size_t i);
 
+/* Append the list of all commands in Markdown, for docs/commands.md. */
+void commands_write_reference(struct buf *out);
+
 /* Bounded glob match as Redis' (*, ?, [a-z], [^...], \x). Time at most
  * len(pattern) * len(text). */
 bool glob_match(struct str pattern, struct str text, bool ignore_case);

@@ -24,6 +24,7 @@ libcommands_a_SOURCES = \
     commands/pubsub.c \
     commands/pubsub.h \
     commands/registry.c \
+    commands/reference.c \
     commands/scan.c \
     commands/server.c \
     commands/session.c \

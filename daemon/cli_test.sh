@@ -103,6 +103,7 @@ expect 0 '*Usage:*maxmemory*' --help
 "$ashlard" --sample-config >"$dir/sample.conf" || fail "--sample-config"
 expect 0 '' --check-config "$dir/sample.conf"
 expect 0 '.*TH*maxmemory*' --man-config
+expect 0 '*## String commands*`GET key`*' --commands-doc
 
 # ---- bad configuration
 

@@ -32,8 +32,8 @@ print_help(struct config *c)
     buf_printf(&text,
         "Usage: ashlard [FILE] [--DIRECTIVE VALUE]...\n"
         "       ashlard --check-config FILE\n"
-        "       ashlard --sample-config | --man-config | --help | "
-        "--version\n\n"
+        "       ashlard --sample-config | --man-config | --commands-doc |\n"
+        "               --help | --version\n\n"
         "A cache that speaks the Redis protocol. FILE holds lines of\n"
         "\"directive value\"; the command line goes before it.\n\n"
         "Directives:\n");
@@ -58,6 +58,17 @@ print_man(struct config *c)
     struct buf text = {0};
 
     options_write_man(c->set, &text);
+    print(&text);
+    return EXIT_SUCCESS;
+}
+
+static int
+print_commands(struct config *c)
+{
+    struct buf text = {0};
+
+    (void)c;
+    commands_write_reference(&text);
     print(&text);
     return EXIT_SUCCESS;
 }
@@ -344,6 +355,7 @@ main(int argc, char **argv)
         {"-v", print_version},
         {"--sample-config", print_sample},
         {"--man-config", print_man},
+        {"--commands-doc", print_commands},
     };
     struct ashlard d = {0};
     int status = -1;
