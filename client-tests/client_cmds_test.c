@@ -586,6 +586,23 @@ START_TEST(info_counts_what_happens)
 }
 END_TEST
 
+START_TEST(resetstat_starts_the_counts_of_connections_anew)
+{
+    redisContext *c = server_connect(server), *other;
+
+    ck_assert_int_ge(info_int(c, "stats", "total_connections_received"), 1);
+    ck_assert_int_gt(info_int(c, "stats", "total_net_output_bytes"), 1000);
+    expect(c, "+OK", "CONFIG RESETSTAT");
+    ck_assert_int_eq(info_int(c, "stats", "total_connections_received"), 0);
+    ck_assert_int_lt(info_int(c, "stats", "total_net_output_bytes"), 1000);
+    other = server_connect(server);
+    expect(other, "+PONG", "PING");
+    ck_assert_int_eq(info_int(c, "stats", "total_connections_received"), 1);
+    redisFree(other);
+    redisFree(c);
+}
+END_TEST
+
 START_TEST(info_counts_keys_per_database)
 {
     redisContext *c = server_connect(server);
@@ -724,6 +741,7 @@ client_cmds_suite(void)
     tcase_add_test(tc, config_set_refuses_and_changes_nothing);
     tcase_add_test(tc, info_has_the_fields_that_tools_read);
     tcase_add_test(tc, info_counts_what_happens);
+    tcase_add_test(tc, resetstat_starts_the_counts_of_connections_anew);
     tcase_add_test(tc, info_counts_keys_per_database);
     tcase_add_test(tc, info_takes_sections);
     tcase_add_test(tc, memory_tells_and_helps);

@@ -96,6 +96,8 @@ struct command_host {
      * false with a reason in err when it cannot (the value is put back). */
     bool (*option_changed)(void *ctx, const struct option *row,
         struct buf *err);
+    /* CONFIG RESETSTAT: start the daemon's own counters of INFO anew. */
+    void (*reset_stats)(void *ctx);
     /* Append the daemon's own lines ("key:value\r\n") for an INFO section.
      * info.c prints what it knows itself; the daemon adds
      *   server   executable, io engine, number of workers

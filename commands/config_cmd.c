@@ -283,6 +283,7 @@ cmd_config_resetstat(struct request *rq)
 
     command_stats_reset(c);
     ks_metrics_reset(c->ks);
+    c->host.reset_stats(c->host.ctx);
     reply_ok(rq->reply);
 }
 

@@ -188,6 +188,7 @@ START_TEST(resetstat_starts_the_counters_anew)
     SAY(h, "GET", "a");
     SAY(h, "GET", "b");
     RUN(h, "+OK\r\n", "CONFIG", "RESETSTAT");
+    ck_assert_int_eq(h->n_stats_resets, 1);
     SAY(h, "GET", "a");
     info = SAY(h, "INFO", "stats", "commandstats");
     ck_assert_ptr_nonnull(strstr(info, "\nkeyspace_hits:1\r\n"));

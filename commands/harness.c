@@ -93,6 +93,14 @@ host_option_changed(void *ctx, const struct option *row, struct buf *err)
 }
 
 static void
+host_reset_stats(void *ctx)
+{
+    struct harness *h = ctx;
+
+    h->n_stats_resets++;
+}
+
+static void
 host_info(void *ctx, const char *section, struct buf *out)
 {
     struct harness *h = ctx;
@@ -212,6 +220,7 @@ harness_new_limit(size_t limit_bytes)
         .unlock_clients = host_lock,
         .shutdown = host_shutdown,
         .option_changed = host_option_changed,
+        .reset_stats = host_reset_stats,
         .info = host_info,
         .post = host_post,
         .send = host_send,

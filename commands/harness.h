@@ -46,6 +46,7 @@ struct harness {
     struct pubsub_message *mail[64]; /* posted, not delivered yet */
     size_t n_mail;
     struct buf inboxes[HARNESS_SESSIONS]; /* delivered, by session */
+    int n_stats_resets;
     const char *refuse_option; /* option_changed refuses this C name */
 };
 

@@ -194,6 +194,7 @@ clients_host(struct ashlard *d, struct command_host *host)
         .unlock_clients = unlock_clients,
         .shutdown = shutdown_daemon,
         .option_changed = option_changed,
+        .reset_stats = daemon_metrics_reset,
         .info = info_append,
         .post = post,
         .send = send_to_session,

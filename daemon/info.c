@@ -17,6 +17,31 @@ daemon_metrics_sum(struct ashlard *d, struct daemon_metrics *sum)
         metrics_sum((uint64_t *)sum, &d->workers[i]->metrics, n);
 }
 
+/* A thread alone writes its counters, so a reset keeps the sums of that moment
+ * instead, and INFO shows what has come since. */
+void
+daemon_metrics_reset(void *ctx)
+{
+    struct ashlard *d = ctx;
+
+    pthread_mutex_lock(&d->stats_lock);
+    daemon_metrics_sum(d, &d->stats_base);
+    pthread_mutex_unlock(&d->stats_lock);
+}
+
+static void
+sum_since_reset(struct ashlard *d, struct daemon_metrics *sum)
+{
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *base = (const uint64_t *)&d->stats_base;
+
+    pthread_mutex_lock(&d->stats_lock);
+    daemon_metrics_sum(d, sum);
+    for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+        to[i] -= base[i];
+    pthread_mutex_unlock(&d->stats_lock);
+}
+
 static void
 info_server(struct ashlard *d, struct buf *out)
 {
@@ -42,7 +67,7 @@ info_stats(struct ashlard *d, struct buf *out)
     struct daemon_metrics m;
 
     maint_sample(d->maint, &rates);
-    daemon_metrics_sum(d, &m);
+    sum_since_reset(d, &m);
     buf_printf(out,
         "total_connections_received:%llu\r\n"
         "instantaneous_ops_per_sec:%llu\r\n"

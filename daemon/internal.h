@@ -206,8 +206,10 @@ struct ashlard {
     struct worker *workers[MAX_WORKERS]; /* [immutable] once all run */
     unsigned n_workers;                  /* the same */
     struct maint *maint;
-    struct daemon_metrics metrics; /* [main thread] writes */
+    struct daemon_metrics metrics;    /* [main thread] writes */
+    struct daemon_metrics stats_base; /* [stats_lock] at the last reset */
 
+    pthread_mutex_t stats_lock; /* a leaf in the lock order */
     pthread_mutex_t config_lock;
     pthread_mutex_t names_lock; /* every session's names */
 
@@ -220,8 +222,12 @@ struct ashlard {
 /* Set up the callbacks that commands/ needs (clients.c). */
 void clients_host(struct ashlard *d, struct command_host *host);
 
-/* Sum of the counters of all threads. */
+/* Sum of the counters of all threads since the start; any thread. */
 void daemon_metrics_sum(struct ashlard *d, struct daemon_metrics *sum);
+
+/* CONFIG RESETSTAT: INFO counts from here on. The type of
+ * command_host.reset_stats; any thread. */
+void daemon_metrics_reset(void *ctx);
 
 /* INFO lines of the daemon (info.c); the type of command_host.info. */
 void info_append(void *ctx, const char *section, struct buf *out);

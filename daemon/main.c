@@ -179,6 +179,7 @@ build(struct ashlard *d, struct buf *err)
 {
     pthread_mutex_init(&d->config_lock, NULL);
     pthread_mutex_init(&d->names_lock, NULL);
+    pthread_mutex_init(&d->stats_lock, NULL);
     config_limits(&d->config, &d->limits);
     d->base = event_base_new();
     if (d->base == NULL) {
@@ -229,6 +230,7 @@ tear_down(struct ashlard *d)
         signals_free(d->signals);
     if (d->base != NULL)
         event_base_free(d->base);
+    pthread_mutex_destroy(&d->stats_lock);
     pthread_mutex_destroy(&d->names_lock);
     pthread_mutex_destroy(&d->config_lock);
 }
