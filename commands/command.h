@@ -17,7 +17,14 @@
     X(databases, OPT_INT, "16", 1, KS_DATABASES, OPT_START, "",             \
         "Number of databases for SELECT.")                                  \
     X(requirepass, OPT_STRING, "", 0, 0, OPT_LIVE | OPT_SECRET, "",         \
-        "Password that clients must give with AUTH or HELLO.")
+        "Password that clients must give with AUTH or HELLO.")              \
+    X(slowlog_log_slower_than, OPT_INT, "10000", -1, INT64_MAX, OPT_LIVE,   \
+        "microseconds",                                                     \
+        "Commands that take at least so long are logged for SLOWLOG; -1 "   \
+        "logs none. Below 1000 the time of every command is taken, else "   \
+        "only of those whose work depends on their arguments.")             \
+    X(slowlog_max_len, OPT_INT, "128", 0, 65536, OPT_LIVE, "",              \
+        "How many of the latest slow commands are kept.")
 
 struct command_options {
     COMMAND_OPTIONS(OPTION_MEMBER)

@@ -325,8 +325,7 @@ END_TEST
 START_TEST(increx_treats_the_ends_of_64_bits_as_bounds)
 {
     RUN(h, OK, "SET", "k", "9223372036854775806");
-    RUN(h, "*2\r\n:9223372036854775806\r\n:0\r\n", "INCREX", "k", "BYINT",
-        "2");
+    RUN(h, "*2\r\n:9223372036854775806\r\n:0\r\n", "INCREX", "k", "BYINT", "2");
     RUN(h, "*2\r\n:9223372036854775807\r\n:1\r\n", "INCREX", "k", "BYINT", "2",
         "SATURATE");
     RUN(h, OK, "SET", "k", "-9223372036854775808");
@@ -374,24 +373,16 @@ END_TEST
 
 HARNESS_MAIN("compare", start, stop,
     set_ifeq_stores_over_the_value_it_names_only,
-    set_ifne_stores_over_any_other_value_and_none,
-    set_compares_digests,
+    set_ifne_stores_over_any_other_value_and_none, set_compares_digests,
     a_digest_has_sixteen_hexadecimal_digits,
     set_with_get_and_a_comparison_returns_the_old_value,
-    set_takes_one_condition_at_most,
-    a_comparison_goes_with_an_expiry,
-    large_values_are_compared_too,
-    delex_deletes_if_the_comparison_allows,
-    delifeq_deletes_the_value_it_names_only,
-    digest_is_what_any_xxh3_gives,
+    set_takes_one_condition_at_most, a_comparison_goes_with_an_expiry,
+    large_values_are_compared_too, delex_deletes_if_the_comparison_allows,
+    delifeq_deletes_the_value_it_names_only, digest_is_what_any_xxh3_gives,
     the_digest_of_a_large_value_leaves_no_pin,
-    msetex_stores_all_with_one_expiry,
-    msetex_stores_all_or_none,
+    msetex_stores_all_with_one_expiry, msetex_stores_all_or_none,
     msetex_refuses_counts_and_options_that_do_not_fit,
-    the_keys_of_msetex_are_those_it_counts,
-    msetex_works_from_prefetched_hashes,
-    increx_returns_the_count_and_what_was_added,
-    increx_stays_within_its_bounds,
+    the_keys_of_msetex_are_those_it_counts, msetex_works_from_prefetched_hashes,
+    increx_returns_the_count_and_what_was_added, increx_stays_within_its_bounds,
     increx_treats_the_ends_of_64_bits_as_bounds,
-    increx_sets_keeps_and_removes_the_expiry,
-    increx_counts_in_floats)
+    increx_sets_keeps_and_removes_the_expiry, increx_counts_in_floats)

@@ -114,6 +114,8 @@ enum error_code {
     ERROR_CODES_N
 };
 
+#define STATS_BUCKETS 24
+
 /* What one worker counts of one row. [owner thread] writes, any thread
  * reads. */
 struct command_row_stats {
@@ -122,6 +124,9 @@ struct command_row_stats {
     _Atomic uint64_t rejected; /* refused before the handler ran */
     _Atomic uint64_t measured; /* calls whose time was taken */
     _Atomic uint64_t measured_ns;
+    /* Measured calls by their time: of 1024 << i ns at most, in the last also
+     * longer ones. */
+    _Atomic uint64_t histogram[STATS_BUCKETS];
 };
 
 struct command_stats {
@@ -166,6 +171,32 @@ command_stats_measure(struct command_thread *t, const struct command *row)
     return row->first_key == 0 && !(row->flags & CMD_FAST);
 }
 
+/* Count the time of a call. Owner thread. */
+void command_stats_time(struct command_row_stats *row, uint64_t ns);
+
+/* ---- slow commands (slowlog.c) ------------------------------------------- */
+
+struct slowlog;
+struct slowlog *slowlog_new(void);
+void slowlog_free(struct slowlog *log, struct slab *slab);
+
+/* Is the time of this command to be taken, because it could be logged? */
+bool slowlog_watches(const struct request *rq);
+
+#define SLOWLOG_ARGS 32 /* kept; the last may count those left out */
+
+struct slowlog_args {
+    int n;
+    struct str argv[SLOWLOG_ARGS];
+};
+
+/* Before the handler: remember the arguments, in the arena of the request where
+ * the handler may give them away. After it: log the command if it took long.
+ * Owner thread. */
+void slowlog_keep_args(const struct request *rq, struct slowlog_args *kept);
+void slowlog_note(const struct request *rq, const struct slowlog_args *kept,
+    uint64_t duration_ns);
+
 /* ---- what commands_init() makes ------------------------------------------ */
 
 struct command_state {
@@ -174,6 +205,7 @@ struct command_state {
     pthread_mutex_t lock;                /* a leaf in the lock order */
     struct command_stats *base;          /* [lock] counters at the last reset */
     struct command_metrics base_metrics; /* [lock] */
+    struct slowlog *slowlog;
 };
 
 /* ---- documentation (syntax.c, docs.c) ------------------------------------ */

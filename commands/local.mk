@@ -18,6 +18,7 @@ libcommands_a_SOURCES = \
     commands/internal.h \
     commands/keys.c \
     commands/lcs.c \
+    commands/latency.c \
     commands/lookup.c \
     commands/memory.c \
     commands/rename.c \
@@ -28,6 +29,7 @@ libcommands_a_SOURCES = \
     commands/scan.c \
     commands/server.c \
     commands/session.c \
+    commands/slowlog.c \
     commands/stats.c \
     commands/string_edit.c \
     commands/string_options.c \
@@ -61,6 +63,7 @@ check_PROGRAMS += \
     commands/pubsub_test \
     commands/scan_test \
     commands/session_test \
+    commands/slowlog_test \
     commands/stats_test \
     commands/string_edit_test \
     commands/strings_test
@@ -123,6 +126,9 @@ commands_scan_test_LDADD = $(commands_tests_ldadd)
 commands_session_test_SOURCES = commands/session_test.c
 commands_session_test_CFLAGS = $(commands_tests_cflags)
 commands_session_test_LDADD = $(commands_tests_ldadd)
+commands_slowlog_test_SOURCES = commands/slowlog_test.c
+commands_slowlog_test_CFLAGS = $(commands_tests_cflags)
+commands_slowlog_test_LDADD = $(commands_tests_ldadd)
 commands_stats_test_SOURCES = commands/stats_test.c
 commands_stats_test_CFLAGS = $(commands_tests_cflags)
 commands_stats_test_LDADD = $(commands_tests_ldadd)

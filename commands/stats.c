@@ -186,3 +186,14 @@ command_stats_next_sample(struct command_thread *t)
     /* 1 .. 2 * mean - 1, each equally likely */
     t->until_sample = (uint32_t)(x % (2 * STATS_SAMPLE_MEAN - 1)) + 1;
 }
+
+void
+command_stats_time(struct command_row_stats *row, uint64_t ns)
+{
+    uint64_t above = ns == 0 ? 0 : (ns - 1) >> 10;
+    int bucket = above == 0 ? 0 : 64 - __builtin_clzll(above);
+
+    METRIC_INC(row, measured);
+    METRIC_ADD(row, measured_ns, ns);
+    METRIC_INC(row, histogram[MIN(bucket, STATS_BUCKETS - 1)]);
+}

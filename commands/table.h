@@ -481,6 +481,31 @@
     X("lolwut", cmd_lolwut, -1, CMD_GET_, 0, 0, 0,                            \
         "server", "0.1.0", "O(1)", "[VERSION version]",                       \
         "Shows a picture and the version.")                                   \
+    X("latency", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                   \
+        "server", "0.1.0", "Depends on the subcommand", "",                   \
+        "Looks at how long commands take.")                                   \
+    X("latency|doctor", cmd_latency_doctor, 2, CMD_CONTROL_, 0, 0, 0,         \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Says in words what stands out in the events: none are recorded.")    \
+    X("latency|graph", cmd_latency_graph, 3, CMD_CONTROL_, 0, 0, 0,           \
+        "server", "0.1.0", "O(1)", "event",                                   \
+        "Draws the samples of an event: none are recorded.")                  \
+    X("latency|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                       \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("latency|histogram", cmd_latency_histogram, -2, CMD_CONTROL_, 0, 0, 0,  \
+        "server", "0.1.0", "O(N) in the commands",                            \
+        "[command-name [command-name ...]]",                                  \
+        "Returns how long the calls of commands took, cumulative.")           \
+    X("latency|history", cmd_latency_history, 3, CMD_CONTROL_, 0, 0, 0,       \
+        "server", "0.1.0", "O(1)", "event",                                   \
+        "Returns the samples of an event: none are recorded.")                \
+    X("latency|latest", cmd_latency_latest, 2, CMD_CONTROL_, 0, 0, 0,         \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Returns the latest sample of each event: none are recorded.")        \
+    X("latency|reset", cmd_latency_reset, -2, CMD_CONTROL_, 0, 0, 0,          \
+        "server", "0.1.0", "O(1)", "[event [event ...]]",                     \
+        "Forgets the samples of events; returns of how many.")                \
     X("memory", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
         "server", "0.1.0", "Depends on the subcommand", "",                   \
         "Looks at the use of memory.")                                        \
@@ -506,6 +531,21 @@
         CMD_CONTROL_ | CMD_NO_MULTI | CMD_ALLOW_BUSY, 0, 0, 0,                \
         "server", "0.1.0", "O(1)", "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",     \
         "Stops the server.")                                                  \
+    X("slowlog", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                   \
+        "server", "0.1.0", "Depends on the subcommand", "",                   \
+        "Looks at the commands that took long.")                              \
+    X("slowlog|get", cmd_slowlog_get, -2, CMD_ADMIN | CMD_ABOUT_, 0, 0, 0,    \
+        "server", "0.1.0", "O(N) in the entries returned", "[count]",         \
+        "Returns the latest slow commands: 10, or count, or with -1 all.")    \
+    X("slowlog|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                       \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("slowlog|len", cmd_slowlog_len, 2, CMD_ADMIN | CMD_ABOUT_, 0, 0, 0,     \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Returns how many slow commands are kept.")                           \
+    X("slowlog|reset", cmd_slowlog_reset, 2, CMD_ADMIN | CMD_ABOUT_, 0, 0, 0, \
+        "server", "0.1.0", "O(N) in the entries", "",                         \
+        "Forgets the slow commands.")                                         \
     X("time", cmd_time, 1, CMD_ABOUT_ | CMD_FAST, 0, 0, 0,                    \
         "server", "0.1.0", "O(1)", "",                                        \
         "Returns the time of the server.")
