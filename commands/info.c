@@ -144,6 +144,8 @@ section_memory(struct commands *c, struct buf *out)
     line_u64(out, "extent_live_bytes", m.slab.extent_live_bytes);
     line_u64(out, "extent_warm_bytes", m.slab.extent_warm_bytes);
     line_u64(out, "index_bytes", m.ks.index_bytes);
+    line_u64(out, "key_templates", m.ks.templates);
+    line_u64(out, "key_template_bytes", m.ks.template_bytes);
 }
 
 static void

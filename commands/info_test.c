@@ -134,6 +134,25 @@ START_TEST(server_tells_process_and_uptime)
 }
 END_TEST
 
+START_TEST(learned_key_templates_are_shown)
+{
+    const char *info;
+    long long bytes;
+    char name[40];
+
+    info = SAY(h, "INFO", "memory");
+    ck_assert_int_eq(field(info, "key_templates"), 0);
+    bytes = field(info, "key_template_bytes");
+    for (int n = 0; n < 1000; n++) {
+        snprintf(name, sizeof(name), "user:%010d:profile", n);
+        RUN(h, "+OK\r\n", "SET", name, "v");
+    }
+    info = SAY(h, "INFO", "memory");
+    ck_assert_int_eq(field(info, "key_templates"), 1);
+    ck_assert_int_eq(field(info, "key_template_bytes"), bytes + 128);
+}
+END_TEST
+
 START_TEST(hits_and_misses_are_counted)
 {
     const char *info;
@@ -297,6 +316,7 @@ END_TEST
 HARNESS_MAIN("info", start, stop, info_shows_the_default_sections,
     info_shows_the_sections_asked_for, info_is_a_verbatim_text_in_resp3,
     every_line_is_a_title_a_field_or_empty, the_host_adds_its_lines,
+    learned_key_templates_are_shown,
     server_tells_process_and_uptime, hits_and_misses_are_counted,
     keyspace_lists_databases_with_keys, memory_in_use_grows_with_values,
     usage_of_a_key_covers_its_value, usage_reads_its_samples,

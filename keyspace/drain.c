@@ -22,14 +22,14 @@ move_chunk(struct ks_thread *t, uint32_t from)
     unsigned p;
     bool moved = false;
 
-    if (!item_peek(slab_ptr(t->slab, from), now_ms, &copy))
+    if (!item_peek(slab_ptr(t->slab, from), now_ms, &copy) ||
+        !index_hash_item(&t->ks->index, &copy.view, &hash))
         return false;
     if (item_expired(&copy.view, now_ms))
         return remove_chunk(t, from, REMOVE_IF_EXPIRED);
     to = slab_alloc(t->slab_thread, copy.view.size);
     if (to == 0)
         return false;
-    hash = index_hash(&t->ks->seed, copy.view.key, copy.view.id);
     p = index_partition(hash);
     if (!ks_try_enter(t, p)) {
         slab_release(t->slab_thread, to);

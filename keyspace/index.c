@@ -76,12 +76,13 @@ touched(uint32_t n_lines)
 
 bool
 index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
-    struct buf *err)
+    const struct templates *templates, struct buf *err)
 {
     uint32_t lines = MAP_LINES;
 
     ix->slab = slab;
     ix->seed = seed;
+    ix->templates = templates;
     for (;; lines /= 2) {
         ix->map_bytes = (size_t)lines * CACHE_LINE * N_PARTITIONS;
         ix->map = mmap(NULL, ix->map_bytes, PROT_READ | PROT_WRITE,
@@ -131,14 +132,29 @@ index_hash(const struct hash_seed *seed, struct str name, uint32_t db)
     return h;
 }
 
+bool
+index_hash_item(const struct index *ix, const struct item_view *v,
+    uint64_t *hash)
+{
+    char buf[KS_MAX_KEY];
+    struct str name;
+
+    if (!item_key(ix->templates, v, buf, &name))
+        return false;
+    *hash = index_hash(ix->seed, name, item_db(ix->templates, v));
+    return true;
+}
+
 static uint64_t
 hash_of_item(const struct index *ix, uint32_t handle)
 {
     struct item_view v;
-    bool is_item = item_read(slab_ptr(ix->slab, handle), 0, &v);
+    uint64_t hash;
+    bool is_item = item_read(slab_ptr(ix->slab, handle), 0, &v) &&
+        index_hash_item(ix, &v, &hash);
 
     ASSERT(is_item);
-    return index_hash(ix->seed, v.key, v.id);
+    return hash;
 }
 
 /* ---- geometry ------------------------------------------------------------------ */
@@ -335,13 +351,14 @@ index_read(struct index *ix, uint64_t hash, index_visit_fn visit, void *ctx,
 
 /* ---- under the lock ------------------------------------------------------------------- */
 
-
 static inline bool
-chunk_has_key(const void *chunk, struct str name, uint32_t db)
+chunk_has_key(const struct index *ix, const void *chunk, struct str name,
+    uint32_t db)
 {
     struct item_view v;
 
-    return item_read(chunk, 0, &v) && v.id == db && str_eq(v.key, name);
+    return item_read(chunk, 0, &v) &&
+        item_has_key(ix->templates, &v, name, db);
 }
 
 uint32_t
@@ -358,7 +375,7 @@ index_find(struct index *ix, uint64_t hash, struct str name, uint32_t db,
             uint32_t handle = slot_handle(line, slot);
 
             if (handle == 0 ||
-                !chunk_has_key(slab_ptr(ix->slab, handle), name, db))
+                !chunk_has_key(ix, slab_ptr(ix->slab, handle), name, db))
                 continue;
             *place = (struct index_place){line, slot};
             return handle;

@@ -41,9 +41,11 @@ cpu_relax(void)
  * of the deadline in milliseconds: exact for deadlines less than 24 days away
  * when written; the sweeper removes an item long before the number could be
  * read as a deadline to come. Later deadlines and long keys stand in the
- * extension. The id says which database (1..15) the key belongs to; items of
- * database 0 have none. An item never changes while it is in the index, but
- * for its expiry, which is replaced inside an odd line version.
+ * extension. An id below TEMPLATE_FIRST_ID says which database (1..15) the key
+ * belongs to; items of database 0 have none. From there on it names a template
+ * (template.c), which knows the database and most of the key; `key` is then the
+ * packed rest. An item never changes while it is in the index, but for its
+ * expiry, which is replaced inside an odd line version.
  */
 enum item_bits {
     ITEM_VLEN_BITS = 17,
@@ -55,6 +57,9 @@ enum item_bits {
     ITEM_HAS_EXTENSION = 1 << 28,
     ITEM_KIND_SHIFT = 29, /* 3 bits, enum item_kind, never 0 */
 };
+
+#define TEMPLATE_FIRST_ID KS_DATABASES
+#define ITEM_IDS (TEMPLATE_FIRST_ID + 4096)
 
 enum item_kind { ITEM_STRING = 1, ITEM_STRING_RAW = 2 };
 
@@ -74,8 +79,8 @@ struct item_extent_ref {
  * the line version is checked; lengths are clamped so that reading is safe. */
 struct item_view {
     uint32_t header;
-    uint32_t id;            /* database */
-    struct str key;
+    uint32_t id;            /* database or template: see item_db() */
+    struct str stored;      /* the key as the item has it: see item_key() */
     const char *value;      /* in the chunk; of an extent item the ref */
     size_t value_len;       /* of the value, also in an extent */
     uint32_t extent;        /* 0: value is in the chunk */
@@ -89,7 +94,7 @@ bool item_read(const void *chunk, uint64_t now_ms, struct item_view *out);
 
 /* Bytes an item takes in its chunk. `value_len` is ignored for extents. */
 struct item_shape {
-    struct str key;
+    struct str key; /* as it is stored */
     uint32_t id;
     uint64_t expire_ms;
     size_t value_len;
@@ -125,6 +130,67 @@ static inline bool
 item_expired(const struct item_view *v, uint64_t now_ms)
 {
     return v->expire_ms <= now_ms;
+}
+
+/* ---- key templates (template.c) ---------------------------------------------
+ *
+ * Lock-free but for learning. Ids and packed keys may come from a chunk that
+ * is being written: what cannot be is refused, and no length is trusted.
+ */
+struct templates;
+
+struct templates *templates_new(struct slab *slab,
+    const struct hash_seed *seed, struct buf *err);
+void templates_free(struct templates *ts);
+uint32_t templates_count(const struct templates *ts);
+size_t templates_bytes(const struct templates *ts);
+
+/* A key as a new item is to have it. */
+#define TEMPLATE_MAX_PACKED 64
+struct stored_key {
+    struct str key; /* the name itself, or the packed rest of it */
+    uint32_t id;
+    char packed[TEMPLATE_MAX_PACKED];
+};
+
+/* Choose how a key is stored; learns its shape from a sample of the calls, by
+ * `random`. `out` borrows key->name. */
+void template_encode(struct templates *ts, const struct ks_key *key,
+    uint64_t random, struct stored_key *out);
+
+/* The database of a template; UINT32_MAX if there is no such template. */
+uint32_t template_db(const struct templates *ts, uint32_t id);
+/* Whether the packed key stands for `name` of `db`. */
+bool template_equals(const struct templates *ts, uint32_t id,
+    struct str packed, struct str name, uint32_t db);
+/* The whole key, in `buf`. False if the packed bytes stand for none. */
+bool template_decode(const struct templates *ts, uint32_t id,
+    struct str packed, char buf[KS_MAX_KEY], struct str *name);
+
+/* The same for any item. item_key() may return the stored bytes themselves. */
+
+static inline uint32_t
+item_db(const struct templates *ts, const struct item_view *v)
+{
+    return v->id < TEMPLATE_FIRST_ID ? v->id : template_db(ts, v->id);
+}
+
+static inline bool
+item_has_key(const struct templates *ts, const struct item_view *v,
+    struct str name, uint32_t db)
+{
+    if (v->id < TEMPLATE_FIRST_ID)
+        return v->id == db && str_eq(v->stored, name);
+    return template_equals(ts, v->id, v->stored, name, db);
+}
+
+static inline bool
+item_key(const struct templates *ts, const struct item_view *v,
+    char buf[KS_MAX_KEY], struct str *name)
+{
+    *name = v->stored;
+    return v->id < TEMPLATE_FIRST_ID ||
+        template_decode(ts, v->id, v->stored, buf, name);
 }
 
 /* ---- index (index.c) -------------------------------------------------------- */
@@ -163,6 +229,7 @@ struct index {
     struct partition partition[N_PARTITIONS];
     struct slab *slab;         /* handles to items; growth is charged to it */
     const struct hash_seed *seed;
+    const struct templates *templates; /* to read the keys of items */
     char *map;                 /* [immutable] reservation of all lines */
     size_t map_bytes;
     uint32_t max_lines;        /* per partition, MAX_TRAVEL not included */
@@ -176,7 +243,8 @@ struct index_place {           /* where a handle stands, under the lock */
 };
 
 bool index_init(struct index *ix, struct slab *slab,
-    const struct hash_seed *seed, struct buf *err);
+    const struct hash_seed *seed, const struct templates *templates,
+    struct buf *err);
 void index_destroy(struct index *ix);
 
 static inline unsigned
@@ -192,6 +260,10 @@ void partition_unlock(struct partition *p);
 /* Hash of an item's key and database; as ks_key() makes it. */
 uint64_t index_hash(const struct hash_seed *seed, struct str name,
     uint32_t db);
+
+/* The same of an item. False if it is none (it may be under change). */
+bool index_hash_item(const struct index *ix, const struct item_view *v,
+    uint64_t *hash);
 
 /* Lock-free look-up. Calls visit(ctx, chunk, handle) for each candidate; it
  * returns true for the item sought, having copied what it wants of it. True if
@@ -261,6 +333,7 @@ struct ks {
     struct slab *slab;
     const struct keyspace_options *options;
     struct hash_seed seed;
+    struct templates *templates;
     struct index index;
     size_t fixed_bytes;
 

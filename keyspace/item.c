@@ -124,7 +124,7 @@ item_read(const void *chunk, uint64_t now_ms, struct item_view *v)
     v->header = h;
     v->id = 0;
     v->expire_ms = KS_NO_EXPIRY;
-    v->key.len = (h >> ITEM_KLEN_SHIFT) & 0xff;
+    v->stored.len = (h >> ITEM_KLEN_SHIFT) & 0xff;
     v->value_len = h & ((1u << ITEM_VLEN_BITS) - 1);
     v->extent = 0;
     if (h & ITEM_HAS_EXPIRY) {
@@ -140,7 +140,7 @@ item_read(const void *chunk, uint64_t now_ms, struct item_view *v)
         memcpy(&e, at, sizeof(e));
         at += sizeof(e);
         v->expire_ms = e.expire_ms;
-        v->key.len = MIN((size_t)e.key_len, KS_MAX_KEY);
+        v->stored.len = MIN((size_t)e.key_len, KS_MAX_KEY);
     }
     if (h & ITEM_HAS_ID) {
         uint16_t id;
@@ -149,8 +149,8 @@ item_read(const void *chunk, uint64_t now_ms, struct item_view *v)
         v->id = id;
         at += 2;
     }
-    v->key.p = at;
-    at += v->key.len;
+    v->stored.p = at;
+    at += v->stored.len;
     v->value = at;
     if (h & ITEM_IS_EXTENT) {
         struct item_extent_ref ref;
@@ -163,7 +163,7 @@ item_read(const void *chunk, uint64_t now_ms, struct item_view *v)
         at += v->value_len;
     }
     v->size = (uint32_t)(at - (const char *)chunk);
-    return v->size <= SLAB_MAX_CHUNK && v->id < KS_DATABASES;
+    return v->size <= SLAB_MAX_CHUNK && v->id < ITEM_IDS;
 }
 
 bool
@@ -208,7 +208,7 @@ item_peek(const void *chunk, uint64_t now_ms, struct item_copy *out)
     racy_copy(out->bytes, chunk, first);
     if (!item_read(out->bytes, now_ms, &out->view))
         return false;
-    end = (size_t)(out->view.key.p - out->bytes) + out->view.key.len +
+    end = (size_t)(out->view.stored.p - out->bytes) + out->view.stored.len +
         sizeof(struct item_extent_ref);
     if (end <= first)
         return true;

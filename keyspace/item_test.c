@@ -22,7 +22,7 @@ build_and_read(const struct item_shape *shape, const char *value)
         memcpy(to, value, shape->value_len);
     ck_assert(item_read(chunk, NOW, &v));
     ck_assert_uint_eq(v.size, item_size(shape, NOW));
-    ck_assert(str_eq(v.key, shape->key));
+    ck_assert(str_eq(v.stored, shape->key));
     ck_assert_uint_eq(v.value_len, shape->value_len);
     ck_assert_uint_eq(v.expire_ms, shape->expire_ms);
     ck_assert_uint_eq(v.id, shape->id);
@@ -140,8 +140,8 @@ START_TEST(garbage_is_read_within_the_bounds_of_any_item)
         if (!item_read(chunk, NOW, &v))
             continue;
         ck_assert_uint_le(v.size, SLAB_MAX_CHUNK);
-        ck_assert_uint_le(v.key.len, KS_MAX_KEY);
-        ck_assert(v.key.p >= chunk && v.key.p < chunk + 40);
+        ck_assert_uint_le(v.stored.len, KS_MAX_KEY);
+        ck_assert(v.stored.p >= chunk && v.stored.p < chunk + 40);
     }
 }
 END_TEST
@@ -159,7 +159,7 @@ START_TEST(a_peek_copies_fields_key_and_extent)
         s.id = len % 3 ? 7 : 0;
         item_build(chunk, &s, NOW);
         ck_assert(item_peek(chunk, NOW, &c));
-        ck_assert(str_eq(c.view.key, s.key));
+        ck_assert(str_eq(c.view.stored, s.key));
         ck_assert_uint_eq(c.view.extent, 5);
         ck_assert_uint_eq(c.view.value_len, 99);
         ck_assert_uint_eq(c.view.expire_ms, NOW + 3);

@@ -37,8 +37,8 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     struct read_state *r = ctx;
     struct item_view *v = &r->view;
 
-    if (!item_read(chunk, r->now_ms, v) || v->id != r->key->db ||
-        !str_eq(v->key, r->key->name))
+    if (!item_read(chunk, r->now_ms, v) ||
+        !item_has_key(r->t->ks->templates, v, r->key->name, r->key->db))
         return false;
     unpin(r); /* of a try that was interfered with */
     r->handle = handle;
@@ -239,15 +239,32 @@ concatenate(char *to, const struct str *part, unsigned n)
     }
 }
 
+/* Choose how the key is stored. `stored` lives as long as the shape. */
+static void
+shape_key(struct ks_thread *t, const struct ks_key *key,
+    struct item_shape *shape, struct stored_key *stored)
+{
+    struct ks *ks = t->ks;
+
+    if (!__atomic_load_n(&ks->options->key_interning, __ATOMIC_RELAXED))
+        return;
+    template_encode(ks->templates, key, next_random(t), stored);
+    shape->key = stored->key;
+    shape->id = stored->id;
+}
+
 /* Build an item from parts (or around shape->extent). */
 static enum ks_status
-build_item(struct ks_thread *t, struct item_shape *shape,
-    const struct str *part, unsigned n_parts, struct fresh *out)
+build_item(struct ks_thread *t, const struct ks_key *key,
+    struct item_shape *shape, const struct str *part, unsigned n_parts,
+    struct fresh *out)
 {
     uint64_t now_ms = clock_wall_ms();
+    struct stored_key stored;
     bool made = false;
     char *to;
 
+    shape_key(t, key, shape, &stored);
     if (shape->extent == 0 && wants_extent(t, shape, now_ms)) {
         shape->extent = make_extent(t, shape->value_len);
         if (shape->extent == 0)
@@ -372,7 +389,7 @@ ks_set(struct ks_thread *t, const struct ks_key *key, struct str value,
         return KS_OK;
     }
     tick_access(t);
-    status = build_item(t, &shape, &value, 1, &fresh);
+    status = build_item(t, key, &shape, &value, 1, &fresh);
     if (status != KS_OK)
         return status;
     status = store(t, key, &fresh);
@@ -408,7 +425,7 @@ ks_set_extent(struct ks_thread *t, const struct ks_key *key, uint32_t extent,
     }
     tick_access(t);
     shape.extent = extent;
-    status = build_item(t, &shape, NULL, 0, &fresh);
+    status = build_item(t, key, &shape, NULL, 0, &fresh);
     if (status != KS_OK)
         return status;
     status = store(t, key, &fresh);
@@ -509,7 +526,8 @@ update_put(struct update *u, const struct ks_new *new)
             shape.extent = new->extent;
             taken = true;
         }
-        status = build_item(u->t, &shape, new->part, new->n_parts, &fresh);
+        status = build_item(u->t, u->key, &shape, new->part, new->n_parts,
+            &fresh);
         if (status == KS_OK)
             status = update_publish(u, &fresh, taken);
         if (status != KS_OK)
@@ -528,7 +546,7 @@ update_expiry(struct update *u, uint64_t expire_ms)
     struct ks_thread *t = u->t;
     struct item_view *v = &u->view;
     void *chunk = slab_ptr(t->slab, u->handle);
-    struct item_shape shape = {.key = u->key->name, .id = v->id,
+    struct item_shape shape = {.key = u->key->name, .id = u->key->db,
         .expire_ms = expire_ms, .value_len = v->value_len,
         .extent = v->extent, .raw = u->old.raw, .is_rewrite = true};
     struct fresh fresh;
@@ -549,7 +567,7 @@ update_expiry(struct update *u, uint64_t expire_ms)
         u->due_ms = expire_ms;
         return KS_OK;
     }
-    status = build_item(t, &shape, &u->old.value, 1, &fresh);
+    status = build_item(t, u->key, &shape, &u->old.value, 1, &fresh);
     if (status != KS_OK)
         return status;
     status = update_publish(u, &fresh, v->extent != 0);
@@ -644,7 +662,8 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
         return false;
     if (why == REMOVE_IF_EXPIRED && !item_expired(&copy.view, now_ms))
         return false;
-    hash = index_hash(&t->ks->seed, copy.view.key, copy.view.id);
+    if (!index_hash_item(&t->ks->index, &copy.view, &hash))
+        return false;
     p = index_partition(hash);
     if (!ks_try_enter(t, p))
         return false;

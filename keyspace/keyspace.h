@@ -24,6 +24,9 @@
     X(large_value_threshold, OPT_SIZE, "16kb", 1024, 16384, OPT_START,      \
         "bytes",                                                            \
         "Values longer than this live off-heap in extents of their own.")   \
+    X(key_interning, OPT_BOOL, "yes", 0, 0, OPT_LIVE, "",                   \
+        "Store what many keys have in common once, and numbers and hex in " \
+        "keys packed. Concerns keys that are written from then on.")        \
     X(namespace_delimiter, OPT_STRING, ":", 0, 0, OPT_START, "",            \
         "The byte that ends the namespace part of a key.")
 
@@ -264,6 +267,8 @@ struct ks_memory {
     size_t index_bytes;  /* touched */
     size_t index_lines, index_slots, items;
     size_t fixed_bytes;  /* tables made at start */
+    size_t templates;    /* key shapes learned */
+    size_t template_bytes;
 };
 void ks_memory(const struct ks *ks, struct ks_memory *out);
 

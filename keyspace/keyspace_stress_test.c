@@ -89,10 +89,13 @@ check_value(uint64_t key, const char *p, size_t len)
         (unsigned long long)key);
 }
 
+/* Names of several shapes, which become templates while the threads run. */
 static struct ks_key
 number_key(char *name, uint64_t n)
 {
-    int len = snprintf(name, 32, "stress:%llu", (unsigned long long)n);
+    static const char *const shapes[] = {"stress:%llu", "stress:%08llu:key",
+        "stress:ad%014llxd", "%llu:stress:words"};
+    int len = snprintf(name, 32, shapes[n % 4], (unsigned long long)n);
 
     return ks_key(f.ks, n % 8 == 7 ? 1 : 0, (struct str){name, (size_t)len});
 }
@@ -261,6 +264,7 @@ run_stress(unsigned n_threads, size_t limit, bool exact)
     struct worker w[9] = {{0}};
     pthread_t maintainer;
     uint64_t hits = 0, walked = 0;
+    struct ks_memory memory;
     struct ks_db_stats s;
 
     fixture_open(&f, limit);
@@ -282,6 +286,8 @@ run_stress(unsigned n_threads, size_t limit, bool exact)
     atomic_store(&stop, true);
     pthread_join(maintainer, NULL);
     ck_assert_uint_gt(hits, scaled(10000));
+    ks_memory(f.ks, &memory);
+    ck_assert_uint_gt(memory.templates, 3);
     for (unsigned c = 0; exact && c < N_COUNTERS; c++) {
         uint64_t want = 0;
 

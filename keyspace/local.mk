@@ -4,6 +4,7 @@ noinst_LIBRARIES += libkeyspace.a
 libkeyspace_a_SOURCES = \
 	keyspace/keyspace.h keyspace/internal.h \
 	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
+	keyspace/template.c \
 	keyspace/evict.c keyspace/drain.c keyspace/expire.c keyspace/walk.c
 libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
@@ -34,3 +35,8 @@ keyspace_keyspace_stress_test_SOURCES = keyspace/keyspace_stress_test.c \
 	keyspace/testing.h
 keyspace_keyspace_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_keyspace_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/template_test
+keyspace_template_test_SOURCES = keyspace/template_test.c keyspace/testing.h
+keyspace_template_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_template_test_LDADD = $(KEYSPACE_TEST_LIBS)

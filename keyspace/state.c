@@ -36,7 +36,11 @@ ks_new(const struct ks_config *cfg, struct buf *err)
     ks->options = cfg->options;
     ks->seed = cfg->seed;
     ks->fixed_bytes = sizeof(*ks);
-    if (!index_init(&ks->index, ks->slab, &ks->seed, err)) {
+    ks->templates = templates_new(ks->slab, &ks->seed, err);
+    if (ks->templates == NULL || !index_init(&ks->index, ks->slab, &ks->seed,
+        ks->templates, err)) {
+        if (ks->templates != NULL)
+            templates_free(ks->templates);
         free(ks);
         return NULL;
     }
@@ -50,6 +54,7 @@ ks_free(struct ks *ks)
     CHECK(ks, KS_MAGIC);
     ASSERT(ks->threads == NULL);
     index_destroy(&ks->index);
+    templates_free(ks->templates);
     ks->magic = 0;
     free(ks);
 }
@@ -276,9 +281,11 @@ add_i64(_Atomic int64_t *counter, int64_t n)
 void
 count_item(struct ks_thread *t, const struct item_view *v, int delta)
 {
-    add_i64(&t->items[v->id], delta);
+    uint32_t db = item_db(t->ks->templates, v);
+
+    add_i64(&t->items[db], delta);
     if (v->expire_ms != KS_NO_EXPIRY)
-        add_i64(&t->expires[v->id], delta);
+        add_i64(&t->expires[db], delta);
 }
 
 void
@@ -350,4 +357,6 @@ ks_memory(const struct ks *ks, struct ks_memory *out)
         out->items += s.items;
     }
     out->fixed_bytes = ks->fixed_bytes;
+    out->templates = templates_count(ks->templates);
+    out->template_bytes = templates_bytes(ks->templates);
 }

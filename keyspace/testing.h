@@ -29,6 +29,7 @@ fixture_open(struct fixture *f, size_t limit_bytes)
     f->options.maxmemory_policy = KS_ALLKEYS_LRU;
     f->options.eviction_weight = 2;
     f->options.large_value_threshold = 16384;
+    f->options.key_interning = 1;
     cfg.slab = f->slab;
     cfg.options = &f->options;
     hash_seed_random(&cfg.seed);

@@ -21,25 +21,19 @@ struct found {
     uint32_t name_len;
 };
 
-static uint64_t
-item_hash(const struct ks_thread *t, const struct item_view *v)
-{
-    return index_hash(&t->ks->seed, v->key, v->id);
-}
-
 static void
 keep(struct ks_thread *t, uint64_t hash, uint32_t handle,
-    const struct item_view *v)
+    const struct item_view *v, struct str name)
 {
     struct found f = {.hash = hash, .handle = handle,
-        .name_len = (uint32_t)v->key.len};
+        .name_len = (uint32_t)name.len};
 
     f.info.value_len = v->value_len;
     f.info.expire_ms = v->expire_ms;
     f.info.type = KS_STRING;
     f.info.memory_bytes = item_memory(t, handle, v);
     buf_append(&t->walk, &f, sizeof(f));
-    buf_append(&t->walk, v->key.p, v->key.len);
+    buf_append(&t->walk, name.p, name.len);
 }
 
 /* Keep the items of `db` whose home is the line of `from`, from that hash on.
@@ -48,6 +42,7 @@ static uint64_t
 collect_line(struct ks_thread *t, unsigned db, uint64_t from, uint64_t now_ms)
 {
     struct index *ix = &t->ks->index;
+    char buf[KS_MAX_KEY];
     uint32_t n;
     uint64_t end;
     bool last;
@@ -58,16 +53,19 @@ collect_line(struct ks_thread *t, unsigned db, uint64_t from, uint64_t now_ms)
             uint32_t handle = atomic_load_explicit(&line->handle[slot],
                 memory_order_relaxed);
             struct item_view v;
+            struct str name;
             uint64_t hash;
 
             if (handle == 0 ||
                 !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
-                v.id != db || item_expired(&v, now_ms))
+                item_db(ix->templates, &v) != db ||
+                item_expired(&v, now_ms) ||
+                !item_key(ix->templates, &v, buf, &name))
                 continue;
-            hash = item_hash(t, &v);
+            hash = index_hash(ix->seed, name, db);
             if (hash >= from && (last || hash < end) &&
                 index_partition(hash) == index_partition(from))
-                keep(t, hash, handle, &v);
+                keep(t, hash, handle, &v, name);
         }
     }
     return last ? 0 : end;
@@ -215,7 +213,8 @@ flush_lines(struct ks_thread *t, unsigned partition, uint32_t from, uint32_t n,
 
             if (handle == 0 ||
                 !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
-                (db != KS_ALL_DBS && v.id != db))
+                (db != KS_ALL_DBS &&
+                    item_db(t->ks->templates, &v) != db))
                 continue;
             item_unlink(t, hash, (struct index_place){line, slot}, &v);
             out[n_out++] = (struct flushed){handle, v.extent};

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* template_test.c - key templates: keys are the same after packing, whichever
+ * way an item has them. */
+#include "keyspace/internal.h"
+#include "keyspace/testing.h"
+
+static struct fixture f;
+
+static void
+open_ks(void)
+{
+    fixture_open(&f, 512 * MIB);
+}
+
+static void
+close_ks(void)
+{
+    fixture_close(&f);
+}
+
+static uint64_t random_state;
+
+static uint64_t
+roll(void)
+{
+    uint64_t x = random_state += 0x9e3779b97f4a7c15u;
+
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+/* The result stands until the next call. */
+static const struct stored_key *
+encode(const char *name, unsigned db)
+{
+    static struct stored_key stored;
+    struct ks_key key = ks_key(f.ks, db, str_of(name));
+
+    template_encode(f.ks->templates, &key, 0, &stored);
+    return &stored;
+}
+
+/* Make a template of the shape of `name`. */
+static uint32_t
+teach(const char *name)
+{
+    uint32_t was = templates_count(f.ks->templates);
+
+    for (int n = 0; n < 300 && encode(name, 0)->id == 0; n++)
+        ;
+    ck_assert_uint_eq(templates_count(f.ks->templates), was + 1);
+    return encode(name, 0)->id;
+}
+
+/* The key in its stored form is itself, and none of the others. */
+static void
+assert_round_trip(const char *name)
+{
+    const struct stored_key *s = encode(name, 0);
+    char buf[KS_MAX_KEY];
+    struct item_view v = {.id = s->id, .stored = s->key};
+    struct str back, same = str_of(name);
+    char other[300];
+
+    ck_assert(item_key(f.ks->templates, &v, buf, &back));
+    ck_assert_msg(str_eq(back, same), "%s became %.*s", name, STR_ARG(back));
+    ck_assert(item_has_key(f.ks->templates, &v, same, 0));
+    ck_assert(!item_has_key(f.ks->templates, &v, same, 1));
+    ck_assert_uint_eq(item_db(f.ks->templates, &v), 0);
+    for (size_t i = 0; i < same.len; i++) { /* each byte counts */
+        memcpy(other, name, same.len);
+        for (unsigned c = 0; c < 256; c++) {
+            other[i] = (char)c;
+            ck_assert_int_eq(item_has_key(f.ks->templates, &v,
+                (struct str){other, same.len}, 0), other[i] == name[i]);
+        }
+        other[i] = name[i];
+        ck_assert(!item_has_key(f.ks->templates, &v,
+            (struct str){other, i}, 0));
+        memmove(other + i + 1, other + i, same.len - i);
+        other[i] = '0'; /* as the key only before a '0', and that is longer */
+        ck_assert(!item_has_key(f.ks->templates, &v,
+            (struct str){other, same.len + 1}, 0));
+    }
+}
+
+/* ---- shapes ------------------------------------------------------------------------ */
+
+START_TEST(a_number_costs_its_bytes)
+{
+    static const struct {
+        const char *name;
+        size_t stored;
+    } keys[] = {{"user:0000000000:profile", 0}, {"user:0000000255:profile", 1},
+        {"user:0000000256:profile", 2}, {"user:0001234567:profile", 3},
+        {"user:0999999999:profile", 4}};
+
+    (void)teach("user:0000000001:profile");
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const struct stored_key *s = encode(keys[i].name, 0);
+
+        ck_assert_uint_ge(s->id, TEMPLATE_FIRST_ID);
+        ck_assert_uint_eq(s->key.len, keys[i].stored);
+        assert_round_trip(keys[i].name);
+    }
+}
+END_TEST
+
+START_TEST(hex_costs_half_its_length)
+{
+    (void)teach("sess:550e8400e29b41d4a716446655440000");
+    ck_assert_uint_eq(encode("sess:00112233445566778899aabbccddeeff", 0)
+        ->key.len, 16);
+    assert_round_trip("sess:00112233445566778899aabbccddeeff");
+    assert_round_trip("sess:9d0abcdef1");
+    (void)teach("550e8400e29b41d4a716446655440000");
+    ck_assert_uint_eq(encode("0f112233445566778899aabbccddeeff", 0)->key.len,
+        16);
+    assert_round_trip("0f112233445566778899aabbccddeeff");
+}
+END_TEST
+
+START_TEST(what_does_not_round_trip_is_kept_as_it_is_or_in_another_template)
+{
+    static const char *const keys[] = {"item:1234567", "item:0", "item:00",
+        "item:01", "item:001", "item:000", "item:0000000000000000000",
+        "item:9999999999999999999", "item:18446744073709551615",
+        "item:18446744073709551616", "item:00000000000000000000",
+        "item:123456789012345678901234567890",
+        "item:1234567890123456789012345678901", "item:", "item",
+        "item:-5", "item:1a2b3c4d", "item:1A2B3C4D", "item:1a2b3c4D",
+        "item:1a2b3c4d5", "item:1a2b3c4d5e", "item:1a2b3c4g5e", "item:feed1234",
+        "item:deadbeef", "item:12345678deadbeef", "item:1234:1234", "item:12 ",
+        "12345678", "012345678", "12345678:", ":12345678", "1", "", "0"};
+
+    for (int learned = 0; learned < 2; learned++) {
+        for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+            for (int n = 0; learned == 1 && n < 100; n++)
+                (void)encode(keys[i], 0);
+            assert_round_trip(keys[i]);
+        }
+    }
+    ck_assert_uint_gt(templates_count(f.ks->templates), 10);
+}
+END_TEST
+
+START_TEST(numbers_of_one_template_are_told_apart_by_their_zeros)
+{
+    uint32_t plain = teach("n:17:x"), wide = teach("n:0017:x");
+
+    ck_assert_uint_ne(plain, wide);
+    ck_assert_uint_eq(encode("n:1017:x", 0)->id, plain);
+    ck_assert_uint_eq(encode("n:0000:x", 0)->id, wide);
+    ck_assert_uint_eq(encode("n:00000:x", 0)->id, 0);
+    assert_round_trip("n:1017:x");
+    assert_round_trip("n:0007:x");
+}
+END_TEST
+
+START_TEST(a_template_belongs_to_one_database)
+{
+    uint32_t id = teach("shared:123456");
+    const struct stored_key *s = NULL;
+
+    ck_assert_uint_eq(encode("shared:123456", 3)->id, 3);
+    for (int n = 0; n < 100; n++)
+        s = encode("shared:123456", 3);
+    ck_assert_uint_ge(s->id, TEMPLATE_FIRST_ID);
+    ck_assert_uint_ne(s->id, id);
+    ck_assert_uint_eq(template_db(f.ks->templates, s->id), 3);
+}
+END_TEST
+
+START_TEST(long_keys_are_kept_as_they_are)
+{
+    char name[400];
+
+    for (size_t len = 100; len < sizeof(name); len += 7) {
+        memset(name, 'p', len);
+        memcpy(name + len - 8, "1234567", 8);
+        for (int n = 0; n < 100; n++)
+            (void)encode(name, 0);
+        if (len < 110)
+            ck_assert_uint_ge(encode(name, 0)->id, TEMPLATE_FIRST_ID);
+        if (len > 130)
+            ck_assert_uint_eq(encode(name, 0)->id, 0);
+    }
+    memset(name, '7', sizeof(name));
+    for (size_t len = 200; len < 300; len++) {
+        name[len] = '\0';
+        for (int n = 0; n < 100; n++)
+            (void)encode(name, 0);
+        assert_round_trip(name);
+        name[len] = '7';
+    }
+}
+END_TEST
+
+START_TEST(garbage_is_no_key_of_any_template)
+{
+    char bytes[512], buf[KS_MAX_KEY];
+    struct str name;
+    uint32_t last = teach("a:1234567");
+
+    (void)teach("a:0234567");
+    last = teach("a:1234567890abcdef");
+    random_state = 1;
+    for (int n = 0; n < 200000; n++) {
+        uint32_t id = (uint32_t)(roll() % 8 ? 14 + roll() % (last - 10) :
+            roll() % 65536);
+        size_t len = roll() % (roll() % 2 ? 10 : sizeof(bytes));
+
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = (char)roll();
+        if (id < TEMPLATE_FIRST_ID)
+            continue;
+        if (id > last) {
+            ck_assert_uint_eq(template_db(f.ks->templates, id), UINT32_MAX);
+            ck_assert(!template_decode(f.ks->templates, id,
+                (struct str){bytes, len}, buf, &name));
+            ck_assert(!template_equals(f.ks->templates, id,
+                (struct str){bytes, len}, STR("a:1234567"), 0));
+        } else if (template_decode(f.ks->templates, id,
+            (struct str){bytes, len}, buf, &name)) {
+            ck_assert_uint_le(name.len, 512);
+            ck_assert(template_equals(f.ks->templates, id,
+                (struct str){bytes, len}, name, 0));
+        }
+    }
+}
+END_TEST
+
+/* ---- bounds ------------------------------------------------------------------------- */
+
+START_TEST(a_million_prefixes_cost_bounded_memory)
+{
+    size_t before = slab_used(f.slab);
+
+    for (unsigned n = 0; n < 1000000; n++) {
+        char name[40];
+
+        snprintf(name, sizeof(name), "%cn%xx:123456", 'g' + n % 8, n);
+        ck_assert_uint_eq(encode(name, 0)->id, 0);
+    }
+    ck_assert_uint_eq(slab_used(f.slab), before);
+    ck_assert_uint_eq(templates_count(f.ks->templates), 0);
+}
+END_TEST
+
+START_TEST(a_shape_is_learned_amid_a_flood_of_others)
+{
+    bool learned = false;
+
+    for (unsigned n = 0; n < 400000 && !learned; n++) {
+        char name[40];
+
+        if (n % 10 == 0)
+            learned = encode("user:0001234567:profile", 0)->id != 0;
+        snprintf(name, sizeof(name), "%cn%xx:123456", 'g' + n % 8, n);
+        (void)encode(name, 0);
+    }
+    ck_assert(learned);
+}
+END_TEST
+
+START_TEST(hostile_shapes_fill_the_table_and_no_more)
+{
+    char name[40];
+    uint32_t n;
+
+    for (unsigned i = 0; i < 6000; i++) {
+        snprintf(name, sizeof(name), "x%uy:z12345678", i);
+        for (int n_seen = 0; n_seen < 260; n_seen++)
+            (void)encode(name, 0);
+    }
+    n = templates_count(f.ks->templates);
+    ck_assert_uint_eq(n, ITEM_IDS - TEMPLATE_FIRST_ID);
+    for (unsigned i = 0; i < 6000; i += 100) {
+        snprintf(name, sizeof(name), "x%uy:z12345678", i);
+        assert_round_trip(name);
+        set(&f, name, name);
+        assert_value(&f, name, name);
+    }
+    snprintf(name, sizeof(name), "late:12345678");
+    set(&f, name, "v");
+    assert_value(&f, name, "v");
+}
+END_TEST
+
+/* ---- a keyspace of both kinds -------------------------------------------------------- */
+
+#define N_NAMES 6000
+
+/* The n-th key of a mix of shapes. */
+static size_t
+mixed_name(char name[64], unsigned n)
+{
+    unsigned i = n / 8;
+
+    switch (n % 8) {
+    case 0:
+        return (size_t)sprintf(name, "user:%010u:profile", i);
+    case 1:
+        return (size_t)sprintf(name, "user:%u:profile", i);
+    case 2:
+        return (size_t)sprintf(name, "sess:%08x%08x", i * 2654435761u, i);
+    case 3:
+        return (size_t)sprintf(name, "%x", i * 2654435761u);
+    case 4:
+        return (size_t)sprintf(name, "n%0*u", (int)(i % 12), i);
+    case 5:
+        return (size_t)sprintf(name, "SESS:%08X", i * 2654435761u);
+    case 6:
+        return (size_t)sprintf(name, "%05u%020u", i, i);
+    default:
+        return (size_t)sprintf(name, "t%u:obj:%u", i % 5, i);
+    }
+}
+
+struct model {
+    bool there;
+    uint32_t value;
+};
+
+static void
+add(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    uint32_t *n = ctx;
+    uint32_t was = 0;
+
+    if (old->exists)
+        memcpy(&was, old->value.p, 4);
+    *n += was;
+    new->action = KS_PUT;
+    new->part[0] = (struct str){(const char *)n, 4};
+    new->n_parts = 1;
+}
+
+static void
+one_step(struct model *m, const struct ks_key *key)
+{
+    uint32_t value = (uint32_t)roll();
+    struct read_back r = {{0}};
+    uint32_t was = 0;
+
+    switch (roll() % 6) {
+    case 0:
+    case 1:
+        ck_assert_int_eq(ks_set(f.t, key, (struct str){(char *)&value, 4},
+            roll() % 2 ? KS_NO_EXPIRY : clock_wall_ms() + 3600000), KS_OK);
+        *m = (struct model){true, value};
+        break;
+    case 2:
+        m->value = value + (m->there ? m->value : 0);
+        m->there = true;
+        ck_assert_int_eq(ks_update(f.t, key, add, &value), KS_OK);
+        break;
+    case 3:
+        ck_assert_int_eq(ks_delete(f.t, key), m->there ? KS_OK : KS_MISS);
+        m->there = false;
+        break;
+    default:
+        ck_assert_int_eq(read_value(&f, f.t, key, &r), m->there);
+        if (m->there) {
+            memcpy(&was, r.buf.p, 4);
+            ck_assert_uint_eq(was, m->value);
+        }
+        buf_free(&r.buf);
+    }
+}
+
+struct walked {
+    unsigned n, templated;
+    bool seen[N_NAMES];
+};
+
+/* Tells which of the mixed keys a name is, by making it again. */
+static bool
+walk_visit(void *ctx, struct str name, const struct ks_info *info)
+{
+    struct walked *w = ctx;
+    char buf[64];
+
+    (void)info;
+    w->n++;
+    for (unsigned n = 0; n < N_NAMES; n++) {
+        if (!w->seen[n] && str_eq((struct str){buf, mixed_name(buf, n)},
+            name)) {
+            w->seen[n] = true;
+            return true;
+        }
+    }
+    ck_abort_msg("a key that was never set: %.*s", STR_ARG(name));
+    return true;
+}
+
+static void
+run_mix(unsigned db, unsigned steps)
+{
+    struct model *m = xcalloc(N_NAMES, sizeof(*m));
+    struct walked *w = xcalloc(1, sizeof(*w));
+    unsigned there = 0;
+    uint64_t cursor = 0;
+
+    for (unsigned i = 0; i < steps; i++) {
+        unsigned n = (unsigned)(roll() % N_NAMES);
+        char name[64];
+        struct ks_key key = ks_key(f.ks, db,
+            (struct str){name, mixed_name(name, n)});
+
+        one_step(&m[n], &key);
+        if (i % 1000 == 0) /* both kinds, also after templates are known */
+            f.options.key_interning = roll() % 2;
+    }
+    do
+        cursor = ks_scan(f.t, db, cursor, 100, walk_visit, w);
+    while (cursor != 0);
+    for (unsigned n = 0; n < N_NAMES; n++) {
+        there += m[n].there;
+        ck_assert_int_eq(m[n].there, w->seen[n]);
+    }
+    ck_assert_uint_eq(w->n, there);
+    ck_assert_uint_gt(templates_count(f.ks->templates), 5);
+    free(m);
+    free(w);
+}
+
+START_TEST(any_mix_of_raw_and_templated_keys_answers_as_a_plain_map)
+{
+    struct ks_db_stats s;
+    unsigned seed = (unsigned)_i;
+
+    random_state = seed;
+    run_mix(0, 120000);
+    run_mix(5, 60000);
+    ks_flush(f.t, 5);
+    ks_db_stats(f.ks, 5, &s);
+    ck_assert_uint_eq(s.items, 0);
+    ck_assert_uint_eq(s.expires, 0);
+    ks_db_stats(f.ks, 0, &s);
+    ck_assert_uint_gt(s.items, N_NAMES / 3);
+}
+END_TEST
+
+START_TEST(a_key_written_before_its_template_is_found_and_replaced)
+{
+    struct ks_db_stats s;
+    char name[64];
+
+    for (unsigned n = 0; n < 2000; n++) {
+        snprintf(name, sizeof(name), "user:%010u:profile", n);
+        set(&f, name, "old");
+    }
+    ck_assert_uint_ge(encode("user:0000000001:profile", 0)->id,
+        TEMPLATE_FIRST_ID);
+    for (unsigned n = 0; n < 2000; n++) {
+        snprintf(name, sizeof(name), "user:%010u:profile", n);
+        assert_value(&f, name, "old");
+        set(&f, name, "new");
+        assert_value(&f, name, "new");
+    }
+    ks_db_stats(f.ks, 0, &s);
+    ck_assert_uint_eq(s.items, 2000);
+}
+END_TEST
+
+START_TEST(with_interning_off_keys_are_stored_whole)
+{
+    f.options.key_interning = 0;
+    for (unsigned n = 0; n < 2000; n++) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "user:%010u:profile", n);
+        set(&f, name, "v");
+        assert_value(&f, name, "v");
+    }
+    ck_assert_uint_eq(templates_count(f.ks->templates), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("template");
+    TCase *c = tcase_create("template");
+
+    tcase_add_checked_fixture(c, open_ks, close_ks);
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, a_number_costs_its_bytes);
+    tcase_add_test(c, hex_costs_half_its_length);
+    tcase_add_test(c,
+        what_does_not_round_trip_is_kept_as_it_is_or_in_another_template);
+    tcase_add_test(c, numbers_of_one_template_are_told_apart_by_their_zeros);
+    tcase_add_test(c, a_template_belongs_to_one_database);
+    tcase_add_test(c, long_keys_are_kept_as_they_are);
+    tcase_add_test(c, garbage_is_no_key_of_any_template);
+    tcase_add_test(c, a_million_prefixes_cost_bounded_memory);
+    tcase_add_test(c, a_shape_is_learned_amid_a_flood_of_others);
+    tcase_add_test(c, hostile_shapes_fill_the_table_and_no_more);
+    tcase_add_test(c, a_key_written_before_its_template_is_found_and_replaced);
+    tcase_add_test(c, with_interning_off_keys_are_stored_whole);
+    tcase_add_loop_test(c,
+        any_mix_of_raw_and_templated_keys_answers_as_a_plain_map, 0, 3);
+    suite_add_tcase(s, c);
+    return run_suite(s);
+}
