@@ -34,6 +34,7 @@ client_tests = \
     client-tests/expiry_test \
     client-tests/scan_test \
     client-tests/pubsub_test \
+    client-tests/transactions_test \
     client-tests/pipeline_test \
     client-tests/concurrency_test \
     client-tests/large_values_test \
@@ -80,6 +81,9 @@ client_tests_scan_test_LDADD = $(client_tests_ldadd)
 client_tests_pubsub_test_SOURCES = client-tests/pubsub_test.c
 client_tests_pubsub_test_CFLAGS = $(client_tests_cflags)
 client_tests_pubsub_test_LDADD = $(client_tests_ldadd)
+client_tests_transactions_test_SOURCES = client-tests/transactions_test.c
+client_tests_transactions_test_CFLAGS = $(client_tests_cflags)
+client_tests_transactions_test_LDADD = $(client_tests_ldadd)
 client_tests_pipeline_test_SOURCES = client-tests/pipeline_test.c
 client_tests_pipeline_test_CFLAGS = $(client_tests_cflags)
 client_tests_pipeline_test_LDADD = $(client_tests_ldadd)

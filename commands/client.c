@@ -20,6 +20,8 @@ append_flags(struct buf *out, const struct client_view *view)
 
     if (session_is_subscribed(s))
         buf_append(out, "P", 1);
+    if (s->queued >= 0)
+        buf_append(out, "x", 1);
     if (s->close_after_reply)
         buf_append(out, "c", 1);
     if (view->is_unix)
@@ -49,7 +51,7 @@ seconds_since(uint32_t then)
 }
 
 /* The line of one client, as CLIENT LIST of Redis writes it; what does not
- * exist here (transactions) has its idle value. */
+ * exist here has its idle value. */
 static void
 append_client(struct buf *out, const struct client_view *view)
 {
@@ -63,16 +65,17 @@ append_client(struct buf *out, const struct client_view *view)
         names->name, seconds_since(s->created_s), seconds_since(s->active_s));
     append_flags(out, view);
     buf_printf(out,
-        " db=%u sub=%u psub=%u ssub=%u multi=-1 qbuf=%zu qbuf-free=%zu "
-        "argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%zu oll=0 omem=%zu "
+        " db=%u sub=%u psub=%u ssub=%u multi=%d qbuf=%zu qbuf-free=%zu "
+        "argv-mem=0 multi-mem=%llu rbs=0 rbp=0 obl=%zu oll=0 omem=%zu "
         "tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d "
         "lib-name=%s lib-ver=%s\n",
         s->db, session_n_subscriptions(s, CHANNEL_PLAIN),
         session_n_subscriptions(s, CHANNEL_PATTERN),
-        session_n_subscriptions(s, CHANNEL_SHARD), view->query_bytes,
-        view->query_free_bytes, view->output_bytes, view->output_bytes,
-        view->total_bytes, last_command_name(s), s->protocol, names->lib_name,
-        names->lib_version);
+        session_n_subscriptions(s, CHANNEL_SHARD), s->queued,
+        view->query_bytes, view->query_free_bytes,
+        (unsigned long long)s->queued_bytes, view->output_bytes,
+        view->output_bytes, view->total_bytes, last_command_name(s),
+        s->protocol, names->lib_name, names->lib_version);
 }
 
 /* ---- types --------------------------------------------------------------- */

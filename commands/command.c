@@ -165,7 +165,7 @@ admit(struct request *rq)
             rq->command->name);
         return false;
     }
-    return true;
+    return likely(rq->session->transaction == NULL) || transaction_admits(rq);
 }
 
 static uint64_t
@@ -270,11 +270,34 @@ count_error(struct request *rq, struct mark mark, bool ran)
 }
 
 void
+command_call(struct request *rq)
+{
+    struct command_thread *t = rq->thread;
+    struct mark mark = {rq->reply->out->len, rq->reply->n_refs};
+
+    METRIC_INC(t->metrics, commands);
+    execute(rq, &t->stats->rows[command_id(rq->command)]);
+    if (unlikely(is_error(rq, mark)))
+        count_error(rq, mark, true);
+    arena_reset(t->arena);
+    if (unlikely(t->scratch.cap > SCRATCH_KEEP))
+        buf_free(&t->scratch);
+}
+
+static void
+reject(struct request *rq, struct mark mark)
+{
+    METRIC_INC(rq->thread->metrics, commands);
+    if (unlikely(rq->session->transaction != NULL))
+        transaction_reject(rq, mark.len);
+    count_error(rq, mark, false);
+}
+
+void
 command_run(struct request *rq)
 {
     struct command_thread *t = rq->thread;
     struct mark mark = {rq->reply->out->len, rq->reply->n_refs};
-    bool ran;
 
     if (rq->command == NULL) {
         rq->n_hashes = 0;
@@ -282,17 +305,15 @@ command_run(struct request *rq)
             command_resolve(t->commands->state->index, rq->argv, rq->argc);
     }
     rq->reply->protocol = rq->session->protocol;
-    METRIC_INC(t->metrics, commands);
     note_use(rq);
-    ran = admit(rq);
-    if (likely(ran))
-        execute(rq, &t->stats->rows[command_id(rq->command)]);
-    if (unlikely(is_error(rq, mark)))
-        count_error(rq, mark, ran);
+    if (unlikely(!admit(rq)))
+        reject(rq, mark);
+    else if (likely(rq->session->transaction == NULL) ||
+        !transaction_queue(rq))
+        command_call(rq);
+    else if (is_error(rq, mark))
+        count_error(rq, mark, false);
     filter_reply(rq, mark);
-    arena_reset(t->arena);
-    if (unlikely(t->scratch.cap > SCRATCH_KEEP))
-        buf_free(&t->scratch);
 }
 
 /* The marker of rows that only contain others; command_resolve() goes past

@@ -63,6 +63,10 @@ struct session {
     /* NULL, or what it is subscribed to: pointer and counts are [shared], read
      * and replaced under the host's client lock. */
     struct session_subscriptions *subscriptions;
+    struct transaction *transaction; /* owned; NULL but after MULTI or WATCH */
+    /* [shared] commands queued since MULTI, -1: no MULTI; their bytes */
+    _Atomic int32_t queued;
+    _Atomic uint64_t queued_bytes;
 };
 
 struct session_names {
@@ -167,6 +171,7 @@ struct command_thread *command_thread_new(struct commands *c,
 void command_thread_free(struct command_thread *t);
 
 void session_init(struct session *s, uint64_t id, const struct commands *c);
+/* Discards a transaction as well. */
 void session_free(struct session *s);
 
 /* End all subscriptions of a session, as must be done before session_free().
@@ -188,6 +193,17 @@ void pubsub_message_take(struct pubsub_message *m);
 void pubsub_message_drop(struct pubsub_message *m);
 size_t pubsub_message_bytes(const struct pubsub_message *m);
 void pubsub_deliver(struct command_thread *t, const struct pubsub_message *m);
+
+/* What commands queued and keys watched hold: allocated memory, and arguments
+ * in extents. Changes only in command_run() and session_free(). */
+struct session_memory {
+    size_t heap, extents;
+};
+struct session_memory session_memory(const struct session *s);
+
+/* A command of this client was refused before command_run(): a transaction
+ * that is under way must not run without it. */
+void session_command_lost(struct session *s);
 
 #define REQUEST_PREFETCH_KEYS 8
 

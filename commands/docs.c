@@ -77,6 +77,7 @@ enum category {
     CAT_DANGEROUS = 1 << 8,
     CAT_CONNECTION = 1 << 9,
     CAT_PUBSUB = 1 << 10,
+    CAT_TRANSACTION = 1 << 11,
 };
 
 static const struct flag_name category_names[] = {
@@ -91,6 +92,7 @@ static const struct flag_name category_names[] = {
     {CAT_SLOW, "@slow"},
     {CAT_DANGEROUS, "@dangerous"},
     {CAT_CONNECTION, "@connection"},
+    {CAT_TRANSACTION, "@transaction"},
 };
 
 static void
@@ -128,6 +130,8 @@ group_category(const struct command *row)
         return CAT_KEYSPACE;
     if (strcmp(row->group, "connection") == 0)
         return CAT_CONNECTION;
+    if (strcmp(row->group, "transactions") == 0)
+        return CAT_TRANSACTION;
     return 0;
 }
 
@@ -155,16 +159,23 @@ categories_of(const struct command *row)
 
 /* ---- keys ---------------------------------------------------------------- */
 
+static const char *const name_key_flags[] = {"RO"};
 static const char *const read_key_flags[] = {"RO", "access"};
 static const char *const write_key_flags[] = {"RW", "access", "update"};
 
 static void
 reply_key_flags(struct reply *r, const struct command *row)
 {
-    bool writes = row->flags & CMD_WRITE;
-    const char *const *names = writes ? write_key_flags : read_key_flags;
-    size_t n = writes ? ARRAY_LEN(write_key_flags) : ARRAY_LEN(read_key_flags);
+    const char *const *names = name_key_flags; /* neither read nor written */
+    size_t n = ARRAY_LEN(name_key_flags);
 
+    if (row->flags & CMD_WRITE) {
+        names = write_key_flags;
+        n = ARRAY_LEN(write_key_flags);
+    } else if (row->flags & CMD_READ) {
+        names = read_key_flags;
+        n = ARRAY_LEN(read_key_flags);
+    }
     reply_set(r, n);
     for (size_t i = 0; i < n; i++)
         reply_simple(r, names[i]);

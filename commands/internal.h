@@ -31,6 +31,10 @@ enum command_flags {
     CMD_PUBSUB = 1 << 16,
     CMD_SUBSCRIBED = 1 << 17, /* allowed in RESP2 while subscribed */
     CMD_PUSHES = 1 << 18,     /* its replies ignore CLIENT REPLY */
+    CMD_ALL_KEYS = 1 << 19,  /* uses keys that its key positions, in the
+                                database of the session, do not name: EXEC
+                                locks everything. Implied for what reads or
+                                writes without naming keys */
 };
 
 /* One row of the table (commands/table.h). The rows of a container's
@@ -105,7 +109,7 @@ struct command_keys command_keys_of(
 /* ---- counters (stats.c) -------------------------------------------------- */
 
 #define ERROR_CODES(X) /* first words of error replies, for errorstats */      \
-    X(ERR) X(NOAUTH) X(WRONGPASS) X(WRONGTYPE) X(OOM) X(NOPROTO) X(OTHER)
+    X(ERR) X(EXECABORT) X(NOAUTH) X(WRONGPASS) X(WRONGTYPE) X(OOM) X(NOPROTO) X(OTHER)
 
 enum error_code {
 #define X(code) ERROR_##code,
@@ -235,6 +239,24 @@ bool session_set_name(
 /* The same for the connection's name, for CLIENT SETNAME and HELLO: refuses
  * blanks and such as well. */
 bool session_set_client_name(struct request *rq, struct str name);
+
+/* ---- transactions (transaction.c) ---------------------------------------- */
+
+/* Forget what is queued and watched, if anything. */
+void transaction_discard(struct session *s);
+
+/* For command_run(), if the session has a transaction. May this command be
+ * used now? Replies with the error if not. */
+bool transaction_admits(struct request *rq);
+
+/* True if the command was queued (or refused) in place of being run. */
+bool transaction_queue(struct request *rq);
+
+/* The command was refused with the error at `error_at` of the output. */
+void transaction_reject(struct request *rq, size_t error_at);
+
+/* Run a command that was admitted, and count it (command.c). */
+void command_call(struct request *rq);
 
 /* ---- memory (memory.c) --------------------------------------------------- */
 

@@ -36,6 +36,7 @@ libcommands_a_SOURCES = \
     commands/strings.c \
     commands/syntax.c \
     commands/table.h \
+    commands/transaction.c \
     commands/value.c
 libcommands_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
@@ -66,7 +67,8 @@ check_PROGRAMS += \
     commands/slowlog_test \
     commands/stats_test \
     commands/string_edit_test \
-    commands/strings_test
+    commands/strings_test \
+    commands/transaction_test
 
 commands_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
 commands_tests_ldadd = libcommandsharness.a libcommands.a libkeyspace.a \
@@ -138,3 +140,6 @@ commands_string_edit_test_LDADD = $(commands_tests_ldadd)
 commands_strings_test_SOURCES = commands/strings_test.c
 commands_strings_test_CFLAGS = $(commands_tests_cflags)
 commands_strings_test_LDADD = $(commands_tests_ldadd)
+commands_transaction_test_SOURCES = commands/transaction_test.c
+commands_transaction_test_CFLAGS = $(commands_tests_cflags)
+commands_transaction_test_LDADD = $(commands_tests_ldadd)

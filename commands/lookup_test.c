@@ -193,7 +193,8 @@ START_TEST(rows_are_consistent_in_themselves)
         ck_assert(!(row->flags & CMD_DENYOOM) || row->flags & CMD_WRITE);
         ck_assert_int_eq(row->first_key == 0, row->key_step == 0);
         ck_assert_int_eq(row->first_key == 0, row->last_key == 0);
-        ck_assert(row->first_key == 0 || row->flags & (CMD_READ | CMD_WRITE));
+        ck_assert(row->first_key == 0 || row->handler == cmd_watch ||
+            row->flags & (CMD_READ | CMD_WRITE));
         ck_assert_int_lt(row->first_key, abs(row->arity));
         ck_assert_str_ne(row->summary, "");
         ck_assert_int_eq(row->summary[strlen(row->summary) - 1], '.');

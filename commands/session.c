@@ -80,6 +80,7 @@ session_init(struct session *s, uint64_t id, const struct commands *c)
     s->protocol = 2;
     s->authenticated = !password_is_set(c);
     s->last_command = -1;
+    s->queued = -1;
     s->created_s = now;
     s->active_s = now;
 }
@@ -87,6 +88,7 @@ session_init(struct session *s, uint64_t id, const struct commands *c)
 void
 session_free(struct session *s)
 {
+    transaction_discard(s);
     free(s->names);
     s->names = NULL;
 }
@@ -300,6 +302,7 @@ cmd_reset(struct request *rq)
     struct session *s = rq->session;
 
     session_unsubscribe(rq->thread, s);
+    transaction_discard(s);
     s->db = 0;
     s->protocol = 2;
     s->no_touch = false;

@@ -31,7 +31,8 @@
     COMMANDS_GENERIC(X)                                                       \
     COMMANDS_CONNECTION(X)                                                    \
     COMMANDS_PUBSUB(X)                                                        \
-    COMMANDS_SERVER(X)
+    COMMANDS_SERVER(X)                                                        \
+    COMMANDS_TRANSACTIONS(X)
 
 /*    name, handler, arity, flags, keys first, last, step, group, since,
  *        complexity, arguments,
@@ -166,7 +167,7 @@
         "Sets or clears one bit of a value and returns what it was.")
 
 #define COMMANDS_GENERIC(X)                                                   \
-    X("copy", cmd_copy, -3, CMD_PUT_, 1, 2, 1,                                \
+    X("copy", cmd_copy, -3, CMD_PUT_ | CMD_ALL_KEYS, 1, 2, 1,                  \
         "generic", "0.1.0", "O(N) in the bytes of the value",                 \
         "source destination [DB destination-db] [REPLACE]",                   \
         "Copies a value and its expiry to another key.")                      \
@@ -192,7 +193,7 @@
     X("keys", cmd_keys, 2, CMD_READ | CMD_DANGEROUS, 0, 0, 0,                 \
         "generic", "0.1.0", "O(N) in the keys of the database", "pattern",    \
         "Returns all keys that match a pattern; SCAN is kinder.")             \
-    X("move", cmd_move, 3, CMD_WRITE | CMD_FAST, 1, 1, 1,                     \
+    X("move", cmd_move, 3, CMD_WRITE | CMD_FAST | CMD_ALL_KEYS, 1, 1, 1,       \
         "generic", "0.1.0", "O(N) in the bytes of the value", "key db",       \
         "Moves a key to another database.")                                   \
     X("object", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
@@ -549,5 +550,26 @@
     X("time", cmd_time, 1, CMD_ABOUT_ | CMD_FAST, 0, 0, 0,                    \
         "server", "0.1.0", "O(1)", "",                                        \
         "Returns the time of the server.")
+
+#define COMMANDS_TRANSACTIONS(X)                                              \
+    X("discard", cmd_discard, 1,                                              \
+        CMD_CONN_ | CMD_FAST | CMD_ALLOW_BUSY, 0, 0, 0,                       \
+        "transactions", "0.1.0", "O(N) in the queued commands", "",           \
+        "Forgets the commands since MULTI and all watches.")                  \
+    X("exec", cmd_exec, 1, CMD_CONN_, 0, 0, 0,                                \
+        "transactions", "0.1.0", "Depends on the queued commands", "",        \
+        "Runs the commands since MULTI as one, unless a watched key changed.")\
+    X("multi", cmd_multi, 1,                                                  \
+        CMD_CONN_ | CMD_FAST | CMD_ALLOW_BUSY, 0, 0, 0,                       \
+        "transactions", "0.1.0", "O(1)", "",                                  \
+        "Begins a transaction: commands are queued until EXEC.")              \
+    X("unwatch", cmd_unwatch, 1,                                              \
+        CMD_CONN_ | CMD_FAST | CMD_ALLOW_BUSY, 0, 0, 0,                       \
+        "transactions", "0.1.0", "O(N) in the watched keys", "",              \
+        "Forgets all watched keys.")                                          \
+    X("watch", cmd_watch, -2,                                                 \
+        CMD_CONN_ | CMD_FAST | CMD_ALLOW_BUSY, 1, -1, 1,                      \
+        "transactions", "0.1.0", "O(N) in the keys", "key [key ...]",         \
+        "Makes the next EXEC depend on that these keys do not change.")
 
 /* clang-format on */

@@ -521,6 +521,16 @@ refuse_attack(struct conn *c)
 }
 
 static void
+run_command(struct conn *c, struct request *rq)
+{
+    struct session_memory before = session_memory(&c->session);
+
+    command_run(rq);
+    if (unlikely(before.heap != 0 || c->session.transaction != NULL))
+        conn_account_session(c, before);
+}
+
+static void
 execute(struct batch *b, struct task *t)
 {
     struct conn *c = t->conn;
@@ -529,12 +539,13 @@ execute(struct batch *b, struct task *t)
     b->reply.protocol = c->session.protocol;
     switch ((enum task_kind)t->kind) {
     case TASK_RUN:
-        command_run(&t->request);
+        run_command(c, &t->request);
         if (c->session.close_after_reply)
             c->closing = true;
         break;
     case TASK_OUT_OF_MEMORY:
         METRIC_INC(counters, errors);
+        session_command_lost(&c->session);
         reply_error(&b->reply,
             "OOM command not allowed when used memory > "
             "'maxmemory'.");

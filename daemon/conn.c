@@ -173,6 +173,7 @@ close_output(struct conn *c)
 void
 conn_free(struct conn *c)
 {
+    struct session_memory held;
     struct worker *w;
 
     CHECK(c, CONN_MAGIC);
@@ -185,7 +186,9 @@ conn_free(struct conn *c)
     conn_input_close(c);
     close_output(c);
     session_unsubscribe(w->commands, &c->session);
+    held = session_memory(&c->session);
     session_free(&c->session);
+    conn_account_session(c, held);
     c->magic = 0;
     pool_put(w->conns, c);
     atomic_fetch_sub(&w->n_clients, 1);
@@ -251,10 +254,22 @@ conn_input_close(struct conn *c)
     atomic_store_explicit(&c->query_kib, 0, memory_order_relaxed);
 }
 
+/* Commands that are unfinished or queued hold `held` bytes. */
+static void
+check_query_limit(struct conn *c, size_t held)
+{
+    if (held <= limit_size(&c->worker->daemon->limits.query_bytes))
+        return;
+    log_close(c, "query buffer limit reached", held);
+    METRIC_INC(&c->worker->metrics, query_limit_closes);
+    conn_dead(c);
+}
+
 void
 conn_account(struct conn *c)
 {
     struct conn_input *in = c->input;
+    struct session_memory session;
     size_t args, held;
 
     if (in == NULL)
@@ -263,14 +278,25 @@ conn_account(struct conn *c)
     in->touched = MAX(in->touched, in->bytes.len);
     worker_account(c->worker, in->counted, in->touched + args);
     in->counted = in->touched + args;
-    held = in->bytes.len + args + in->large_held;
+    session = session_memory(&c->session);
+    held = in->bytes.len + args + in->large_held + session.heap +
+        session.extents;
     atomic_store_explicit(&c->query_kib, (uint32_t)(ROUND_UP(held, KIB) / KIB),
         memory_order_relaxed);
-    if (held <= limit_size(&c->worker->daemon->limits.query_bytes))
-        return;
-    log_close(c, "query buffer limit reached", held);
-    METRIC_INC(&c->worker->metrics, query_limit_closes);
-    conn_dead(c);
+    check_query_limit(c, held);
+}
+
+void
+conn_account_session(struct conn *c, struct session_memory before)
+{
+    struct session_memory now = session_memory(&c->session);
+    struct worker *w = c->worker;
+
+    worker_account(w, before.heap, now.heap);
+    atomic_fetch_add_explicit(&w->daemon->large_bytes,
+        now.extents - before.extents, memory_order_relaxed);
+    if (now.heap + now.extents > 0)
+        check_query_limit(c, now.heap + now.extents);
 }
 
 /* ---- output -------------------------------------------------------------- */

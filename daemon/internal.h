@@ -384,6 +384,9 @@ void conn_update_events(struct conn *c);
 /* Charge what the buffers have grown by. */
 void conn_account(struct conn *c);
 
+/* Charge what the session holds since it held `before`. */
+void conn_account_session(struct conn *c, struct session_memory before);
+
 /* Close if a limit that depends on time is exceeded. */
 void conn_tick(struct conn *c, uint32_t now_s);
 

@@ -54,6 +54,7 @@ static size_t
 client_memory(const struct conn *c)
 {
     return (c->input != NULL ? c->input->counted : 0) +
+        session_memory(&c->session).heap +
         (c->output != NULL ? output_memory(c->output) : 0);
 }
 

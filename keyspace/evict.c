@@ -539,6 +539,12 @@ must_refuse(const struct ks_thread *t, enum room room)
         slab_headroom(t->slab) < MIN(MIB, slab_limit(t->slab) / 32);
 }
 
+bool
+ks_refuses_values(const struct ks_thread *t)
+{
+    return must_refuse(t, ROOM_FOR_VALUES);
+}
+
 uint32_t
 evict_alloc(struct ks_thread *t, size_t bytes, enum room room)
 {

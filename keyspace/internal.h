@@ -213,7 +213,9 @@ struct partition {
     /* writers */
     _Atomic uint32_t lock;
     _Atomic uint32_t n_items;  /* [lock] writes, [atomic] reads */
-    char pad1[CACHE_LINE - 8];
+    struct watch_table *watches; /* [lock] owned; NULL until the first */
+    uint32_t n_watches;          /* [lock] in the table */
+    char pad1[CACHE_LINE - 8 - sizeof(void *) - 4];
     /* geometry: written under the lock while `geometry` is odd */
     _Atomic uint32_t geometry; /* seqlock of the fields below */
     _Atomic uint32_t n_old;    /* lines the old mapping knows */
@@ -345,8 +347,12 @@ struct ks {
     _Atomic uint32_t rank_lock;
     struct rank_table ranks;
 
-    _Atomic uint64_t several_begun; /* changes of several keys */
+    /* Changes of several keys: every read looks at these, so that they share
+     * no line with what accesses write. */
+    char pad1[CACHE_LINE];
+    _Atomic uint64_t several_begun;
     _Atomic uint64_t several_ended;
+    char pad2[CACHE_LINE];
 
     _Atomic uint32_t threads_lock;
     struct ks_thread *threads;     /* [threads_lock] list */
@@ -373,6 +379,7 @@ struct ks_thread {
     uint32_t access_batch;   /* put them there from this many on */
     uint64_t held[4];        /* partitions held by ks_lock */
     bool holds;              /* any of them */
+    unsigned nested;         /* ks_lock()s within the one that took them */
     bool holds_several;      /* for a change of several keys */
     unsigned viewed;         /* partition with a view in use, or N_PARTITIONS */
     struct buf walk;         /* keys collected by a walk */
@@ -464,6 +471,21 @@ bool drain_pending(struct ks_thread *t);
 enum remove_reason { REMOVE_EVICT, REMOVE_IF_EXPIRED };
 bool remove_chunk(struct ks_thread *t, uint32_t handle,
     enum remove_reason why);
+
+/* watch.c: a change of an item, under its partition's lock. */
+enum watch_event { WATCH_CHANGED, WATCH_EXPIRED };
+void watch_mark(struct ks_thread *t, struct str name, uint32_t db,
+    enum watch_event event);
+
+static inline void
+watch_note(struct ks_thread *t, uint64_t hash, struct str name, uint32_t db,
+    enum watch_event event)
+{
+    if (unlikely(t->ks->index.partition[index_partition(hash)].n_watches != 0))
+        watch_mark(t, name, db, event);
+}
+
+void watch_free(struct ks *ks);
 
 /* expire.c */
 void due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms);

@@ -58,14 +58,16 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     return true;
 }
 
+/* While a change of several keys is under way, the lock decides whether the
+ * read is before or after all of it. */
 static bool
 read_item(struct read_state *r)
 {
     struct ks *ks = r->t->ks;
-    uint64_t retries = 0;
+    uint64_t retries = 0, token;
     bool found;
 
-    if (unlikely(r->t->holds)) {
+    if (unlikely(r->t->holds || !ks_read_begin(ks, &token))) {
         struct index_place place;
         unsigned p = index_partition(r->key->hash);
         uint32_t handle;
@@ -174,10 +176,26 @@ item_memory(const struct ks_thread *t, uint32_t handle,
     return bytes;
 }
 
+/* Apart, for the room that a key decoded takes on the stack. */
+__attribute__((noinline)) static void
+watch_item(struct ks_thread *t, const struct item_view *v)
+{
+    const struct templates *ts = t->ks->templates;
+    char buf[KS_MAX_KEY];
+    struct str name;
+    bool known = item_key(ts, v, buf, &name);
+
+    ASSERT(known); /* it is in the index */
+    watch_mark(t, name, item_db(ts, v),
+        item_expired(v, clock_wall_ms()) ? WATCH_EXPIRED : WATCH_CHANGED);
+}
+
 void
 item_unlink(struct ks_thread *t, uint64_t hash, struct index_place place,
     const struct item_view *v)
 {
+    if (unlikely(t->ks->index.partition[index_partition(hash)].n_watches != 0))
+        watch_item(t, v);
     index_erase(&t->ks->index, hash, place);
     count_item(t, v, -1);
 }
@@ -323,6 +341,7 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
         METRIC_INC(&t->metrics, replaces);
     }
     count_item(t, &now, 1);
+    watch_note(t, key->hash, key->name, key->db, WATCH_CHANGED);
     mark_new(t, fresh->handle, old, fresh);
     return true;
 }
@@ -562,6 +581,7 @@ update_expiry(struct update *u, uint64_t expire_ms)
         count_item(t, v, -1);
         now.expire_ms = expire_ms;
         count_item(t, &now, 1);
+        watch_note(t, u->key->hash, u->key->name, u->key->db, WATCH_CHANGED);
         mark_expires(t, u->handle, expire_ms != KS_NO_EXPIRY);
         u->due_handle = u->handle;
         u->due_ms = expire_ms;

@@ -206,6 +206,9 @@ enum ks_status ks_delete(struct ks_thread *t, const struct ks_key *key);
  * buffers. */
 bool ks_make_room(struct ks_thread *t, size_t bytes);
 
+/* True while every new value is refused with KS_NO_MEMORY: noeviction. */
+bool ks_refuses_values(const struct ks_thread *t);
+
 /* extent_commit(), evicting for it as often as other threads take the room
  * that was made. False when it cannot be had. */
 bool ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes);
@@ -214,7 +217,9 @@ bool ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes);
 
 /* Take the partition locks of all keys, ascending. Until ks_unlock() this
  * thread's operations on these keys see and make one atomic change; other
- * keys must not be changed meanwhile. Not nested. */
+ * keys must not be used meanwhile. Nests: the keys of an inner lock are among
+ * those of the outermost, which alone locks. Every other read waits while a
+ * ks_lock() of more than one key (the same twice included) holds its key. */
 void ks_lock(struct ks_thread *t, const struct ks_key *keys, size_t n);
 void ks_lock_to_read(struct ks_thread *t, const struct ks_key *keys, size_t n);
 void ks_unlock(struct ks_thread *t);
@@ -227,6 +232,22 @@ bool ks_read_end(const struct ks *ks, uint64_t token);
 
 /* Take all 256 locks (FLUSHALL, EXEC of anything). */
 void ks_lock_all(struct ks_thread *t);
+
+/* ---- watches --------------------------------------------------------------------------- */
+
+/* Has a key changed in any way, its expiry and its disappearance included,
+ * since ks_watch()? Never says no after a change (also one that put the same
+ * value back), never yes for another key's. A key that had expired at
+ * ks_watch() counts as absent: that it goes is no change. */
+struct ks_watch;
+struct ks_watch *ks_watch(struct ks_thread *t, const struct ks_key *key);
+/* Under a ks_lock() of the key the answer stays true until the unlock. */
+bool ks_watch_changed(struct ks_thread *t, const struct ks_watch *w);
+/* Frees it. Not under ks_lock(). Any thread. */
+void ks_unwatch(struct ks *ks, struct ks_watch *w);
+/* The key, as long as the watch lives; the memory the watch takes. */
+struct ks_key ks_watch_key(const struct ks_watch *w);
+size_t ks_watch_bytes(const struct ks_watch *w);
 
 /* ---- walks ---------------------------------------------------------------------------- */
 

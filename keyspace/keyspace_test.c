@@ -492,6 +492,59 @@ START_TEST(frequency_and_idle_time_follow_the_accesses)
 }
 END_TEST
 
+START_TEST(locks_nest)
+{
+    struct ks_key keys[] = {key_of(&f, "a"), key_of(&f, "b")};
+    struct ks_thread *other = ks_thread_new(f.ks);
+    uint64_t token;
+
+    ks_lock(f.t, keys, 2);
+    ks_lock(f.t, &keys[1], 1);
+    ks_lock_to_read(f.t, keys, 2);
+    set(&f, "a", "1");
+    ks_unlock(f.t);
+    ks_unlock(f.t);
+    ck_assert(!ks_read_begin(f.ks, &token)); /* the outermost still holds */
+    set(&f, "b", "1");
+    ks_unlock(f.t);
+    ck_assert(ks_read_begin(f.ks, &token));
+    ks_lock(other, keys, 2); /* hangs if a partition is still locked */
+    ks_unlock(other);
+    ks_lock_all(f.t);
+    ks_lock(f.t, keys, 2);
+    ks_lock_all(f.t);
+    ks_unlock(f.t);
+    ks_unlock(f.t);
+    ks_unlock(f.t);
+    ks_lock_all(other);
+    ks_unlock(other);
+    ks_thread_free(other);
+}
+END_TEST
+
+START_TEST(a_watch_sees_changes_of_its_key_only)
+{
+    struct ks_key key = key_of(&f, "k");
+    struct ks_watch *first = ks_watch(f.t, &key), *second;
+
+    for (int i = 0; i < 2000; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "key:%d", i);
+        set(&f, name, "1");
+    }
+    ck_assert(!ks_watch_changed(f.t, first));
+    set(&f, "k", "1");
+    ck_assert(ks_watch_changed(f.t, first));
+    second = ks_watch(f.t, &key);
+    ck_assert(!ks_watch_changed(f.t, second));
+    ck_assert_int_eq(ks_delete(f.t, &key), KS_OK);
+    ck_assert(ks_watch_changed(f.t, second));
+    ks_unwatch(f.ks, first);
+    ks_unwatch(f.ks, second);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -519,6 +572,8 @@ main(void)
     tcase_add_test(c,
         a_short_value_in_an_extent_is_copied_and_the_extent_freed);
     tcase_add_test(c, operations_under_a_lock_see_its_state);
+    tcase_add_test(c, locks_nest);
+    tcase_add_test(c, a_watch_sees_changes_of_its_key_only);
     tcase_add_test(c, hits_and_misses_are_counted_for_reads_only);
     tcase_add_test(c, frequency_and_idle_time_follow_the_accesses);
     suite_add_tcase(s, c);

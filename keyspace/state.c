@@ -53,6 +53,7 @@ ks_free(struct ks *ks)
 {
     CHECK(ks, KS_MAGIC);
     ASSERT(ks->threads == NULL);
+    watch_free(ks);
     index_destroy(&ks->index);
     templates_free(ks->templates);
     ks->magic = 0;
@@ -205,11 +206,22 @@ take_held(struct ks_thread *t, bool several)
         atomic_fetch_add(&ks->several_begun, 1);
 }
 
+/* Within another ks_lock() there is nothing to take: all keys are held. */
+static bool
+enter_nested(struct ks_thread *t, const struct ks_key *keys, size_t n)
+{
+    CHECK(t, KS_THREAD_MAGIC);
+    if (likely(!t->holds))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        ASSERT(holds(t, index_partition(keys[i].hash)));
+    t->nested++;
+    return true;
+}
+
 static void
 hold_keys(struct ks_thread *t, const struct ks_key *keys, size_t n)
 {
-    CHECK(t, KS_THREAD_MAGIC);
-    ASSERT(!t->holds);
     for (size_t i = 0; i < n; i++) {
         unsigned p = index_partition(keys[i].hash);
 
@@ -220,6 +232,8 @@ hold_keys(struct ks_thread *t, const struct ks_key *keys, size_t n)
 void
 ks_lock(struct ks_thread *t, const struct ks_key *keys, size_t n)
 {
+    if (enter_nested(t, keys, n))
+        return;
     hold_keys(t, keys, n);
     take_held(t, n > 1);
 }
@@ -227,6 +241,8 @@ ks_lock(struct ks_thread *t, const struct ks_key *keys, size_t n)
 void
 ks_lock_to_read(struct ks_thread *t, const struct ks_key *keys, size_t n)
 {
+    if (enter_nested(t, keys, n))
+        return;
     hold_keys(t, keys, n);
     take_held(t, false);
 }
@@ -235,7 +251,12 @@ void
 ks_lock_all(struct ks_thread *t)
 {
     CHECK(t, KS_THREAD_MAGIC);
-    ASSERT(!t->holds);
+    if (t->holds) {
+        for (size_t i = 0; i < ARRAY_LEN(t->held); i++)
+            ASSERT(t->held[i] == UINT64_MAX);
+        t->nested++;
+        return;
+    }
     memset(t->held, 0xff, sizeof(t->held));
     take_held(t, true);
 }
@@ -244,6 +265,10 @@ void
 ks_unlock(struct ks_thread *t)
 {
     ASSERT(t->holds);
+    if (t->nested > 0) {
+        t->nested--;
+        return;
+    }
     /* after all changes; pairs with ks_read_begin() */
     if (t->holds_several)
         atomic_fetch_add(&t->ks->several_ended, 1);
