@@ -90,12 +90,6 @@ tick_access(struct ks_thread *t)
         flush_accesses(t);
 }
 
-void
-tick_idle(struct ks *ks)
-{
-    tick_advance(ks, 1);
-}
-
 uint32_t
 tick_idle_seconds(const struct ks *ks, uint16_t stamp)
 {

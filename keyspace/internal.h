@@ -427,7 +427,6 @@ void mark_expires(struct ks_thread *t, uint32_t handle, bool expires);
 void mark_hit(struct ks_thread *t, uint32_t handle, size_t bytes);
 /* Count one access (hit or miss) and advance the coarse time. */
 void tick_access(struct ks_thread *t);
-void tick_idle(struct ks *ks);
 uint32_t tick_idle_seconds(const struct ks *ks, uint16_t stamp);
 void evict_init(struct ks *ks);
 void rank_update(struct ks *ks);
