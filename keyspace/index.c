@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* index.c - from a hash to a handle: lines, probing, growth in place.
  *
- * A partition is an ordered range of 64-byte lines: line = rest of the hash
- * times the number of lines, so hash order is kept. An item stands in the
+ * A partition is an ordered sequence of 64-byte lines: line = rest of the hash
+ * times the number of lines, so hash order is kept. Blocks of its lines
+ * alternate with those of the other partitions (internal.h), so that the whole
+ * index is one range without gaps, which huge pages can back: what a look-up
+ * waits for is above all the page walk. An item stands in the
  * first free slot at its home line or after it; the home line's `overflow`
  * says how far a look-up must go.
  *
@@ -33,11 +36,14 @@
 #include <arm_neon.h>
 #endif
 
-#define FIRST_LINES 56        /* of a partition: one 4 KiB page with its tail */
+#define FIRST_LINES 56        /* of a partition: one block with its tail */
 #define MAP_LINES (512u << 10) /* of a partition: 5.7 M items */
 #define GROW_STEP_LINES 4
 #define MAX_READ_TRIES 8
-#define PAGE_BYTES 4096
+#define TAIL_LINES 8          /* for what finds no room on the last line */
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+/* From this limit on, 2 MiB that are only partly used do not matter. */
+#define HUGE_PAGES_FROM ((size_t)512 << 20)
 
 /* ---- locks ------------------------------------------------------------------ */
 
@@ -68,10 +74,42 @@ partition_unlock(struct partition *p)
 
 /* ---- set-up ------------------------------------------------------------------ */
 
+/* Bytes of a partition's blocks that hold this many lines and their tail. */
 static size_t
 touched(uint32_t n_lines)
 {
-    return ROUND_UP((size_t)(n_lines + 8) * CACHE_LINE, PAGE_BYTES);
+    return ROUND_UP((size_t)(n_lines + TAIL_LINES) * CACHE_LINE, BLOCK_BYTES);
+}
+
+/* With huge pages: the part of the range that is resident when one partition
+ * has so many lines, and the lines that each can have there. */
+static size_t
+touched_huge(uint32_t n_lines)
+{
+    return ROUND_UP(touched(n_lines) * N_PARTITIONS, HUGE_PAGE_BYTES);
+}
+
+static uint32_t
+lines_within(size_t range_bytes)
+{
+    return (uint32_t)(range_bytes / N_PARTITIONS / CACHE_LINE) - TAIL_LINES;
+}
+
+/* Aligned, so that blocks begin at multiples of their size. */
+static char *
+map_lines(size_t bytes)
+{
+    size_t len = bytes + HUGE_PAGE_BYTES, skip;
+    char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    skip = ROUND_UP((uintptr_t)p, HUGE_PAGE_BYTES) - (uintptr_t)p;
+    if (skip > 0)
+        munmap(p, skip);
+    munmap(p + skip + bytes, HUGE_PAGE_BYTES - skip);
+    return p + skip;
 }
 
 bool
@@ -79,15 +117,15 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
     const struct templates *templates, struct buf *err)
 {
     uint32_t lines = MAP_LINES;
+    size_t at_start;
 
     ix->slab = slab;
     ix->seed = seed;
     ix->templates = templates;
     for (;; lines /= 2) {
         ix->map_bytes = (size_t)lines * CACHE_LINE * N_PARTITIONS;
-        ix->map = mmap(NULL, ix->map_bytes, PROT_READ | PROT_WRITE,
-            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (ix->map != MAP_FAILED)
+        ix->map = map_lines(ix->map_bytes);
+        if (ix->map != NULL)
             break;
         if (lines <= MAP_LINES / 64) {
             buf_printf(err, "cannot reserve %zu MiB of addresses for the index",
@@ -96,19 +134,24 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
         }
     }
     (void)madvise(ix->map, ix->map_bytes, MADV_DONTDUMP);
-    (void)madvise(ix->map, ix->map_bytes, MADV_NOHUGEPAGE);
+    ix->huge = slab_limit(slab) >= HUGE_PAGES_FROM;
+    (void)madvise(ix->map, ix->map_bytes,
+        ix->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     ix->max_lines = lines - MAX_TRAVEL;
     for (unsigned i = 0; i < N_PARTITIONS; i++) {
         struct partition *p = &ix->partition[i];
 
-        p->lines = (struct index_line *)(void *)(ix->map +
-            (size_t)i * lines * CACHE_LINE);
+        p->lines = (struct index_line *)(void *)(ix->map + i * BLOCK_BYTES);
         atomic_store(&p->n_old, FIRST_LINES);
         atomic_store(&p->n_new, FIRST_LINES);
         atomic_store(&p->frontier, AT_REST);
     }
-    atomic_store(&ix->touched_bytes, touched(FIRST_LINES) * N_PARTITIONS);
-    slab_charge_force(slab, touched(FIRST_LINES) * N_PARTITIONS);
+    at_start = ix->huge ? touched_huge(FIRST_LINES)
+        : touched(FIRST_LINES) * N_PARTITIONS;
+    atomic_store(&ix->touched_bytes, at_start);
+    slab_charge_force(slab, at_start);
+    memset(ix->map, 0, at_start); /* resident as it is counted */
+    ix->populated = at_start;
     return true;
 }
 
@@ -290,12 +333,13 @@ read_partition(struct index *ix, struct partition *p, uint64_t hash,
 
     if (geometry & 1)
         return PROBE_AGAIN;
-    line = p->lines + home_line(p, hash);
+    line = partition_line(p, home_line(p, hash));
     found = read_line(ix, line, tag_of(hash), visit, ctx, &overflow);
     if (found != PROBE_ABSENT)
         return found;
     for (unsigned i = 1; i <= overflow; i++) {
-        found = read_line(ix, line + i, tag_of(hash), visit, ctx, &ignored);
+        line = next_line(line);
+        found = read_line(ix, line, tag_of(hash), visit, ctx, &ignored);
         if (found != PROBE_ABSENT)
             return found;
     }
@@ -310,10 +354,9 @@ static bool
 read_locked(struct index *ix, struct partition *p, uint64_t hash,
     index_visit_fn visit, void *ctx)
 {
-    const struct index_line *line = p->lines + home_line(p, hash);
-    const struct index_line *end = line + line->overflow;
+    const struct index_line *line = partition_line(p, home_line(p, hash));
 
-    for (; line <= end; line++) {
+    for (unsigned n = 1u + line->overflow; n > 0; n--, line = next_line(line)) {
         for (unsigned m = match_tags(line, tag_of(hash)); m; m &= m - 1) {
             uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
 
@@ -366,10 +409,9 @@ index_find(struct index *ix, uint64_t hash, struct str name, uint32_t db,
     struct index_place *place)
 {
     struct partition *p = &ix->partition[index_partition(hash)];
-    struct index_line *line = p->lines + home_line(p, hash);
-    struct index_line *end = line + line->overflow;
+    struct index_line *line = partition_line(p, home_line(p, hash));
 
-    for (; line <= end; line++) {
+    for (unsigned n = 1u + line->overflow; n > 0; n--, line = next_line(line)) {
         for (unsigned m = match_tags(line, tag_of(hash)); m; m &= m - 1) {
             unsigned slot = (unsigned)__builtin_ctz(m);
             uint32_t handle = slot_handle(line, slot);
@@ -389,10 +431,9 @@ index_find_handle(struct index *ix, uint64_t hash, uint32_t handle,
     struct index_place *place)
 {
     struct partition *p = &ix->partition[index_partition(hash)];
-    struct index_line *line = p->lines + home_line(p, hash);
-    struct index_line *end = line + line->overflow;
+    struct index_line *line = partition_line(p, home_line(p, hash));
 
-    for (; line <= end; line++) {
+    for (unsigned n = 1u + line->overflow; n > 0; n--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
             if (slot_handle(line, slot) != handle)
                 continue;
@@ -441,8 +482,9 @@ free_slot(const struct index_line *line)
 static bool
 place_handle(struct index_line *home, uint64_t hash, uint32_t handle)
 {
-    for (unsigned i = 0; i < MAX_TRAVEL; i++) {
-        struct index_line *line = home + i;
+    struct index_line *line = home;
+
+    for (unsigned i = 0; i < MAX_TRAVEL; i++, line = next_line(line)) {
         int slot = free_slot(line);
 
         if (slot < 0)
@@ -475,11 +517,10 @@ lift_items(struct index *ix, struct partition *p, uint32_t at,
     struct moving *out, unsigned max)
 {
     uint32_t n_old = atomic_load_explicit(&p->n_old, memory_order_relaxed);
-    struct index_line *line = p->lines + at;
-    struct index_line *end = line + line->overflow;
+    struct index_line *line = partition_line(p, at);
     unsigned n = 0;
 
-    for (; line <= end; line++) {
+    for (unsigned i = 1u + line->overflow; i > 0; i--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
             uint32_t handle = slot_handle(line, slot);
             uint64_t hash;
@@ -505,18 +546,20 @@ grow_line(struct index *ix, struct partition *p)
     uint32_t at = atomic_load_explicit(&p->frontier, memory_order_relaxed) - 1;
     uint32_t n_new = atomic_load_explicit(&p->n_new, memory_order_relaxed);
     uint32_t g = atomic_load_explicit(&p->geometry, memory_order_relaxed);
+    struct index_line *line = partition_line(p, at);
     unsigned n;
 
     atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
     read_fence(memory_order_release);
     n = lift_items(ix, p, at, moving, ARRAY_LEN(moving));
-    index_write_begin(&p->lines[at]);
-    p->lines[at].overflow = 0;
-    index_write_end(&p->lines[at]);
+    index_write_begin(line);
+    line->overflow = 0;
+    index_write_end(line);
     atomic_store_explicit(&p->frontier, at, memory_order_relaxed);
     for (unsigned i = 0; i < n; i++) {
-        bool placed = place_handle(p->lines + scale(moving[i].hash, n_new),
-            moving[i].hash, moving[i].handle);
+        bool placed = place_handle(
+            partition_line(p, scale(moving[i].hash, n_new)), moving[i].hash,
+            moving[i].handle);
 
         ASSERT(placed); /* the new table has a quarter more room */
     }
@@ -541,20 +584,56 @@ grow_lines(struct index *ix, struct partition *p, unsigned n)
     atomic_fetch_add_explicit(&ix->grow_steps, 1, memory_order_relaxed);
 }
 
-/* Begin a pass to 1.25 times the lines; false at the end of the range. */
+/* The lines that a partition of n is to have next. With huge pages all
+ * partitions follow the first one that grows, since what it touches is resident
+ * for all. */
+static uint32_t
+lines_after(const struct index *ix, uint32_t n)
+{
+    uint32_t more = n + n / 4, range;
+
+    if (ix->huge) {
+        range = lines_within(atomic_load_explicit(&ix->touched_bytes,
+            memory_order_relaxed));
+        more = n < range ? range : lines_within(touched_huge(more));
+    }
+    return MIN(more, ix->max_lines);
+}
+
+/* The index must not fail for lack of memory: evictions make up for it. */
+static void
+charge_growth(struct index *ix, uint32_t n, uint32_t n_new)
+{
+    size_t more = touched(n_new) - touched(n), have, want;
+
+    if (!ix->huge) {
+        slab_charge_force(ix->slab, more);
+        atomic_fetch_add_explicit(&ix->touched_bytes, more,
+            memory_order_relaxed);
+        return;
+    }
+    want = touched_huge(n_new);
+    have = atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
+    while (have < want)
+        if (atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have,
+                want, memory_order_relaxed, memory_order_relaxed)) {
+            slab_charge_force(ix->slab, want - have);
+            return;
+        }
+}
+
+/* Begin a pass to more lines, 1.25 times as a rule; false at the end of the
+ * range. */
 static bool
 grow_start(struct index *ix, struct partition *p)
 {
     uint32_t n = atomic_load_explicit(&p->n_old, memory_order_relaxed);
-    uint32_t n_new = MIN(n + n / 4, ix->max_lines);
+    uint32_t n_new = lines_after(ix, n);
     uint32_t g = atomic_load_explicit(&p->geometry, memory_order_relaxed);
-    size_t more = touched(n_new) - touched(n);
 
     if (n_new == n)
         return false;
-    /* the index must not fail for lack of memory: evictions make up for it */
-    slab_charge_force(ix->slab, more);
-    atomic_fetch_add_explicit(&ix->touched_bytes, more, memory_order_relaxed);
+    charge_growth(ix, n, n_new);
     atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
     read_fence(memory_order_release);
     atomic_store_explicit(&p->n_new, n_new, memory_order_relaxed);
@@ -563,13 +642,31 @@ grow_start(struct index *ix, struct partition *p)
     return true;
 }
 
+bool
+index_populate(struct index *ix)
+{
+    size_t end = atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
+
+    if (!ix->huge || ix->populated >= end)
+        return false;
+#ifdef MADV_POPULATE_WRITE
+    (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES,
+        MADV_POPULATE_WRITE); /* else the first to write there does it */
+#endif
+    ix->populated += HUGE_PAGE_BYTES;
+    return ix->populated < end;
+}
+
 /* 0.87: above it the way to a free slot grows quickly (research: ENGINE). */
 static bool
-too_full(const struct partition *p)
+too_full(const struct index *ix, const struct partition *p)
 {
-    uint64_t slots = (uint64_t)LINE_SLOTS *
-        atomic_load_explicit(&p->n_old, memory_order_relaxed);
+    uint32_t n = atomic_load_explicit(&p->n_old, memory_order_relaxed);
+    uint64_t slots = (uint64_t)LINE_SLOTS * n;
 
+    if (ix->huge && n < lines_within(atomic_load_explicit(&ix->touched_bytes,
+            memory_order_relaxed)))
+        return true;
     return (uint64_t)atomic_load_explicit(&p->n_items, memory_order_relaxed) *
         100 > slots * 87;
 }
@@ -581,9 +678,10 @@ index_insert(struct index *ix, uint64_t hash, uint32_t handle)
 
     if (growing(p))
         grow_lines(ix, p, GROW_STEP_LINES);
-    else if (too_full(p))
+    else if (too_full(ix, p))
         (void)grow_start(ix, p);
-    while (!place_handle(p->lines + home_line(p, hash), hash, handle)) {
+    while (!place_handle(partition_line(p, home_line(p, hash)), hash,
+        handle)) {
         if (!growing(p) && !grow_start(ix, p))
             return false;
         grow_lines(ix, p, UINT32_MAX);
@@ -606,15 +704,16 @@ index_walk(struct index *ix, uint64_t from, uint32_t *n, uint64_t *end,
         atomic_load_explicit(&p->frontier, memory_order_relaxed);
     uint32_t n_lines = moved ? n_new : n_old;
     uint32_t line = moved ? scale(from, n_new) : old_line;
+    struct index_line *found = partition_line(p, line);
     unsigned __int128 next = ((unsigned __int128)line + 1) << 64;
 
-    *n = 1u + p->lines[line].overflow;
+    *n = 1u + found->overflow;
     *last = line + 1 == n_lines;
     /* the smallest hash whose rest falls on the next line: round up twice */
     next = (next + n_lines - 1) / n_lines;
     next = (next + 255) >> 8;
     *end = *last ? 0 : (from & 0xff00000000000000u) | (uint64_t)next;
-    return p->lines + line;
+    return found;
 }
 
 /* ---- prefetch --------------------------------------------------------------------------- */
@@ -624,7 +723,7 @@ index_prefetch_line(const struct index *ix, uint64_t hash)
 {
     const struct partition *p = &ix->partition[index_partition(hash)];
 
-    __builtin_prefetch(p->lines + home_line(p, hash));
+    __builtin_prefetch(partition_line(p, home_line(p, hash)));
 }
 
 void
@@ -632,7 +731,7 @@ index_prefetch_item(const struct index *ix, uint64_t hash)
 {
 #ifndef ASHLAR_SEQLOCK_LOCKED /* reads the tags without a lock */
     const struct partition *p = &ix->partition[index_partition(hash)];
-    const struct index_line *line = p->lines + home_line(p, hash);
+    const struct index_line *line = partition_line(p, home_line(p, hash));
 
     for (unsigned m = match_tags(line, tag_of(hash)); m != 0; m &= m - 1) {
         uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
@@ -640,6 +739,8 @@ index_prefetch_item(const struct index *ix, uint64_t hash)
         if (handle == 0)
             continue;
         __builtin_prefetch(slab_ptr(ix->slab, handle));
+        __builtin_prefetch((const void *)slab_mark(ix->slab, handle).stamp);
+        __builtin_prefetch((const void *)slab_mark(ix->slab, handle).state);
         return;
     }
 #else

@@ -5,10 +5,19 @@
 
 static struct fixture f;
 
+/* The two ways to lay it out: 4 KiB pages, and huge ones for large limits. */
 static void
 open_index(void)
 {
+    fixture_open(&f, 256 * MIB);
+    ck_assert(!f.ks->index.huge);
+}
+
+static void
+open_huge_index(void)
+{
     fixture_open(&f, 1 * GIB);
+    ck_assert(f.ks->index.huge);
 }
 
 static void
@@ -208,13 +217,50 @@ START_TEST(a_random_key_is_one_of_the_database)
 }
 END_TEST
 
-int
-main(void)
+START_TEST(partitions_grow_together_into_what_is_resident)
 {
-    Suite *s = suite_create("index");
-    TCase *c = tcase_create("index");
+    uint32_t lines;
 
-    tcase_add_checked_fixture(c, open_index, close_index);
+    for (unsigned n = 0; n < 300000; n++)
+        set_number(n);
+    for (unsigned n = 0; n < 300000; n++)
+        assert_number(n, true);
+    lines = f.ks->index.partition[0].n_new;
+    for (unsigned i = 0; i < N_PARTITIONS; i++)
+        ck_assert_uint_eq(f.ks->index.partition[i].n_new, lines);
+    ck_assert_uint_eq(f.ks->index.touched_bytes % (2 * MIB), 0);
+    while (index_populate(&f.ks->index))
+        continue;
+    ck_assert_uint_eq(f.ks->index.populated, f.ks->index.touched_bytes);
+}
+END_TEST
+
+START_TEST(the_lines_of_partitions_are_apart)
+{
+    struct index *ix = &f.ks->index;
+    uint32_t max = 3 * BLOCK_LINES;
+    uint8_t *seen = xcalloc(max * N_PARTITIONS, 1);
+
+    for (unsigned p = 0; p < N_PARTITIONS; p++)
+        for (uint32_t i = 0; i < max; i++) {
+            struct index_line *line = partition_line(&ix->partition[p], i);
+            size_t at = (size_t)((char *)line - ix->map) / CACHE_LINE;
+
+            ck_assert_uint_lt(at, max * N_PARTITIONS);
+            ck_assert_uint_eq(seen[at]++, 0);
+            ck_assert_ptr_eq(next_line(line),
+                partition_line(&ix->partition[p], i + 1));
+        }
+    free(seen);
+}
+END_TEST
+
+static TCase *
+make_case(const char *name, void (*open)(void))
+{
+    TCase *c = tcase_create(name);
+
+    tcase_add_checked_fixture(c, open, close_index);
     tcase_set_timeout(c, 120);
     tcase_add_test(c, every_key_is_found_while_the_index_grows);
     tcase_add_test(c, deleted_keys_are_gone_and_their_slots_are_used_again);
@@ -222,6 +268,18 @@ main(void)
     tcase_add_test(c, a_walk_meets_every_key_once_while_the_index_grows);
     tcase_add_test(c, a_walk_keeps_to_its_database);
     tcase_add_test(c, a_random_key_is_one_of_the_database);
-    suite_add_tcase(s, c);
+    tcase_add_test(c, the_lines_of_partitions_are_apart);
+    return c;
+}
+
+int
+main(void)
+{
+    Suite *s = suite_create("index");
+    TCase *huge = make_case("huge", open_huge_index);
+
+    tcase_add_test(huge, partitions_grow_together_into_what_is_resident);
+    suite_add_tcase(s, make_case("small", open_index));
+    suite_add_tcase(s, huge);
     return run_suite(s);
 }

@@ -222,10 +222,34 @@ struct partition {
     _Atomic uint32_t n_new;    /* lines the new mapping knows */
     _Atomic uint32_t frontier; /* old lines from here on have moved to the new
                                   mapping; AT_REST: not growing */
-    struct index_line *lines;  /* [immutable] */
+    struct index_line *lines;  /* [immutable] its first block */
     char pad2[CACHE_LINE - 24];
 };
 _Static_assert(sizeof(struct partition) == 2 * CACHE_LINE, "two cache lines");
+
+/* The lines of a partition stand in blocks, and the blocks of all partitions
+ * in turn: block 0 of partition 0, of 1, ..., block 1 of partition 0, and so on.
+ * As all grow alike, the part in use has no gaps. */
+#define BLOCK_LINES 64
+#define BLOCK_BYTES ((size_t)BLOCK_LINES * CACHE_LINE)
+
+static inline struct index_line *
+partition_line(const struct partition *p, uint32_t i)
+{
+    return p->lines + (size_t)(i / BLOCK_LINES) * BLOCK_LINES * N_PARTITIONS +
+        i % BLOCK_LINES;
+}
+
+/* The line of the same partition that follows. Blocks are aligned. */
+static inline struct index_line *
+next_line(const struct index_line *line)
+{
+    const struct index_line *next = line + 1;
+
+    if (unlikely((uintptr_t)next % BLOCK_BYTES == 0))
+        next += (size_t)BLOCK_LINES * (N_PARTITIONS - 1);
+    return (struct index_line *)(uintptr_t)next;
+}
 
 struct index {
     struct partition partition[N_PARTITIONS];
@@ -235,6 +259,8 @@ struct index {
     char *map;                 /* [immutable] reservation of all lines */
     size_t map_bytes;
     uint32_t max_lines;        /* per partition, MAX_TRAVEL not included */
+    bool huge;                 /* [immutable] huge pages were asked for */
+    size_t populated;          /* [maintenance] bytes touched ahead of use */
     _Atomic size_t touched_bytes;
     _Atomic uint64_t grow_steps;
 };
@@ -248,6 +274,10 @@ bool index_init(struct index *ix, struct slab *slab,
     const struct hash_seed *seed, const struct templates *templates,
     struct buf *err);
 void index_destroy(struct index *ix);
+/* Touch one huge page of the range that growth has taken, which takes hundreds
+ * of microseconds, before a writer does. True if there is more. Maintenance
+ * thread. */
+bool index_populate(struct index *ix);
 
 static inline unsigned
 index_partition(uint64_t hash)

@@ -48,7 +48,7 @@ collect_line(struct ks_thread *t, unsigned db, uint64_t from, uint64_t now_ms)
     bool last;
     struct index_line *line = index_walk(ix, from, &n, &end, &last);
 
-    for (; n > 0; n--, line++) {
+    for (; n > 0; n--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
             uint32_t handle = atomic_load_explicit(&line->handle[slot],
                 memory_order_relaxed);
@@ -179,7 +179,7 @@ struct flushed {
 static void
 prefetch_lines(struct ks_thread *t, const struct index_line *line, uint32_t n)
 {
-    for (; n > 0; n--, line++) {
+    for (; n > 0; n--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
             uint32_t handle = atomic_load_explicit(&line->handle[slot],
                 memory_order_relaxed);
@@ -201,11 +201,12 @@ flush_lines(struct ks_thread *t, unsigned partition, uint32_t from, uint32_t n,
     struct partition *p = &t->ks->index.partition[partition];
     struct flushed out[FLUSH_LINES * LINE_SLOTS];
     uint64_t hash = (uint64_t)partition << 56, now_ms = clock_wall_ms();
+    struct index_line *line = partition_line(p, from);
     unsigned n_out = 0;
 
     ks_enter(t, partition);
-    prefetch_lines(t, p->lines + from, n);
-    for (struct index_line *line = p->lines + from; n > 0; n--, line++) {
+    prefetch_lines(t, line, n);
+    for (; n > 0; n--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
             uint32_t handle = atomic_load_explicit(&line->handle[slot],
                 memory_order_relaxed);
