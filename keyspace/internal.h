@@ -13,6 +13,7 @@
 #pragma once
 
 #include "keyspace/keyspace.h"
+#include "keyspace/shape.h"
 
 /* One turn of a waiting loop. */
 static inline void
@@ -146,11 +147,10 @@ uint32_t templates_count(const struct templates *ts);
 size_t templates_bytes(const struct templates *ts);
 
 /* A key as a new item is to have it. */
-#define TEMPLATE_MAX_PACKED 64
 struct stored_key {
     struct str key; /* the name itself, or the packed rest of it */
     uint32_t id;
-    char packed[TEMPLATE_MAX_PACKED];
+    char packed[FORM_MAX_PACKED];
 };
 
 /* Choose how a key is stored; learns its shape from a sample of the calls, by
