@@ -111,8 +111,8 @@ open_slab(struct ashlard *d, struct buf *err)
     const struct slab_options *o = &d->config.slab;
     struct slab_config cfg = {
         .limit_bytes = slab_limit_from_option(o->maxmemory),
-        .backing = o->arena_memory == 0 ? SLAB_MEMFD : SLAB_ANONYMOUS,
-        .huge_pages = o->huge_pages != 0,
+        .backing = (enum slab_backing)o->arena_memory,
+        .huge_pages = (enum slab_huge)o->huge_pages,
     };
 
     d->slab = slab_new(&cfg, err);

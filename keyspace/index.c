@@ -42,8 +42,6 @@
 #define MAX_READ_TRIES 8
 #define TAIL_LINES 8          /* for what finds no room on the last line */
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
-/* From this limit on, 2 MiB that are only partly used do not matter. */
-#define HUGE_PAGES_FROM ((size_t)512 << 20)
 
 /* ---- locks ------------------------------------------------------------------ */
 
@@ -134,7 +132,7 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
         }
     }
     (void)madvise(ix->map, ix->map_bytes, MADV_DONTDUMP);
-    ix->huge = slab_limit(slab) >= HUGE_PAGES_FROM;
+    ix->huge = slab_wants_huge(slab);
     (void)madvise(ix->map, ix->map_bytes,
         ix->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     ix->max_lines = lines - MAX_TRAVEL;

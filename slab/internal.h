@@ -67,7 +67,8 @@ struct region {
     char *base;   /* [immutable] on a super-page boundary */
     size_t bytes; /* [immutable] whole super-pages, without the slack */
     int fd;       /* [immutable] memfd, or -1 */
-    bool huge;    /* [immutable] huge pages were asked for */
+    bool wants_huge; /* [immutable] huge pages are wanted ... */
+    bool huge;       /* [immutable] ... and asked for here */
 };
 
 /* What stands at offset 0 of the region, for a later process to check before

@@ -225,6 +225,7 @@ START_TEST(addresses_are_carved_anew_when_another_size_needs_them)
 {
     struct slab_config cfg = {
         .limit_bytes = 512 * MIB,
+        .huge_pages = SLAB_NOT_HUGE,
         .region_bytes = 16 * MIB,
         .extent_region_bytes = 1 * GIB,
     };
@@ -293,7 +294,8 @@ START_TEST(huge_pages_are_charged_as_they_become_resident)
     struct slab_config cfg = {
         .limit_bytes = 64 * MIB,
         .backing = SLAB_ANONYMOUS,
-        .huge_pages = true,
+        .huge_pages = SLAB_NOT_HUGE,
+        .huge_pages = SLAB_HUGE,
         .region_bytes = 1 * GIB,
         .extent_region_bytes = 1 * GIB,
     };

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -92,6 +93,43 @@ map_memfd(struct region *r, size_t bytes)
     return false;
 }
 
+/* From this limit on, super-pages that are only partly used do not matter. */
+#define HUGE_PAGES_FROM ((size_t)512 * MIB)
+
+static bool
+wants_huge(const struct slab_config *cfg)
+{
+    if (cfg->huge_pages == SLAB_HUGE_AUTO)
+        return cfg->limit_bytes >= HUGE_PAGES_FROM;
+    return cfg->huge_pages == SLAB_HUGE;
+}
+
+/* Whether memory files get the huge pages that they ask for. */
+static bool
+memfd_gets_huge(void)
+{
+    static const char path[] =
+        "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+    char line[128] = "";
+    FILE *f = fopen(path, "re");
+
+    if (f == NULL)
+        return false;
+    if (fgets(line, sizeof(line), f) == NULL)
+        line[0] = '\0';
+    fclose(f);
+    return line[0] != '\0' && strstr(line, "[never]") == NULL &&
+        strstr(line, "[deny]") == NULL;
+}
+
+static enum slab_backing
+choose_backing(const struct slab_config *cfg)
+{
+    if (cfg->backing != SLAB_AUTO)
+        return cfg->backing;
+    return wants_huge(cfg) && !memfd_gets_huge() ? SLAB_ANONYMOUS : SLAB_MEMFD;
+}
+
 static bool
 try_reserve(struct region *r, size_t bytes, enum slab_backing backing)
 {
@@ -129,11 +167,12 @@ region_open(struct region *r, const struct slab_config *cfg, struct buf *err)
 {
     size_t asked =
         cfg->region_bytes != 0 ? cfg->region_bytes : DEFAULT_REGION_BYTES;
+    enum slab_backing backing = choose_backing(cfg);
     size_t bytes;
 
     asked = ROUND_UP(MIN(asked, MAX_REGION_BYTES), SUPER_BYTES);
     bytes = asked;
-    while (!try_reserve(r, bytes, cfg->backing)) {
+    while (!try_reserve(r, bytes, backing)) {
         if (bytes / 2 < LEAST_REGION_BYTES) {
             buf_printf(err, "cannot reserve %zu MiB of address space: %s",
                 bytes / MIB, strerror(errno));
@@ -144,9 +183,17 @@ region_open(struct region *r, const struct slab_config *cfg, struct buf *err)
     if (bytes < asked)
         log_warn("smaller address range for items asked_mib=%zu mib=%zu",
             asked / MIB, bytes / MIB);
-    r->huge = cfg->huge_pages;
+    r->wants_huge = wants_huge(cfg);
+    r->huge = r->wants_huge && (backing == SLAB_ANONYMOUS ||
+        cfg->huge_pages == SLAB_HUGE || memfd_gets_huge());
     advise(r);
     return true;
+}
+
+bool
+slab_wants_huge(const struct slab *s)
+{
+    return s->region.wants_huge;
 }
 
 void

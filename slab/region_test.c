@@ -253,6 +253,49 @@ START_TEST(a_file_size_limit_is_not_a_signal)
 }
 END_TEST
 
+/* What a default configuration does with this limit. */
+static struct slab *
+default_slab(size_t limit_bytes)
+{
+    struct slab_config cfg = {.limit_bytes = limit_bytes,
+        .region_bytes = 2 * GIB, .extent_region_bytes = 4 * GIB};
+    struct buf err = {0};
+    struct slab *s = slab_new(&cfg, &err);
+
+    ck_assert_msg(s != NULL, "%.*s", (int)err.len, err.p);
+    return s;
+}
+
+START_TEST(a_small_limit_takes_a_memory_file_of_small_pages)
+{
+    struct slab *s = default_slab(511 * MIB);
+
+    ck_assert(!slab_wants_huge(s));
+    ck_assert(!s->region.huge);
+    ck_assert_int_ge(s->region.fd, 0);
+    slab_free(s);
+}
+END_TEST
+
+START_TEST(a_large_limit_takes_memory_that_gets_huge_pages)
+{
+    char line[128] = "[never]";
+    FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "re");
+    struct slab *s = default_slab(512 * MIB);
+    bool file_gets_none;
+
+    if (f != NULL) {
+        ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+        fclose(f);
+    }
+    file_gets_none = strstr(line, "[never]") || strstr(line, "[deny]");
+    ck_assert(slab_wants_huge(s));
+    ck_assert(s->region.huge);
+    ck_assert_int_eq(s->region.fd < 0, file_gets_none);
+    slab_free(s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -268,6 +311,8 @@ main(void)
         a_refused_range_is_halved_until_it_is_granted,
         a_range_that_is_refused_for_good_gives_a_sentence,
         a_file_size_limit_is_not_a_signal,
+        a_small_limit_takes_a_memory_file_of_small_pages,
+        a_large_limit_takes_memory_that_gets_huge_pages,
     };
 
     return test_run("slab/region", tests, ARRAY_LEN(tests));

@@ -25,11 +25,14 @@
         "Limit of all memory of the process: bytes with a unit, a "         \
         "percentage of the machine or control group, or auto (75%). "       \
         "0 is the same as auto.")                                           \
-    X(arena_memory, OPT_ENUM, "memfd", 0, 0, OPT_START,                     \
-        "memfd|anonymous",                                                  \
-        "What backs items: a memory file, or anonymous memory.")            \
-    X(huge_pages, OPT_BOOL, "no", 0, 0, OPT_START, "",                      \
-        "Ask for huge pages for item memory. Large values always do.")
+    X(arena_memory, OPT_ENUM, "auto", 0, 0, OPT_START,                      \
+        "auto|memfd|anonymous",                                             \
+        "What backs items: a memory file, or anonymous memory. auto takes " \
+        "anonymous memory when huge pages are wanted and the system does "  \
+        "not give them to memory files.")                                   \
+    X(huge_pages, OPT_ENUM, "auto", 0, 0, OPT_START, "auto|yes|no",         \
+        "Ask for huge pages for items and their index. auto does from a "   \
+        "maxmemory of 512mb at start on. Large values always do.")
 
 struct slab_options {
     SLAB_OPTIONS(OPTION_MEMBER)
@@ -42,12 +45,13 @@ struct slab_options {
 struct slab;
 struct slab_thread;
 
-enum slab_backing { SLAB_MEMFD, SLAB_ANONYMOUS };
+enum slab_backing { SLAB_AUTO, SLAB_MEMFD, SLAB_ANONYMOUS };
+enum slab_huge { SLAB_HUGE_AUTO, SLAB_HUGE, SLAB_NOT_HUGE };
 
 struct slab_config {
     size_t limit_bytes;          /* budget; required */
     enum slab_backing backing;
-    bool huge_pages;
+    enum slab_huge huge_pages;
     size_t region_bytes;         /* address range for chunks; 0: 32 GiB */
     size_t extent_region_bytes;  /* for extents; 0: a multiple of RAM */
 };
@@ -56,6 +60,9 @@ struct slab_config {
  * NULL and puts one sentence into `err`. Smaller ranges are tried when the
  * system refuses the asked ones (and logged). */
 struct slab *slab_new(const struct slab_config *cfg, struct buf *err);
+
+/* Whether huge pages are wanted, for large tables beside the chunks too. */
+bool slab_wants_huge(const struct slab *s);
 
 /* Unmap everything. All threads must have been freed. The debug allocator
  * writes its leak report (chunks still allocated, per class, and extents) to

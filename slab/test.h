@@ -22,6 +22,7 @@ test_slab(size_t limit_bytes, enum slab_backing backing)
     struct slab_config cfg = {
         .limit_bytes = limit_bytes,
         .backing = backing,
+        .huge_pages = SLAB_NOT_HUGE,
         .region_bytes = 2 * GIB,
         .extent_region_bytes = 4 * GIB,
     };
