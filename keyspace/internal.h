@@ -357,7 +357,8 @@ struct rank_table {
     float evictions[RANK_CLASSES][AGE_BUCKETS]; /* [rank lock] */
 };
 
-#define TICK_RING 1024 /* one entry per 64 ticks: 65536 ticks */
+#define TICKS_NOTED 8  /* one entry of the ring for so many */
+#define TICK_RING 8192 /* 65536 ticks */
 
 struct ks {
     uint32_t magic;
@@ -453,8 +454,8 @@ void mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
 /* The mark of an item that was moved to another chunk. */
 void mark_move(struct ks_thread *t, uint32_t from, uint32_t to);
 void mark_expires(struct ks_thread *t, uint32_t handle, bool expires);
-/* A hit on an item of `bytes` in memory. */
-void mark_hit(struct ks_thread *t, uint32_t handle, size_t bytes);
+/* A hit on an item, whose value is in `extent`, or 0. */
+void mark_hit(struct ks_thread *t, uint32_t handle, uint32_t extent);
 /* Count one access (hit or miss) and advance the coarse time. */
 void tick_access(struct ks_thread *t);
 uint32_t tick_idle_seconds(const struct ks *ks, uint16_t stamp);

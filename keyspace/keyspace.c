@@ -125,8 +125,7 @@ count_read(struct read_state *r, enum ks_read_mode mode, bool found)
     }
     METRIC_INC(&t->metrics, hits);
     if (mode == KS_READ)
-        mark_hit(t, r->handle, r->view.size +
-            (r->view.extent ? r->view.value_len : 0));
+        mark_hit(t, r->handle, r->view.extent);
     return KS_OK;
 }
 
