@@ -36,11 +36,10 @@
 #include <arm_neon.h>
 #endif
 
-#define FIRST_LINES 56        /* of a partition: one block with its tail */
 #define MAP_LINES (512u << 10) /* of a partition: 5.7 M items */
 #define GROW_STEP_LINES 4
 #define MAX_READ_TRIES 8
-#define TAIL_LINES 8          /* for what finds no room on the last line */
+#define TAIL_LINES 4          /* for what finds no room on the last line */
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
 /* ---- locks ------------------------------------------------------------------ */
@@ -72,19 +71,20 @@ partition_unlock(struct partition *p)
 
 /* ---- set-up ------------------------------------------------------------------ */
 
-/* Bytes of a partition's blocks that hold this many lines and their tail. */
+/* Memory is taken in steps: rows, one block of each partition, or huge pages. */
 static size_t
-touched(uint32_t n_lines)
+range_step(const struct index *ix)
 {
-    return ROUND_UP((size_t)(n_lines + TAIL_LINES) * CACHE_LINE, BLOCK_BYTES);
+    return ix->huge ? HUGE_PAGE_BYTES : BLOCK_BYTES * N_PARTITIONS;
 }
 
-/* With huge pages: the part of the range that is resident when one partition
- * has so many lines, and the lines that each can have there. */
+/* The part of the range that is resident when one partition has so many lines
+ * and their tail, and the lines that each can have there. */
 static size_t
-touched_huge(uint32_t n_lines)
+range_for(const struct index *ix, uint32_t n_lines)
 {
-    return ROUND_UP(touched(n_lines) * N_PARTITIONS, HUGE_PAGE_BYTES);
+    return ROUND_UP((size_t)(n_lines + TAIL_LINES) * CACHE_LINE * N_PARTITIONS,
+        range_step(ix));
 }
 
 static uint32_t
@@ -136,16 +136,15 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
     (void)madvise(ix->map, ix->map_bytes,
         ix->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     ix->max_lines = lines - MAX_TRAVEL;
+    at_start = range_for(ix, 1);
     for (unsigned i = 0; i < N_PARTITIONS; i++) {
         struct partition *p = &ix->partition[i];
 
         p->lines = (struct index_line *)(void *)(ix->map + i * BLOCK_BYTES);
-        atomic_store(&p->n_old, FIRST_LINES);
-        atomic_store(&p->n_new, FIRST_LINES);
+        atomic_store(&p->n_old, lines_within(at_start));
+        atomic_store(&p->n_new, lines_within(at_start));
         atomic_store(&p->frontier, AT_REST);
     }
-    at_start = ix->huge ? touched_huge(FIRST_LINES)
-        : touched(FIRST_LINES) * N_PARTITIONS;
     atomic_store(&ix->touched_bytes, at_start);
     slab_charge_force(slab, at_start);
     memset(ix->map, 0, at_start); /* resident as it is counted */
@@ -582,36 +581,27 @@ grow_lines(struct index *ix, struct partition *p, unsigned n)
     atomic_fetch_add_explicit(&ix->grow_steps, 1, memory_order_relaxed);
 }
 
-/* The lines that a partition of n is to have next. With huge pages all
- * partitions follow the first one that grows, since what it touches is resident
- * for all. */
+/* The lines that a partition of n is to have next. All partitions follow the
+ * first one that grows, since what it touches is resident for all. */
 static uint32_t
 lines_after(const struct index *ix, uint32_t n)
 {
-    uint32_t more = n + n / 4, range;
+    uint32_t range = lines_within(
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed));
+    uint32_t more =
+        n < range ? range : lines_within(range_for(ix, n + n / 4));
 
-    if (ix->huge) {
-        range = lines_within(atomic_load_explicit(&ix->touched_bytes,
-            memory_order_relaxed));
-        more = n < range ? range : lines_within(touched_huge(more));
-    }
     return MIN(more, ix->max_lines);
 }
 
 /* The index must not fail for lack of memory: evictions make up for it. */
 static void
-charge_growth(struct index *ix, uint32_t n, uint32_t n_new)
+charge_growth(struct index *ix, uint32_t n_new)
 {
-    size_t more = touched(n_new) - touched(n), have, want;
+    size_t want = range_for(ix, n_new);
+    size_t have =
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
 
-    if (!ix->huge) {
-        slab_charge_force(ix->slab, more);
-        atomic_fetch_add_explicit(&ix->touched_bytes, more,
-            memory_order_relaxed);
-        return;
-    }
-    want = touched_huge(n_new);
-    have = atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
     while (have < want)
         if (atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have,
                 want, memory_order_relaxed, memory_order_relaxed)) {
@@ -631,7 +621,7 @@ grow_start(struct index *ix, struct partition *p)
 
     if (n_new == n)
         return false;
-    charge_growth(ix, n, n_new);
+    charge_growth(ix, n_new);
     atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
     read_fence(memory_order_release);
     atomic_store_explicit(&p->n_new, n_new, memory_order_relaxed);
@@ -662,7 +652,7 @@ too_full(const struct index *ix, const struct partition *p)
     uint32_t n = atomic_load_explicit(&p->n_old, memory_order_relaxed);
     uint64_t slots = (uint64_t)LINE_SLOTS * n;
 
-    if (ix->huge && n < lines_within(atomic_load_explicit(&ix->touched_bytes,
+    if (n < lines_within(atomic_load_explicit(&ix->touched_bytes,
             memory_order_relaxed)))
         return true;
     return (uint64_t)atomic_load_explicit(&p->n_items, memory_order_relaxed) *

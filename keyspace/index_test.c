@@ -48,7 +48,7 @@ assert_number(unsigned n, bool there)
 
 START_TEST(every_key_is_found_while_the_index_grows)
 {
-    enum { N = 200000 };
+    enum { N = 400000 }; /* more than what huge pages start with */
     struct ks_memory before, after;
 
     ks_memory(f.ks, &before);

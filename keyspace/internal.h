@@ -230,7 +230,7 @@ _Static_assert(sizeof(struct partition) == 2 * CACHE_LINE, "two cache lines");
 /* The lines of a partition stand in blocks, and the blocks of all partitions
  * in turn: block 0 of partition 0, of 1, ..., block 1 of partition 0, and so on.
  * As all grow alike, the part in use has no gaps. */
-#define BLOCK_LINES 64
+#define BLOCK_LINES 8
 #define BLOCK_BYTES ((size_t)BLOCK_LINES * CACHE_LINE)
 
 static inline struct index_line *
