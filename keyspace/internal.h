@@ -146,6 +146,8 @@ void templates_free(struct templates *ts);
 uint32_t templates_count(const struct templates *ts);
 size_t templates_bytes(const struct templates *ts);
 
+#define TEMPLATE_MEMOS 64
+
 /* A key as a new item is to have it. */
 struct stored_key {
     struct str key; /* the name itself, or the packed rest of it */
@@ -153,10 +155,15 @@ struct stored_key {
     char packed[FORM_MAX_PACKED];
 };
 
+/* The templates that a thread met last, to be tried first. Zeroed at first. */
+struct template_memo {
+    uint16_t id[TEMPLATE_MEMOS];
+};
+
 /* Choose how a key is stored; learns its shape from a sample of the calls, by
  * `random`. `out` borrows key->name. */
-void template_encode(struct templates *ts, const struct ks_key *key,
-    uint64_t random, struct stored_key *out);
+void template_encode(struct templates *ts, struct template_memo *memo,
+    const struct ks_key *key, uint64_t random, struct stored_key *out);
 
 /* The database of a template; UINT32_MAX if there is no such template. */
 uint32_t template_db(const struct templates *ts, uint32_t id);
@@ -406,6 +413,7 @@ struct ks_thread {
     _Atomic int64_t expires[KS_DATABASES];
     struct histogram histogram;
     uint64_t random;
+    struct template_memo memo;
     uint32_t accesses;       /* not yet in ks->tick_part */
     uint32_t access_batch;   /* put them there from this many on */
     uint64_t held[4];        /* partitions held by ks_lock */

@@ -265,7 +265,7 @@ shape_key(struct ks_thread *t, const struct ks_key *key,
 
     if (!__atomic_load_n(&ks->options->key_interning, __ATOMIC_RELAXED))
         return;
-    template_encode(ks->templates, key, next_random(t), stored);
+    template_encode(ks->templates, &t->memo, key, next_random(t), stored);
     shape->key = stored->key;
     shape->id = stored->id;
 }

@@ -2,10 +2,11 @@
 
 noinst_LIBRARIES += libkeyspace.a
 libkeyspace_a_SOURCES = \
-	keyspace/keyspace.h keyspace/internal.h keyspace/shape.h \
+	keyspace/keyspace.h keyspace/internal.h \
+	keyspace/shape.h keyspace/packing.h \
 	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
-	keyspace/template.c keyspace/shape.c keyspace/evict.c keyspace/drain.c \
-	keyspace/expire.c keyspace/walk.c keyspace/watch.c
+	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/evict.c \
+	keyspace/drain.c keyspace/expire.c keyspace/walk.c keyspace/watch.c
 libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 KEYSPACE_TEST_LIBS = libkeyspace.a libslab.a libbase.a $(CHECK_LIBS) -lm

@@ -1,435 +1,447 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shape.c - how a key is taken apart into what it has in common with others
- * and a middle that is packed, and put together again.
+/* shape.c - how a key can be taken apart into what it has in common with other
+ * keys and what differs.
  *
- *   user:0001234567:profile  =  form {user: | decimal, 10 wide | :profile}
- *                               and the three bytes of 1234567
- *
- * A key has one shape: the middle is its longest run of digits or of
- * lower-case hex, the rest are prefix and suffix. A middle is packed only where
- * unpacking gives the same bytes again. Pure functions, for any thread. Packed
- * bytes may come from a chunk that is being written: what packing cannot have
- * made is refused, and no length is trusted. Knows no template and no item.
+ * What differs is taken to be a UUID, a run of hex, or a number; other numbers
+ * of the key as well if they stand by themselves (v2 is a word). Where there
+ * are none of these, or each key has others, it may be a word: the last one,
+ * or the one between namespace and last word, or all after the namespace.
+ * Which of these a key gets is for template.c, which knows what was seen often.
+ * Works on one bit per character. Knows no packed bytes.
  */
 #include "keyspace/shape.h"
+#include "keyspace/packing.h"
 
-#include <endian.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-#define MAX_NAME 128   /* longer keys have no shape */
-#define MAX_DIGITS 19  /* of a packed decimal: any such number fits 64 bits */
 #define MIN_HEX 8
+#define MIN_RAW_TEXT 4 /* constant bytes that pay for an id */
 
-_Static_assert(FORM_MAX_PACKED >= MAX_NAME / 2, "hex of a whole key");
+/* ---- characters -------------------------------------------------------------- */
 
-/* ---- eight characters at a time ------------------------------------------- */
-
-#define BYTES(b) ((uint64_t)0x0101010101010101 * (b))
+static inline bool
+bit(uint64_t b, unsigned at)
+{
+    return at < 64 && (b >> at & 1);
+}
 
 static inline uint64_t
-load8(const char *p)
+bits_below(unsigned n)
 {
-    uint64_t w;
-
-    memcpy(&w, p, 8);
-    return le64toh(w);
+    return n >= 64 ? UINT64_MAX : ((uint64_t)1 << n) - 1;
 }
 
-/* Eight digits, first character in the low byte. */
-static inline bool
-parse8(uint64_t w, uint64_t *n)
+static inline unsigned
+lowest(uint64_t b)
 {
-    uint64_t d = w - BYTES('0');
-
-    if ((d | (d + BYTES(0x76))) & BYTES(0x80)) /* 0x76: 10 and more overflow */
-        return false;
-    d = d * 10 + (d >> 8); /* pairs, in bytes 0, 2, 4, 6 */
-    *n = ((d & 0x000000ff000000ff) * 0x000f424000000064 +
-        (d >> 16 & 0x000000ff000000ff) * 0x0000271000000001) >> 32;
-    return true;
+    return (unsigned)__builtin_ctzll(b);
 }
 
-/* The number that up to MAX_DIGITS digits say. */
-static inline bool
-parse_digits(struct str s, uint64_t *out)
-{
-    const char *p = s.p, *end = s.p + s.len;
-    uint64_t n = 0, part;
-
-    for (; end - p >= 8; p += 8) {
-        if (!parse8(load8(p), &part))
-            return false;
-        n = n * 100000000 + part;
-    }
-    for (; p < end; p++) {
-        unsigned d = (unsigned)(uint8_t)*p - '0';
-
-        if (d > 9)
-            return false;
-        n = n * 10 + d;
-    }
-    *out = n;
-    return true;
-}
-
-/* Four bytes as eight lower-case hex characters, first one in the low byte. */
+#if defined(__SSE2__)
 static inline uint64_t
-hex8(const char *p)
+mask(__m128i truth)
 {
-    uint32_t four;
-    uint64_t x;
-
-    memcpy(&four, p, 4);
-    x = le32toh(four);
-    x = (x | x << 16) & 0x0000ffff0000ffff;
-    x = (x | x << 8) & 0x00ff00ff00ff00ff;
-    x = (x >> 4 | x << 8) & BYTES(0x0f); /* the high half comes first */
-    return x + BYTES('0') + ((x + BYTES(6)) >> 4 & BYTES(1)) * ('a' - '9' - 1);
+    return (uint64_t)(unsigned)_mm_movemask_epi8(truth);
 }
 
 static inline void
-hex2(char *to, uint8_t byte)
+scan16(struct key_scan *k, unsigned at, char delimiter, uint64_t *delimiters)
 {
-    static const char digit[] = "0123456789abcdef";
+    __m128i c = _mm_loadu_si128((const void *)(k->tail.p + at));
+    __m128i digit = within(c, '0', '9');
 
-    to[0] = digit[byte >> 4];
-    to[1] = digit[byte & 15];
-}
-
-/* ---- taking apart ----------------------------------------------------------- */
-
-/* One bit per character of a key. */
-typedef unsigned __int128 bits;
-
-struct kinds {
-    bits digit, letter; /* 0..9, a..f */
-};
-
-#if defined(__SSE2__)
-static inline unsigned
-within(__m128i chars, char first, char last)
-{
-    __m128i at = _mm_sub_epi8(chars, _mm_set1_epi8(first));
-    __m128i to = _mm_set1_epi8((char)(last - first));
-
-    return (unsigned)_mm_movemask_epi8(
-        _mm_cmpeq_epi8(_mm_min_epu8(at, to), at));
+    k->digit |= mask(digit) << at;
+    k->hex |= mask(_mm_or_si128(digit, within(c, 'a', 'f'))) << at;
+    k->letter |=
+        mask(within(_mm_or_si128(c, _mm_set1_epi8(0x20)), 'a', 'z')) << at;
+    k->dash |= mask(_mm_cmpeq_epi8(c, _mm_set1_epi8('-'))) << at;
+    *delimiters |= mask(_mm_cmpeq_epi8(c, _mm_set1_epi8(delimiter))) << at;
 }
 #endif
 
-static struct kinds
-find_kinds(struct str name)
+static inline void
+scan1(struct key_scan *k, unsigned at, char delimiter, uint64_t *delimiters)
 {
-    struct kinds k = {0, 0};
-    size_t i = 0;
+    char c = k->tail.p[at];
+
+    k->digit |= (uint64_t)((uint8_t)(c - '0') <= 9) << at;
+    k->hex |= (uint64_t)is_hex(c) << at;
+    k->letter |= (uint64_t)((uint8_t)((c | 0x20) - 'a') <= 25) << at;
+    k->dash |= (uint64_t)(c == '-') << at;
+    *delimiters |= (uint64_t)(c == delimiter) << at;
+}
+
+static uint64_t
+scan_tail(struct key_scan *k, char delimiter)
+{
+    unsigned len = (unsigned)k->tail.len, i = 0;
+    uint64_t delimiters = 0;
 
 #if defined(__SSE2__)
-    for (; name.len >= 16 && i < name.len; i += 16) {
-        size_t at = MIN(i, name.len - 16); /* the last ones overlap */
-        __m128i chars = _mm_loadu_si128((const void *)(name.p + at));
+    if (len < 16) {
+        struct str tail = k->tail;
+        char padded[16] = {0};
 
-        k.digit |= (bits)within(chars, '0', '9') << at;
-        k.letter |= (bits)within(chars, 'a', 'f') << at;
+        memcpy(padded, tail.p, len);
+        k->tail.p = padded;
+        scan16(k, 0, delimiter, &delimiters);
+        k->tail = tail;
+        return delimiters & bits_below(len);
     }
+    for (; i < len; i += 16) /* the last ones overlap */
+        scan16(k, MIN(i, len - 16), delimiter, &delimiters);
 #endif
-    for (; i < name.len; i++) {
-        unsigned c = (uint8_t)name.p[i];
+    for (; i < len; i++)
+        scan1(k, i, delimiter, &delimiters);
+    return delimiters;
+}
 
-        k.digit |= (bits)(c - '0' <= 9) << i;
-        k.letter |= (bits)(c - 'a' <= 5) << i;
+static inline uint64_t
+marks(const struct key_scan *k)
+{
+    return ~(k->digit | k->letter) & bits_below((unsigned)k->tail.len);
+}
+
+void
+shape_scan(struct str name, char delimiter, struct key_scan *k)
+{
+    size_t skip = name.len > 64 ? name.len - 64 : 0;
+    uint64_t delimiters;
+
+    *k = (struct key_scan){.name = name,
+        .tail = {name.p + skip, name.len - skip}};
+    delimiters = scan_tail(k, delimiter);
+    k->in_space = skip > 0 && memchr(name.p, delimiter, skip) != NULL;
+    if (!k->in_space && delimiters != 0) {
+        k->in_space = true;
+        k->space_len = lowest(delimiters) + 1;
     }
-    return k;
-}
-
-static inline unsigned
-highest(bits b)
-{
-    uint64_t high = (uint64_t)(b >> 64), low = (uint64_t)b;
-
-    return high != 0 ? 127 - (unsigned)__builtin_clzll(high)
-        : 63 - (unsigned)__builtin_clzll(low);
-}
-
-/* The longest run of set bits; the last one among equals, as what differs
- * stands at the end of a key more often. */
-static inline struct str
-longest_run(struct str name, bits b)
-{
-    bits starts = 0;
-    size_t len = 0;
-
-    for (; b != 0; b &= b >> 1) { /* where a run longer than len starts */
-        starts = b;
-        len++;
-    }
-    return (struct str){name.p + (len > 0 ? highest(starts) : 0), len};
-}
-
-/* The longest run of digits, and the longest of hex if a letter follows a
- * digit in it: feed123 is rather a word before a number. */
-struct runs {
-    struct str digits, hex;
-};
-
-static struct runs
-find_runs(struct str name)
-{
-    struct kinds k = find_kinds(name);
-    struct runs r = {longest_run(name, k.digit),
-        longest_run(name, k.digit | k.letter)};
-    bits mixed = k.letter & k.digit << 1;
-
-    if (r.hex.len < MIN_HEX ||
-        mixed >> (r.hex.p - name.p) << (128 - r.hex.len) == 0)
-        r.hex.len = 0;
-    return r;
-}
-
-static bool
-choose_packing(struct key_shape *s, const struct runs *runs)
-{
-    if (runs->hex.len > runs->digits.len) {
-        s->middle = runs->hex;
-    } else {
-        s->middle = runs->digits;
-        if (s->middle.len == 0)
-            return false;
-        if (s->middle.len <= MAX_DIGITS) {
-            s->packing = PACK_DECIMAL;
-            if (s->middle.len > 1 && s->middle.p[0] == '0')
-                s->width = (uint8_t)s->middle.len;
-            return true;
-        }
-    }
-    s->packing = s->middle.len % 2 == 0 ? PACK_HEX : PACK_RAW;
-    return true;
+    k->last_mark = marks(k) != 0 ?
+        63 - (unsigned)__builtin_clzll(marks(k)) : (unsigned)k->tail.len;
 }
 
 bool
-shape_split(struct str name, struct key_shape *s)
+shape_is_word(struct str text)
 {
-    struct runs runs;
+    uint64_t before = 0; /* whether the last byte was a digit */
 
-    if (name.len > MAX_NAME || name.len < 4)
-        return false;
-    runs = find_runs(name);
-    *s = (struct key_shape){0};
-    if (!choose_packing(s, &runs) || name.len - s->middle.len > FORM_MAX_TEXT)
-        return false;
-    s->prefix = (struct str){name.p, (size_t)(s->middle.p - name.p)};
-    s->suffix.p = s->middle.p + s->middle.len;
-    s->suffix.len = name.len - s->prefix.len - s->middle.len;
+    for (size_t i = 0; i < text.len; i += 8) {
+        size_t n = MIN(text.len - i, 8);
+        uint64_t w = load_upto8(text.p + i, n);
+        uint64_t digit = bytes_within(w, '0', '9');
+        uint64_t letter = bytes_within(w | EACH_BYTE(0x20), 'a', 'z');
+
+        if (count_marked(digit | letter) < n ||
+            (digit & (digit << 8 | before)) != 0)
+            return false;
+        before = digit >> 56;
+    }
     return true;
+}
+
+/* ---- runs ---------------------------------------------------------------------- */
+
+struct run {
+    unsigned at, len; /* len 0: there is none */
+};
+
+/* The next run of set bits from `at` on. */
+static inline struct run
+next_run(uint64_t b, unsigned at)
+{
+    struct run r = {at, 0};
+
+    b &= ~bits_below(at);
+    if (b == 0)
+        return r;
+    r.at = lowest(b);
+    b = ~(b >> r.at);
+    r.len = b != 0 ? lowest(b) : 64;
+    return r;
+}
+
+/* The first UUID from `from` on that no hex digit touches. */
+static struct run
+find_uuid(const struct key_scan *k, unsigned from)
+{
+    const uint64_t all = ((uint64_t)1 << UUID_CHARS) - 1;
+    const uint64_t dashes = 1 << 8 | 1 << 13 | 1 << 18 | 1 << 23;
+    uint64_t at = k->dash >> 8 & k->dash >> 13 & k->dash >> 18 &
+        k->dash >> 23 & ~bits_below(from);
+
+    for (; at != 0; at &= at - 1) {
+        unsigned i = lowest(at);
+
+        if ((k->hex >> i & all) != (all & ~dashes))
+            continue;
+        if ((i > 0 && bit(k->hex, i - 1)) ||
+            (i + UUID_CHARS < k->tail.len && bit(k->hex, i + UUID_CHARS)))
+            continue;
+        return (struct run){i, UUID_CHARS};
+    }
+    return (struct run){0, 0};
+}
+
+/* The longest run of an even number of hex digits, the last one among equals,
+ * in which a letter follows a digit: feed123 is rather a word before a number.
+ */
+static struct run
+find_hex(const struct key_scan *k, unsigned from)
+{
+    uint64_t mixed = (k->hex & ~k->digit) & k->digit << 1;
+    struct run best = {0, 0}, r;
+
+    /* most keys have no run of eight */
+    uint64_t runs = k->hex & k->hex >> 1;
+
+    runs &= runs >> 2;
+    runs &= runs >> 4;
+    if ((runs & ~bits_below(from)) == 0)
+        return best;
+    for (r = next_run(k->hex, from); r.len != 0;
+        r = next_run(k->hex, r.at + r.len)) {
+        if (r.len >= MIN_HEX && r.len % 2 == 0 && r.len >= best.len &&
+            (mixed & bits_below(r.at + r.len) & ~bits_below(r.at + 1)) != 0)
+            best = r;
+    }
+    return best;
+}
+
+/* Letters before or after a number, 0 to 2 sides. */
+static inline unsigned
+letter_sides(const struct key_scan *k, struct run r)
+{
+    return (r.at > 0 && bit(k->letter, r.at - 1)) +
+        (unsigned)bit(k->letter, r.at + r.len);
+}
+
+/* The longest run of digits, the last one among equals, as what differs stands
+ * at the end of a key more often. Not a single digit (ten keys are not worth
+ * it), nor one within a word (of a random text). */
+static struct run
+find_digits(const struct key_scan *k, unsigned from)
+{
+    struct run best = {0, 0}, r;
+
+    for (r = next_run(k->digit, from); r.len != 0;
+        r = next_run(k->digit, r.at + r.len)) {
+        if (r.len >= MAX(best.len, 2) && letter_sides(k, r) < 2 &&
+            (r.len <= DECIMAL_MAX || r.len % 2 == 0))
+            best = r;
+    }
+    return best;
+}
+
+/* ---- numbers ------------------------------------------------------------------- */
+
+static bool
+find_main(const struct key_scan *k, unsigned from, struct run *main,
+    uint8_t *packing)
+{
+    struct run digits, hex;
+
+    *packing = PACK_UUID;
+    *main = k->dash != 0 ? find_uuid(k, from) : (struct run){0, 0};
+    if (main->len != 0)
+        return true;
+    digits = find_digits(k, from);
+    hex = find_hex(k, from);
+    if (hex.len > digits.len) {
+        *packing = PACK_HEX;
+        *main = hex;
+    } else {
+        *packing = digits.len <= DECIMAL_MAX ? PACK_DECIMAL : PACK_HEX;
+        *main = digits;
+    }
+    return main->len != 0;
+}
+
+static inline bool
+by_a_dot(const struct key_scan *k, struct run r)
+{
+    return (r.at > 0 && k->tail.p[r.at - 1] == '.') ||
+        (r.at + r.len < k->tail.len && k->tail.p[r.at + r.len] == '.');
+}
+
+/* Whether a number beside the main hole differs from key to key: not if it is
+ * part of a word, nor if it is a single digit, of which there are but ten
+ * (those of addresses are many together). */
+static inline bool
+is_hole(const struct key_scan *k, struct run r)
+{
+    if (r.len > DECIMAL_MAX || (r.len == 1 && !by_a_dot(k, r)))
+        return false;
+    return letter_sides(k, r) == 0;
+}
+
+/* Numbers that begin with a zero are padded; where there are several in a key,
+ * so are those of two digits, as in dates, but not in addresses. */
+static inline uint8_t
+width_of(const struct key_scan *k, struct run r, bool several)
+{
+    bool padded = r.len > 1 && k->tail.p[r.at] == '0';
+
+    if (several && r.len == 2 && !by_a_dot(k, r))
+        padded = true;
+    return padded ? (uint8_t)r.len : 0;
+}
+
+/* Other numbers from `from` on, without the main hole: the last ones of those
+ * that may be holes. */
+static unsigned
+find_others(const struct key_scan *k, unsigned from, struct run main,
+    struct run other[FORM_MAX_HOLES - 1])
+{
+    uint64_t main_bits = bits_below(main.at + main.len) & ~bits_below(main.at);
+    uint64_t digits = k->digit & ~main_bits;
+    unsigned n = 0;
+    struct run r;
+
+    if ((digits & ~bits_below(from)) == 0)
+        return 0;
+    for (r = next_run(digits, from); r.len != 0;
+        r = next_run(digits, r.at + r.len)) {
+        if (!is_hole(k, r))
+            continue;
+        if (n == FORM_MAX_HOLES - 1)
+            memmove(other, other + 1, --n * sizeof(*other));
+        other[n++] = r;
+    }
+    return n;
+}
+
+static void
+add_hole(const struct key_scan *k, struct key_shape *s, struct run r,
+    uint8_t width)
+{
+    unsigned at = (unsigned)(k->tail.p - k->name.p) + r.at;
+
+    s->hole[s->n_holes++] =
+        (struct key_hole){(uint8_t)at, (uint8_t)r.len, width};
+}
+
+static bool
+make_numbers(const struct key_scan *k, struct key_shape *s)
+{
+    struct run main, other[FORM_MAX_HOLES - 1];
+    unsigned from = k->space_len, n, i = 0;
+    uint8_t width = 0;
+
+    if (!find_main(k, from, &main, &s->packing)) {
+        from = 0;
+        if (k->space_len == 0 || !find_main(k, from, &main, &s->packing))
+            return false;
+    }
+    n = find_others(k, from, main, other);
+    for (; i < n && other[i].at < main.at; i++)
+        add_hole(k, s, other[i], width_of(k, other[i], true));
+    s->main = s->n_holes;
+    if (s->packing == PACK_DECIMAL)
+        width = width_of(k, main, n > 0);
+    add_hole(k, s, main, width);
+    for (; i < n; i++)
+        add_hole(k, s, other[i], width_of(k, other[i], true));
+    return true;
+}
+
+/* ---- words ---------------------------------------------------------------------- */
+
+static bool
+make_words(const struct key_scan *k, enum shape_kind kind, struct key_shape *s)
+{
+    unsigned len = (unsigned)k->tail.len, from = k->space_len, to = len;
+
+    if (kind == SHAPE_SPACE) {
+        if (!k->in_space)
+            return false;
+    } else if (k->last_mark == len) {
+        return false;
+    } else if (kind == SHAPE_LEAF) {
+        from = k->last_mark + 1;
+        if (from <= k->space_len) /* as SHAPE_SPACE */
+            return false;
+    } else {
+        to = k->last_mark;
+        if (!k->in_space || to <= from)
+            return false;
+    }
+    if (k->name.len - (to - from) < MIN_RAW_TEXT)
+        return false;
+    s->packing = PACK_RAW;
+    add_hole(k, s, (struct run){from, to - from}, 0);
+    return true;
+}
+
+/* ---- shapes --------------------------------------------------------------------- */
+
+static unsigned
+text_len(const struct key_shape *s)
+{
+    size_t holes = 0;
+
+    for (unsigned i = 0; i < s->n_holes; i++)
+        holes += s->hole[i].len;
+    return (unsigned)(s->name.len - holes);
+}
+
+bool
+shape_make(const struct key_scan *k, enum shape_kind kind,
+    struct key_shape *s)
+{
+    s->name = k->name;
+    s->n_holes = s->main = 0;
+    if (kind == SHAPE_NUMBERS ? !make_numbers(k, s) : !make_words(k, kind, s))
+        return false;
+    return text_len(s) <= FORM_MAX_TEXT;
+}
+
+static inline uint64_t
+fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t
+hash_text(uint64_t h, uint64_t secret, const char *p, size_t len)
+{
+    for (; len > 8; p += 8, len -= 8)
+        h = fold(load8(p) ^ secret, h ^ 0x9e3779b97f4a7c15u);
+    return fold(load_upto8(p, len) ^ secret, h ^ len);
 }
 
 uint64_t
 shape_hash(const struct hash_seed *seed, const struct key_shape *s)
 {
-    uint64_t h = (uint64_t)s->packing << 8 | (uint64_t)s->width << 16;
+    const char *from = s->name.p;
+    uint64_t secret[2], h;
 
-    h = (h + 1) * 0x9e3779b97f4a7c15u;
-    h ^= hash_bytes(seed, s->prefix.p, s->prefix.len);
-    h = (h ^ h >> 29) * 0xd6e8feb86659fd93u;
-    h ^= hash_bytes(seed, s->suffix.p, s->suffix.len);
-    h *= 0xbf58476d1ce4e5b9u;
-    return h ^ h >> 32;
-}
+    memcpy(secret, seed->secret, sizeof(secret));
+    h = secret[0] ^ (uint64_t)s->packing << 8 ^ s->main;
+    for (unsigned i = 0; i < s->n_holes; i++) {
+        const char *hole = s->name.p + s->hole[i].at;
 
-void
-form_make(struct key_form *f, const struct key_shape *s)
-{
-    f->packing = (uint8_t)s->packing;
-    f->width = s->width;
-    f->prefix_len = (uint8_t)s->prefix.len;
-    f->suffix_len = (uint8_t)s->suffix.len;
-    memcpy(f->text, s->prefix.p, s->prefix.len);
-    memcpy(f->text + s->prefix.len, s->suffix.p, s->suffix.len);
-}
-
-bool
-form_is_of(const struct key_form *f, const struct key_shape *s)
-{
-    return f->packing == s->packing && f->width == s->width &&
-        f->prefix_len == s->prefix.len && f->suffix_len == s->suffix.len &&
-        memcmp(f->text, s->prefix.p, s->prefix.len) == 0 &&
-        memcmp(f->text + f->prefix_len, s->suffix.p, s->suffix.len) == 0;
-}
-
-/* ---- packing ------------------------------------------------------------------ */
-
-static uint8_t
-nibble(char c)
-{
-    return (uint8_t)((c & 15) + (c >> 6) * 9); /* bit 6: a letter */
-}
-
-struct str
-shape_pack(const struct key_shape *s, char to[FORM_MAX_PACKED])
-{
-    uint64_t n, little;
-    size_t len = 0;
-
-    switch (s->packing) {
-    case PACK_DECIMAL:
-        if (!parse_digits(s->middle, &n))
-            break;
-        little = htole64(n);
-        memcpy(to, &little, 8);
-        for (; n != 0; n >>= 8)
-            len++;
-        return (struct str){to, len};
-    case PACK_HEX:
-        for (; len < s->middle.len / 2; len++)
-            to[len] = (char)(nibble(s->middle.p[2 * len]) << 4 |
-                nibble(s->middle.p[2 * len + 1]));
-        return (struct str){to, len};
-    case PACK_RAW:
-        break;
+        h = hash_text(h, secret[1], from, (size_t)(hole - from)) +
+            s->hole[i].width;
+        from = hole + s->hole[i].len;
     }
-    return s->middle;
+    return hash_text(h, secret[1], from,
+        (size_t)(s->name.p + s->name.len - from));
 }
 
-/* ---- comparing ------------------------------------------------------------------ */
-
-/* The number in up to eight bytes, least first. */
-static inline bool
-load_number(struct str packed, uint64_t *out)
+unsigned
+shape_saves(const struct key_shape *s)
 {
-    uint64_t n = 0;
+    unsigned saved = text_len(s);
 
-    if (packed.len > 8)
-        return false;
-    for (size_t i = packed.len; i > 0; i--)
-        n = n << 8 | (uint8_t)packed.p[i - 1];
-    *out = n;
-    return true;
-}
+    for (unsigned i = 0; i < s->n_holes; i++) {
+        unsigned len = s->hole[i].len;
 
-static inline bool
-same_decimal(struct str middle, unsigned width, struct str packed)
-{
-    uint64_t want, have;
-
-    if (middle.len == 0 || middle.len > MAX_DIGITS)
-        return false;
-    if (width != 0 ? middle.len != width :
-        middle.p[0] == '0' && middle.len > 1)
-        return false;
-    return parse_digits(middle, &want) && load_number(packed, &have) &&
-        want == have;
-}
-
-static bool
-same_hex(struct str middle, struct str packed)
-{
-    size_t i = 0;
-
-    if (middle.len != 2 * packed.len)
-        return false;
-    for (; packed.len - i >= 4; i += 4)
-        if (hex8(packed.p + i) != load8(middle.p + 2 * i))
-            return false;
-    for (; i < packed.len; i++) {
-        char two[2];
-
-        hex2(two, (uint8_t)packed.p[i]);
-        if (memcmp(two, middle.p + 2 * i, 2) != 0)
-            return false;
+        if (i != s->main || s->packing == PACK_DECIMAL)
+            saved += len - (len * 7 + 15) / 16; /* 3.3 bits a digit */
+        else if (s->packing == PACK_HEX)
+            saved += len / 2;
+        else if (s->packing == PACK_UUID)
+            saved += UUID_CHARS - UUID_BYTES;
     }
-    return true;
-}
-
-bool
-form_equals(const struct key_form *f, struct str packed, struct str name)
-{
-    struct str middle;
-
-    if (name.len < (size_t)f->prefix_len + f->suffix_len)
-        return false;
-    middle.p = name.p + f->prefix_len;
-    middle.len = name.len - f->prefix_len - f->suffix_len;
-    if (memcmp(name.p, f->text, f->prefix_len) != 0 ||
-        memcmp(middle.p + middle.len, f->text + f->prefix_len,
-            f->suffix_len) != 0)
-        return false;
-    switch (f->packing) {
-    case PACK_DECIMAL:
-        return same_decimal(middle, f->width, packed);
-    case PACK_HEX:
-        return same_hex(middle, packed);
-    default:
-        return str_eq(middle, packed);
-    }
-}
-
-/* ---- unpacking ------------------------------------------------------------------- */
-
-/* Unpacking returns the characters written, at most MAX_NAME, or SIZE_MAX for
- * bytes that packing does not make. */
-
-static size_t
-unpack_decimal(unsigned width, struct str packed, char *to)
-{
-    char digits[20];
-    size_t len = 0, zeros;
-    uint64_t n;
-
-    if (!load_number(packed, &n))
-        return SIZE_MAX;
-    for (; n != 0 || len == 0; n /= 10)
-        digits[len++] = (char)('0' + n % 10);
-    if (len > (width != 0 ? width : MAX_DIGITS))
-        return SIZE_MAX;
-    zeros = width != 0 ? width - len : 0;
-    memset(to, '0', zeros);
-    for (size_t i = 0; i < len; i++)
-        to[zeros + i] = digits[len - 1 - i];
-    return zeros + len;
-}
-
-static size_t
-unpack_hex(struct str packed, char *to)
-{
-    if (packed.len > MAX_NAME / 2)
-        return SIZE_MAX;
-    for (size_t i = 0; i < packed.len; i++)
-        hex2(to + 2 * i, (uint8_t)packed.p[i]);
-    return 2 * packed.len;
-}
-
-static size_t
-unpack(const struct key_form *f, struct str packed, char *to)
-{
-    switch (f->packing) {
-    case PACK_DECIMAL:
-        return unpack_decimal(f->width, packed, to);
-    case PACK_HEX:
-        return unpack_hex(packed, to);
-    default:
-        if (packed.len > MAX_NAME)
-            return SIZE_MAX;
-        memcpy(to, packed.p, packed.len);
-        return packed.len;
-    }
-}
-
-bool
-form_decode(const struct key_form *f, struct str packed,
-    char buf[FORM_MAX_NAME], struct str *name)
-{
-    char *at = buf;
-    size_t len;
-
-    memcpy(at, f->text, f->prefix_len);
-    at += f->prefix_len;
-    len = unpack(f, packed, at);
-    if (len == SIZE_MAX)
-        return false;
-    at += len;
-    memcpy(at, f->text + f->prefix_len, f->suffix_len);
-    at += f->suffix_len;
-    *name = (struct str){buf, (size_t)(at - buf)};
-    return true;
+    return saved;
 }

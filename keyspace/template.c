@@ -5,22 +5,25 @@
  *   user:0001234567:profile  ->  template {user: | decimal, 10 wide | :profile}
  *                                and the three bytes of 1234567
  *
- * How a key is taken apart and packed is shape.c. Shapes that are inserted
- * often become templates; keys of other shapes are stored as they are. Which of
- * the two an item has is a matter of when it was written, so a look-up never
- * asks for the template of a key: it compares the key with each candidate item
- * in the item's own representation, and the hash is that of the whole key.
+ * How a key is taken apart is shape.c, how it is packed form.c. Shapes that are
+ * inserted often become templates; keys of other shapes are stored as they are.
+ * Which of the two an item has, and which of several templates, is a matter of
+ * when it was written, so a look-up never asks for the template of a key: it
+ * compares the key with each candidate item in the item's own representation,
+ * and the hash is that of the whole key.
  *
  * A template is immutable once published and lives as long as the keyspace.
  * Any thread reads without a lock; learning takes a lock that nobody waits
  * for. All tables are bounded: a flood of shapes costs packing, not memory.
  */
 #include "keyspace/internal.h"
+#include "keyspace/packing.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define DELIMITER ':' /* ends the namespace of a key */
 #define MAX_TEMPLATES (ITEM_IDS - TEMPLATE_FIRST_ID)
 #define TABLE_SLOTS 8192
 #define CANDIDATE_SETS 1024
@@ -30,6 +33,11 @@
  * sample becomes a template, more often as the ids get scarce. */
 #define SAMPLE 4
 #define SIGHTINGS 16
+
+/* Shapes with a word in their middle save less and there are more of them: they
+ * are to be seen more often, and may not take all ids. */
+#define WORD_SIGHTINGS 4
+#define MAX_WORD_TEMPLATES (MAX_TEMPLATES / 2)
 
 struct template {
     uint32_t db;
@@ -49,10 +57,11 @@ struct templates {
     struct template record[MAX_TEMPLATES]; /* [immutable] below n */
     _Atomic uint32_t slot[TABLE_SLOTS];    /* 16 hash bits | id; 0: free */
     struct candidate candidate[CANDIDATE_SETS][CANDIDATE_WAYS]; /* [lock] */
-    _Atomic uint32_t n;    /* published records */
-    _Atomic uint32_t lock; /* only ever tried */
     struct slab *slab;
     const struct hash_seed *seed;
+    _Atomic uint32_t lock; /* only ever tried */
+    char pad[CACHE_LINE];  /* every look-up reads n */
+    _Atomic uint32_t n;    /* published records */
 };
 
 /* ---- set-up --------------------------------------------------------------- */
@@ -188,28 +197,31 @@ find_candidate(struct templates *ts, uint64_t hash, uint32_t saved)
 }
 
 static uint32_t
-sightings_wanted(uint32_t n_templates)
+sightings_wanted(const struct key_shape *s, uint32_t n_templates)
 {
-    return SIGHTINGS << (4 * n_templates / MAX_TEMPLATES);
+    uint32_t n = SIGHTINGS << (4 * n_templates / MAX_TEMPLATES);
+
+    return s->packing == PACK_RAW ? WORD_SIGHTINGS * n : n;
 }
 
-/* Note that a key of this shape was inserted, which a template would have made
- * shorter by `saved` bytes. */
+/* Note that a key of this shape was inserted. */
 static void
-learn(struct templates *ts, const struct key_shape *s, uint32_t db,
-    uint64_t hash, uint32_t saved)
+learn(struct templates *ts, const struct key_shape *s, uint32_t db)
 {
-    uint32_t n = atomic_load_explicit(&ts->n, memory_order_relaxed);
+    uint32_t limit = s->packing == PACK_RAW ? MAX_WORD_TEMPLATES :
+        MAX_TEMPLATES;
+    uint32_t saved = shape_saves(s), n;
+    uint64_t hash = template_hash(ts, s, db);
     struct candidate *c;
 
-    if (n == MAX_TEMPLATES ||
+    if (atomic_load_explicit(&ts->n, memory_order_relaxed) >= limit ||
         atomic_exchange_explicit(&ts->lock, 1, memory_order_acquire) != 0)
         return;
     n = atomic_load_explicit(&ts->n, memory_order_relaxed);
-    c = n < MAX_TEMPLATES ? find_candidate(ts, hash, saved) : NULL;
+    c = n < limit ? find_candidate(ts, hash, saved) : NULL;
     if (c != NULL) {
         c->score = MIN(c->score + saved, UINT32_MAX / 2);
-        if (++c->seen >= sightings_wanted(n)) {
+        if (++c->seen >= sightings_wanted(s, n)) {
             *c = (struct candidate){0};
             /* another thread may have been faster */
             if (find_template(ts, s, db, hash) == 0)
@@ -221,32 +233,105 @@ learn(struct templates *ts, const struct key_shape *s, uint32_t db,
 
 /* ---- keys to items ------------------------------------------------------------ */
 
-void
-template_encode(struct templates *ts, const struct ks_key *key,
-    uint64_t random, struct stored_key *out)
+/* Bytes of an id that an item would not have without a template. */
+static inline size_t
+id_bytes(const struct ks_key *key)
 {
-    struct key_shape s;
+    return key->db == 0 ? 2 : 0;
+}
+
+/* Pack the key by a template that it may not fit. */
+static bool
+try_template(const struct templates *ts, uint32_t id,
+    const struct ks_key *key, struct stored_key *out)
+{
+    const struct template *tp = template_of(ts, id);
     struct str packed;
-    uint64_t hash;
-    uint32_t id;
+
+    if (tp == NULL || tp->db != key->db ||
+        !form_pack(&tp->form, key->name, out->packed, &packed) ||
+        packed.len + id_bytes(key) >= key->name.len)
+        return false;
+    out->key = packed;
+    out->id = id;
+    return true;
+}
+
+/* The same where a better one may be known: what is left as it is must be a
+ * word. */
+static bool
+try_last(const struct templates *ts, uint32_t id, const struct ks_key *key,
+    struct stored_key *out)
+{
+    if (!try_template(ts, id, key, out))
+        return false;
+    if (out->key.p == out->packed || shape_is_word(out->key))
+        return true;
+    out->key = key->name;
+    out->id = key->db;
+    return false;
+}
+
+/* What keys of one template mostly have in common: the first and last
+ * characters, but for hex digits. */
+static unsigned
+memo_of(struct str name)
+{
+    uint64_t first = load_upto8(name.p, 4);
+    uint64_t last = load_upto8(name.p + name.len - 4, 4);
+    uint64_t both = first << 32 | last;
+
+    both &= ~((hex_bytes(both) >> 7) * 0xff);
+    return (unsigned)(both * 0x9e3779b97f4a7c15u >> 58) % TEMPLATE_MEMOS;
+}
+
+/* Learn from a key that these kinds of shapes had no template for: numbers, and
+ * words by turns. */
+static void
+learn_kinds(struct templates *ts, const struct ks_key *key,
+    const struct key_scan *scan, unsigned kinds, uint64_t random)
+{
+    unsigned word = SHAPE_LEAF + (unsigned)(random % (SHAPE_KINDS - 1));
+    struct key_shape s;
+
+    if (kinds & 1u << SHAPE_NUMBERS &&
+        shape_make(scan, SHAPE_NUMBERS, &s))
+        learn(ts, &s, key->db);
+    if (kinds & 1u << word && shape_make(scan, word, &s))
+        learn(ts, &s, key->db);
+}
+
+void
+template_encode(struct templates *ts, struct template_memo *memo,
+    const struct ks_key *key, uint64_t random, struct stored_key *out)
+{
+    struct key_scan scan;
+    unsigned without = 0;
+    uint16_t *last;
 
     out->key = key->name;
     out->id = key->db;
-    if (!shape_split(key->name, &s))
+    if (key->name.len < FORM_MIN_NAME || key->name.len > FORM_MAX_NAME)
         return;
-    packed = shape_pack(&s, out->packed);
-    /* an item of another database has two bytes for an id anyway */
-    if (packed.len + (key->db == 0 ? 2 : 0) >= key->name.len)
+    last = &memo->id[memo_of(key->name)];
+    if (*last != 0 && try_last(ts, *last, key, out))
         return;
-    hash = template_hash(ts, &s, key->db);
-    id = find_template(ts, &s, key->db, hash);
-    if (id != 0) {
-        out->key = packed;
-        out->id = id;
-    } else if (random % SAMPLE == 0) {
-        learn(ts, &s, key->db, hash,
-            (uint32_t)(key->name.len - packed.len));
+    shape_scan(key->name, DELIMITER, &scan);
+    for (unsigned kind = 0; kind < SHAPE_KINDS; kind++) {
+        struct key_shape s;
+        uint32_t id;
+
+        if (!shape_make(&scan, kind, &s) || shape_saves(&s) <= id_bytes(key))
+            continue;
+        id = find_template(ts, &s, key->db, template_hash(ts, &s, key->db));
+        if (id != 0 && try_template(ts, id, key, out)) {
+            *last = (uint16_t)id;
+            break;
+        }
+        without |= 1u << kind;
     }
+    if (without != 0 && random % SAMPLE == 0)
+        learn_kinds(ts, key, &scan, without, random / SAMPLE);
 }
 
 /* ---- items to keys ------------------------------------------------------------- */

@@ -35,9 +35,10 @@ static const struct stored_key *
 encode(const char *name, unsigned db)
 {
     static struct stored_key stored;
+    struct template_memo none = {{0}};
     struct ks_key key = ks_key(f.ks, db, str_of(name));
 
-    template_encode(f.ks->templates, &key, 0, &stored);
+    template_encode(f.ks->templates, &none, &key, 0, &stored);
     return &stored;
 }
 
