@@ -73,6 +73,12 @@ skip_piece(struct str *rest, const char *piece, size_t len)
     return true;
 }
 
+static __attribute__((noinline)) bool
+same_text(const char *a, const char *b, size_t len)
+{
+    return same_bytes(a, b, len);
+}
+
 /* Whether the name begins with the first piece, and ends with the second: up to
  * eight bytes of each by one comparison of words. */
 
@@ -82,7 +88,7 @@ begins_with(struct str name, const char *piece, size_t len)
     unsigned half = 4 * (8 - (unsigned)len); /* twice, as it may be 64 */
 
     if (unlikely(len > 8 || name.len < 8))
-        return same_bytes(name.p, piece, len);
+        return same_text(name.p, piece, len);
     return (load8(name.p) ^ load8(piece)) << half << half == 0;
 }
 
@@ -93,7 +99,7 @@ ends_with(struct str name, const char *piece, size_t len)
     unsigned half = 4 * (8 - (unsigned)len);
 
     if (unlikely(len > 8 || name.len < 8))
-        return same_bytes(end - len, piece, len);
+        return same_text(end - len, piece, len);
     return ((load8(end - 8) >> half >> half) ^ load8(piece)) << half << half ==
         0;
 }
@@ -163,7 +169,7 @@ find_holes(const struct key_form *f, struct str name, struct holes *out)
 
 /* ---- packing -------------------------------------------------------------------- */
 
-static inline bool
+static __attribute__((noinline)) bool
 pack_main(const struct key_form *f, struct str hole, char *to, size_t *len)
 {
     if (f->packing == PACK_HEX) {
@@ -174,7 +180,7 @@ pack_main(const struct key_form *f, struct str hole, char *to, size_t *len)
     return hole.len == UUID_CHARS && pack_uuid(hole.p, to);
 }
 
-static bool
+static __attribute__((noinline)) bool
 pack_several(const struct key_form *f, struct str name,
     char to[FORM_MAX_PACKED], struct str *packed)
 {
@@ -253,21 +259,30 @@ equals_several(const struct key_form *f, struct str packed, struct str name)
         same_main(f, h.main, packed);
 }
 
+static __attribute__((noinline)) bool
+equals_other(const struct key_form *f, struct str packed, struct str name)
+{
+    struct str hole;
+
+    if (f->n_holes != 1)
+        return equals_several(f, packed, name);
+    if (!find_hole(f, name, &hole))
+        return false;
+    return f->packing == PACK_RAW ? str_eq(hole, packed) :
+        same_main(f, hole, packed);
+}
+
+/* The most frequent kind by itself: it needs few registers. */
 bool
 form_equals(const struct key_form *f, struct str packed, struct str name)
 {
     struct str hole;
     uint64_t n;
 
-    if (f->n_holes != 1)
-        return equals_several(f, packed, name);
-    if (!find_hole(f, name, &hole))
-        return false;
-    if (f->packing == PACK_DECIMAL)
-        return hole_number(hole, f->width[0], name.p, &n) &&
-            says_number(packed, n);
-    return f->packing == PACK_RAW ? str_eq(hole, packed) :
-        same_main(f, hole, packed);
+    if (f->packing != PACK_DECIMAL || f->n_holes != 1)
+        return equals_other(f, packed, name);
+    return find_hole(f, name, &hole) &&
+        hole_number(hole, f->width[0], name.p, &n) && says_number(packed, n);
 }
 
 /* ---- unpacking -------------------------------------------------------------------- */

@@ -41,3 +41,8 @@ check_PROGRAMS += keyspace/template_test
 keyspace_template_test_SOURCES = keyspace/template_test.c keyspace/testing.h
 keyspace_template_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_template_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/shape_test
+keyspace_shape_test_SOURCES = keyspace/shape_test.c
+keyspace_shape_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_shape_test_LDADD = $(KEYSPACE_TEST_LIBS)
