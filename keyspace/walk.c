@@ -233,6 +233,8 @@ ks_flush(struct ks_thread *t, unsigned db)
     for (unsigned p = 0; p < N_PARTITIONS; p++) {
         struct partition *part = &t->ks->index.partition[p];
 
+        if (atomic_load_explicit(&part->n_items, memory_order_relaxed) == 0)
+            continue;
         for (uint32_t at = 0; at < index_physical_lines(part);
              at += FLUSH_LINES) {
             uint32_t left = index_physical_lines(part) - at;
