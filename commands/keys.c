@@ -109,8 +109,8 @@ cmd_dbsize(struct request *rq)
     reply_int(rq->reply, (int64_t)stats.items);
 }
 
-/* ASYNC and SYNC are accepted and mean the same: readers see no key from the
- * moment of the reply on. */
+/* ASYNC and SYNC are accepted and mean the same. All locks are held, so that
+ * nobody sees one key gone and another still there. */
 static void
 flush(struct request *rq, unsigned db)
 {
@@ -119,7 +119,9 @@ flush(struct request *rq, unsigned db)
         reply_error_syntax(rq);
         return;
     }
+    ks_lock_all(rq->thread->ks);
     ks_flush(rq->thread->ks, db);
+    ks_unlock(rq->thread->ks);
     reply_ok(rq->reply);
 }
 
