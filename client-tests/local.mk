@@ -37,6 +37,7 @@ client_tests = \
     client-tests/transactions_test \
     client-tests/pipeline_test \
     client-tests/concurrency_test \
+    client-tests/linearizability_test \
     client-tests/large_values_test \
     client-tests/eviction_test \
     client-tests/connections_test
@@ -90,6 +91,15 @@ client_tests_pipeline_test_LDADD = $(client_tests_ldadd)
 client_tests_concurrency_test_SOURCES = client-tests/concurrency_test.c
 client_tests_concurrency_test_CFLAGS = $(client_tests_cflags)
 client_tests_concurrency_test_LDADD = $(client_tests_ldadd)
+client_tests_linearizability_test_SOURCES = \
+    client-tests/history.c \
+    client-tests/history.h \
+    client-tests/linearizability_test.c \
+    client-tests/model.c \
+    client-tests/workload.c \
+    client-tests/workload.h
+client_tests_linearizability_test_CFLAGS = $(client_tests_cflags)
+client_tests_linearizability_test_LDADD = $(client_tests_ldadd) libbase.a
 client_tests_large_values_test_SOURCES = client-tests/large_values_test.c
 client_tests_large_values_test_CFLAGS = $(client_tests_cflags)
 client_tests_large_values_test_LDADD = $(client_tests_ldadd)

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* workload.c - random operations, run and noted; faults. */
+#include "client-tests/workload.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "client-tests/client.h"
+#include "client-tests/spawn.h"
+
+int64_t
+now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* ---- choices ------------------------------------------------------------- */
+
+static unsigned
+choose(struct worker *w, unsigned n)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return (unsigned)(w->random >> 33) % n;
+}
+
+/* Once in `n`. */
+static bool
+chance(struct worker *w, unsigned n)
+{
+    return choose(w, n) == 0;
+}
+
+static const enum verb singles[] = {V_GET, V_GET, V_GET, V_GET, V_SET, V_SET,
+    V_SET, V_SET, V_SETNX, V_GETSET, V_INCRBY, V_INCRBY, V_APPEND, V_APPEND,
+    V_GETDEL, V_GETEX, V_EXPIRE, V_PEXPIRE, V_PERSIST, V_STRLEN, V_EXISTS,
+    V_DEL, V_DELIFEQ, V_DELEX, V_DIGEST};
+static const enum verb pairs[] = {V_DEL_BOTH, V_RENAME, V_RENAMENX, V_COPY,
+    V_MSET, V_MSET, V_MSETNX, V_MGET, V_MGET, V_MGET};
+
+/* DELIFEQ, DELEX, DIGEST and conditions on values are of later versions. */
+static bool
+redis_has(enum verb verb)
+{
+    return verb < V_DELIFEQ || verb > V_DIGEST;
+}
+
+static enum verb
+choose_single(struct worker *w)
+{
+    enum verb verb;
+
+    do
+        verb = singles[choose(w, ARRAY_LEN(singles))];
+    while (testing_redis() && !redis_has(verb));
+    return verb;
+}
+
+static enum verb
+choose_verb(struct worker *w)
+{
+    if (w->workload->flushes && chance(w, 12))
+        return chance(w, 2) ? V_FLUSHALL : V_FLUSHDB;
+    if (w->workload->pairs && chance(w, 3))
+        return pairs[choose(w, ARRAY_LEN(pairs))];
+    return choose_single(w);
+}
+
+/* Numbers for INCRBY as often as texts; no value is made twice. */
+static void
+make_value(struct worker *w, char *to, size_t size)
+{
+    unsigned n = w->n_values++ * HISTORY_THREADS + w->id;
+
+    snprintf(to, size, chance(w, 2) ? "%u" : "v%u", n);
+}
+
+static int
+choose_ttl(struct worker *w)
+{
+    if (!w->workload->short_lives || chance(w, 16))
+        return (100 + (int)choose(w, 100)) * 1000;
+    return 1 + (int)choose(w, 25);
+}
+
+static enum condition
+choose_condition(struct worker *w, enum verb verb)
+{
+    if (verb == V_DELEX)
+        return C_IFEQ + choose(w, 4);
+    if (verb == V_EXPIRE || verb == V_PEXPIRE)
+        return chance(w, 2) ? C_NONE : C_NX + choose(w, 2);
+    return chance(w, 2) ? C_NONE : C_NX + choose(w, testing_redis() ? 2 : 6);
+}
+
+static enum lifetime
+choose_lifetime(struct worker *w, enum verb verb)
+{
+    if (verb == V_SET)
+        return chance(w, w->workload->short_lives ? 2 : 4) ? L_PX + choose(w, 2)
+                                                           : L_NONE;
+    return chance(w, 3) ? L_NONE : chance(w, 2) ? L_PX : L_PERSIST;
+}
+
+static void
+make_step(struct worker *w, struct step *s)
+{
+    memset(s, 0, sizeof(*s));
+    s->verb = choose_verb(w);
+    s->key = (uint8_t)choose(w, w->workload->n_keys);
+    if (s->verb >= V_DEL_BOTH)
+        s->other = (uint8_t)((s->key + 1 + choose(w, w->workload->n_keys - 1)) %
+            w->workload->n_keys);
+    /* values that grow begin anew */
+    if (s->verb == V_APPEND && strlen(w->known[s->key]) > 24)
+        s->verb = V_SET;
+    make_value(w, s->value, sizeof(s->value));
+    if (s->verb == V_APPEND)
+        s->value[chance(w, 2) ? 1 : 2] = '\0';
+    memcpy(s->compare, w->known[s->key], sizeof(s->compare));
+    s->condition = choose_condition(w, s->verb);
+    s->get = chance(w, 3);
+    s->lifetime = choose_lifetime(w, s->verb);
+    s->ttl_ms = choose_ttl(w);
+    s->delta = (int)choose(w, 200) - 100;
+    if (s->verb == V_EXPIRE && s->ttl_ms < 1000)
+        s->verb = V_PEXPIRE;
+    if (s->verb == V_STRLEN && chance(w, 2))
+        s->verb = V_PTTL;
+}
+
+static void
+make_op(struct worker *w, struct op *op)
+{
+    memset(op, 0, sizeof(*op));
+    op->thread = w->id;
+    op->n_steps = 1;
+    make_step(w, &op->steps[0]);
+    op->keys = step_keys(&op->steps[0]);
+    if (!w->workload->transactions)
+        return;
+    if (chance(w, w->watched ? 3 : 12)) {
+        op->kind = OP_EXEC;
+        op->n_steps = 1 + choose(w, HISTORY_STEPS);
+        for (unsigned i = 0; i < op->n_steps; i++) {
+            do
+                make_step(w, &op->steps[i]);
+            while (op->steps[i].verb == V_PTTL);
+            op->keys |= step_keys(&op->steps[i]);
+        }
+        op->keys |= w->watched;
+    } else if (chance(w, 10)) {
+        op->kind = OP_WATCH;
+        op->keys = 1u << op->steps[0].key;
+    } else if (w->watched && chance(w, 10)) {
+        op->kind = OP_UNWATCH;
+        op->keys = w->watched;
+    }
+}
+
+/* ---- asking -------------------------------------------------------------- */
+
+static void
+ask_words(struct worker *w, int n, const char **words, char *reply)
+{
+    redisReply *r = redisCommandArgv(w->c, n, words, NULL);
+    char *text;
+
+    ck_assert_msg(r != NULL, "no reply to %s: %s", words[0], w->c->errstr);
+    text = reply_text(r);
+    ck_assert_uint_lt(strlen(text), HISTORY_REPLY);
+    strcpy(reply, text);
+    free(text);
+    freeReplyObject(r);
+}
+
+static void
+ask_step(struct worker *w, const struct step *s, char *reply)
+{
+    struct step_words words;
+
+    step_words(s, w->key_names, &words);
+    ask_words(w, words.n, words.word, reply);
+}
+
+static void
+ask_exec(struct worker *w, struct op *op)
+{
+    char reply[HISTORY_REPLY];
+
+    ask_words(w, 1, (const char *[]){"MULTI"}, reply);
+    ck_assert_str_eq(reply, "+OK");
+    for (unsigned i = 0; i < op->n_steps; i++) {
+        ask_step(w, &op->steps[i], reply);
+        ck_assert_str_eq(reply, "+QUEUED");
+    }
+    op->start_ns = now_ns();
+    ask_words(w, 1, (const char *[]){"EXEC"}, op->reply);
+}
+
+static void
+ask(struct worker *w, struct op *op)
+{
+    const char *key = w->key_names[op->steps[0].key];
+
+    op->start_ns = now_ns();
+    switch (op->kind) {
+    case OP_COMMAND:
+        ask_step(w, &op->steps[0], op->reply);
+        break;
+    case OP_WATCH:
+        ask_words(w, 2, (const char *[]){"WATCH", key}, op->reply);
+        break;
+    case OP_UNWATCH:
+        ask_words(w, 1, (const char *[]){"UNWATCH"}, op->reply);
+        break;
+    case OP_EXEC:
+        ask_exec(w, op);
+        break;
+    }
+    op->end_ns = now_ns();
+}
+
+/* ---- faults -------------------------------------------------------------- */
+
+static bool
+is_plain_set(const struct op *op)
+{
+    return op->kind == OP_COMMAND && op->steps[0].verb == V_SET &&
+        op->steps[0].condition == C_NONE && !op->steps[0].get;
+}
+
+/* The SET that was acknowledged before. */
+static void
+do_late(struct worker *w)
+{
+    char reply[HISTORY_REPLY];
+
+    if (!w->has_late)
+        return;
+    w->has_late = false;
+    ask_step(w, &w->late, reply);
+}
+
+static void
+split_exec(struct worker *w, struct op *op)
+{
+    size_t len = 0;
+    char reply[HISTORY_REPLY];
+
+    for (unsigned i = 0; i < op->n_steps; i++) {
+        ask_step(w, &op->steps[i], reply);
+        len += (size_t)snprintf(op->reply + len, HISTORY_REPLY - len, "%s%s",
+            i == 0 ? "[" : " ", reply);
+        ck_assert_uint_lt(len + 1, HISTORY_REPLY);
+    }
+    strcpy(op->reply + len, "]");
+}
+
+static void
+split_mset(struct worker *w, struct op *op)
+{
+    struct step set = op->steps[0];
+
+    set.verb = V_SET;
+    set.condition = C_NONE;
+    set.get = false;
+    set.lifetime = L_NONE;
+    ask_step(w, &set, op->reply);
+    set.key = set.other;
+    ask_step(w, &set, op->reply);
+}
+
+static void
+check_then_set(struct worker *w, struct op *op)
+{
+    struct step s = op->steps[0];
+
+    s.verb = V_EXISTS;
+    ask_step(w, &s, op->reply);
+    if (strcmp(op->reply, ":1") == 0) {
+        strcpy(op->reply, "$-1");
+        return;
+    }
+    s = op->steps[0];
+    s.condition = C_NONE;
+    ask_step(w, &s, op->reply);
+}
+
+/* Answer `op` wrongly; false if the fault does not apply to it. */
+static bool
+answer_badly(struct worker *w, struct op *op)
+{
+    const struct step *s = &op->steps[0];
+    struct step changed = *s;
+
+    switch (w->fault) {
+    case F_STALE_READ:
+        if (op->kind != OP_COMMAND || s->verb != V_GET ||
+            w->earlier[s->key][0] == '\0' || !chance(w, 4))
+            return false;
+        strcpy(op->reply, w->earlier[s->key]);
+        return true;
+    case F_LOST_WRITE:
+    case F_LATE_WRITE:
+        if (!is_plain_set(op) || !chance(w, 4))
+            return false;
+        w->late = *s;
+        w->has_late = w->fault == F_LATE_WRITE;
+        strcpy(op->reply, "+OK");
+        return true;
+    case F_SPLIT_MSET:
+        if (op->kind != OP_COMMAND || s->verb != V_MSET)
+            return false;
+        split_mset(w, op);
+        return true;
+    case F_SPLIT_EXEC:
+        if (op->kind != OP_EXEC || w->watched != 0)
+            return false;
+        split_exec(w, op);
+        return true;
+    case F_NO_WATCH:
+        if (op->kind != OP_WATCH)
+            return false;
+        strcpy(op->reply, "+OK");
+        return true;
+    case F_TWICE:
+        if (op->kind != OP_COMMAND || !chance(w, 4) ||
+            (s->verb != V_INCRBY && s->verb != V_APPEND))
+            return false;
+        ask_step(w, s, op->reply);
+        ask_step(w, s, op->reply);
+        return true;
+    case F_CHECK_THEN_SET:
+        if (op->kind != OP_COMMAND || s->verb != V_SET ||
+            s->condition != C_NX || s->get)
+            return false;
+        check_then_set(w, op);
+        return true;
+    case F_NO_EXPIRY:
+        if (op->kind != OP_COMMAND || s->verb != V_SET || s->lifetime != L_PX)
+            return false;
+        changed.lifetime = L_NONE;
+        ask_step(w, &changed, op->reply);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- running ------------------------------------------------------------- */
+
+/* Keep what the answer says about values, to compare with later. */
+static void
+learn(struct worker *w, const struct op *op)
+{
+    const struct step *s = &op->steps[0];
+    size_t len = strlen(op->reply);
+    char *known = w->known[s->key];
+
+    if (op->kind == OP_WATCH)
+        w->watched |= op->keys;
+    if (op->kind == OP_EXEC || op->kind == OP_UNWATCH)
+        w->watched = 0;
+    if (op->kind != OP_COMMAND)
+        return;
+    if (s->verb == V_GET)
+        strcpy(w->earlier[s->key], op->reply);
+    if (op->reply[0] == '"' && s->verb != V_DIGEST && len < HISTORY_VALUE) {
+        memcpy(known, op->reply + 1, len - 2);
+        known[len - 2] = '\0';
+    } else if (s->verb == V_SET && op->reply[0] == '+') {
+        strcpy(known, s->value);
+    } else if (s->verb == V_APPEND && op->reply[0] == ':') {
+        /* only its length is known */
+        memset(known, 'x', HISTORY_VALUE - 1);
+        known[MIN(atoi(op->reply + 1), HISTORY_VALUE - 1)] = '\0';
+    }
+}
+
+void *
+worker_run(void *arg)
+{
+    struct worker *w = arg;
+    char reply[HISTORY_REPLY];
+
+    for (size_t i = 0; i < w->n_ops; i++) {
+        struct op *op = &w->ops[i];
+
+        make_op(w, op);
+        do_late(w);
+        op->start_ns = now_ns();
+        if (answer_badly(w, op))
+            op->end_ns = now_ns();
+        else
+            ask(w, op);
+        learn(w, op);
+        if (w->workload->short_lives && chance(w, 6))
+            sleep_ms((unsigned)patient(1 + choose(w, 10)));
+    }
+    do_late(w);
+    if (w->watched != 0)
+        ask_words(w, 1, (const char *[]){"UNWATCH"}, reply);
+    return NULL;
+}
