@@ -1,14 +1,58 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Programs that reproduce our figures: `make bench/NAME`, not built by `make`.
+# Programs that reproduce our figures: `make bench` builds and runs them, a plain
+# `make` does not even build them.
 
-EXTRA_PROGRAMS += bench/resp_parse
-bench_resp_parse_SOURCES = bench/resp_parse.c
-bench_resp_parse_LDADD = libprotocol.a libbase.a
+bench_libs = libkeyspace.a libprotocol.a libslab.a libbase.a -lm
+bench_common = bench/bench.c bench/bench.h
 
-EXTRA_PROGRAMS += bench/slab_churn
-bench_slab_churn_SOURCES = bench/slab_churn.c
-bench_slab_churn_LDADD = libslab.a libbase.a -lm
+bench_programs = \
+    bench/alloc \
+    bench/alloc_debug \
+    bench/arena \
+    bench/backing \
+    bench/compaction \
+    bench/extents \
+    bench/index \
+    bench/interning \
+    bench/pool \
+    bench/resp_parse \
+    bench/table
 
-EXTRA_PROGRAMS += bench/interning
+EXTRA_PROGRAMS += $(bench_programs)
+CLEANFILES += $(bench_programs) bench/results.tsv
+EXTRA_DIST += bench/run.sh
+
+bench_alloc_SOURCES = bench/alloc.c $(bench_common)
+bench_alloc_LDADD = $(bench_libs)
+bench_arena_SOURCES = bench/arena.c $(bench_common)
+bench_arena_LDADD = $(bench_libs)
+bench_backing_SOURCES = bench/backing.c $(bench_common)
+bench_backing_LDADD = $(bench_libs)
+bench_compaction_SOURCES = bench/compaction.c bench/keys.h $(bench_common)
+bench_compaction_LDADD = $(bench_libs)
+bench_extents_SOURCES = bench/extents.c $(bench_common)
+bench_extents_LDADD = $(bench_libs)
+bench_index_SOURCES = bench/index.c bench/keys.h $(bench_common)
+bench_index_LDADD = $(bench_libs)
 bench_interning_SOURCES = bench/interning.c
-bench_interning_LDADD = libkeyspace.a libslab.a libbase.a -lm
+bench_interning_LDADD = $(bench_libs)
+bench_pool_SOURCES = bench/pool.c $(bench_common)
+bench_pool_LDADD = $(bench_libs)
+bench_resp_parse_SOURCES = bench/resp_parse.c $(bench_common)
+bench_resp_parse_LDADD = $(bench_libs)
+bench_table_SOURCES = bench/table.c $(bench_common)
+bench_table_LDADD = $(bench_libs)
+
+# The same with the debug allocator, whatever was configured.
+bench_alloc_debug_SOURCES = bench/alloc.c $(bench_common) $(slab_sources)
+bench_alloc_debug_CPPFLAGS = $(AM_CPPFLAGS) -UASHLAR_DEBUG_ALLOC \
+    -DASHLAR_DEBUG_ALLOC
+bench_alloc_debug_LDADD = libbase.a -lm
+
+# All of bench/, of whichever list, and what makes and measures traces.
+bench-programs: ashlard $(filter bench/%,$(EXTRA_PROGRAMS)) $(trace_programs)
+
+bench: bench-programs
+	$(BASH_PATH) '$(srcdir)/bench/run.sh'
+
+.PHONY: bench bench-programs

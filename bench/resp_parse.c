@@ -3,26 +3,17 @@
  * reply to a GET.
  *
  * Fills a receive buffer of 64 KiB with pipelined commands of one mix and
- * parses it again and again for a second; one thread, nothing else runs.
- * Usage: resp_parse
+ * parses it again and again.
  */
+#include "bench/bench.h"
+
 #include "protocol/resp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define INPUT_BYTES (64 * KIB)
-#define RUN_NS 1000000000.0
-
-static double
-now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
+#define RUN_NS 200e6 /* CPU time of a sample */
 
 static void
 put_words(struct buf *b, const char *const *words, int n)
@@ -109,15 +100,15 @@ measure_parser(const char *name, void (*put)(struct buf *b, unsigned i))
     for (unsigned i = 0; input.len < INPUT_BYTES; i++)
         put(&input, i);
     input.len = INPUT_BYTES; /* the last command is cut, as in real input */
-    start = now_ns();
+    start = bench_cpu_ns();
     do {
         n_commands += parse_all(&parser, input, &n_args);
         n_bytes += input.len;
-        elapsed = now_ns() - start;
+        elapsed = bench_cpu_ns() - start;
     } while (elapsed < RUN_NS);
-    printf("%-24s %7.2f ns/command %6.2f ns/argument %7.2f GB/s\n", name,
-        elapsed / (double)n_commands, elapsed / (double)n_args,
-        (double)n_bytes / elapsed);
+    bench_sample(name, "CPU per command", "ns", elapsed / (double)n_commands);
+    bench_sample(name, "CPU per argument", "ns", elapsed / (double)n_args);
+    bench_sample(name, "speed", "GB/s", (double)n_bytes / elapsed);
     resp_parser_free(&parser);
     buf_free(&input);
 }
@@ -129,7 +120,7 @@ measure_get_reply(void)
     struct buf out = {0};
     struct reply reply = {.out = &out, .protocol = 2};
     size_t n = 0;
-    double start = now_ns(), elapsed;
+    double start = bench_cpu_ns(), elapsed;
 
     do {
         for (int i = 0; i < 1000; i++) {
@@ -138,18 +129,21 @@ measure_get_reply(void)
         }
         out.len = 0;
         n += 1000;
-        elapsed = now_ns() - start;
+        elapsed = bench_cpu_ns() - start;
     } while (elapsed < RUN_NS);
-    printf("%-24s %7.2f ns/reply\n", "reply of 32 bytes", elapsed / (double)n);
+    bench_sample("reply of 32 B", "CPU per reply", "ns", elapsed / (double)n);
     buf_free(&out);
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
-    measure_parser("90% GET, 10% SET", put_get_set);
-    measure_parser("SET EX, 8..1500 bytes", put_set_expiry);
-    measure_parser("MGET of 10", put_mget);
-    measure_get_reply();
-    return 0;
+    bench_begin("resp_parse", &argc, argv);
+    for (unsigned round = bench_rounds(); round > 0; round--) {
+        measure_parser("90% GET, 10% SET", put_get_set);
+        measure_parser("SET EX, 8..1500 B", put_set_expiry);
+        measure_parser("MGET of 10", put_mget);
+        measure_get_reply();
+    }
+    return bench_end();
 }
