@@ -14,13 +14,15 @@ bench_programs = \
     bench/extents \
     bench/index \
     bench/interning \
+    bench/load \
+    bench/null_server \
     bench/pool \
     bench/resp_parse \
     bench/table
 
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs) bench/results.tsv
-EXTRA_DIST += bench/run.sh
+EXTRA_DIST += bench/compare bench/run.sh
 
 bench_alloc_SOURCES = bench/alloc.c $(bench_common)
 bench_alloc_LDADD = $(bench_libs)
@@ -36,6 +38,10 @@ bench_index_SOURCES = bench/index.c bench/keys.h $(bench_common)
 bench_index_LDADD = $(bench_libs)
 bench_interning_SOURCES = bench/interning.c
 bench_interning_LDADD = $(bench_libs)
+bench_load_SOURCES = bench/load.c $(bench_common)
+bench_load_LDADD = $(bench_libs)
+bench_null_server_SOURCES = bench/null_server.c
+bench_null_server_LDADD = libbase.a
 bench_pool_SOURCES = bench/pool.c $(bench_common)
 bench_pool_LDADD = $(bench_libs)
 bench_resp_parse_SOURCES = bench/resp_parse.c $(bench_common)
