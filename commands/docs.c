@@ -64,37 +64,6 @@ static const struct flag_name flag_names[] = {
     {CMD_ALLOW_BUSY, "allow_busy"},
 };
 
-/* ACL categories, in the order in which Redis lists them. */
-enum category {
-    CAT_KEYSPACE = 1 << 0,
-    CAT_READ = 1 << 1,
-    CAT_WRITE = 1 << 2,
-    CAT_STRING = 1 << 3,
-    CAT_BITMAP = 1 << 4,
-    CAT_ADMIN = 1 << 5,
-    CAT_FAST = 1 << 6,
-    CAT_SLOW = 1 << 7,
-    CAT_DANGEROUS = 1 << 8,
-    CAT_CONNECTION = 1 << 9,
-    CAT_PUBSUB = 1 << 10,
-    CAT_TRANSACTION = 1 << 11,
-};
-
-static const struct flag_name category_names[] = {
-    {CAT_KEYSPACE, "@keyspace"},
-    {CAT_READ, "@read"},
-    {CAT_WRITE, "@write"},
-    {CAT_STRING, "@string"},
-    {CAT_BITMAP, "@bitmap"},
-    {CAT_PUBSUB, "@pubsub"},
-    {CAT_ADMIN, "@admin"},
-    {CAT_FAST, "@fast"},
-    {CAT_SLOW, "@slow"},
-    {CAT_DANGEROUS, "@dangerous"},
-    {CAT_CONNECTION, "@connection"},
-    {CAT_TRANSACTION, "@transaction"},
-};
-
 static void
 reply_names(
     struct reply *r, unsigned set, const struct flag_name *names, size_t n)
@@ -116,69 +85,40 @@ reply_flags(struct reply *r, const struct command *row)
     reply_names(r, shown, flag_names, ARRAY_LEN(flag_names));
 }
 
-/* What the group says; a pure container belongs to none. */
-static unsigned
-group_category(const struct command *row)
+static void
+reply_categories(struct reply *r, const struct command *row)
 {
-    if (row->handler == cmd_container)
-        return 0;
-    if (strcmp(row->group, "string") == 0)
-        return CAT_STRING;
-    if (strcmp(row->group, "bitmap") == 0)
-        return CAT_BITMAP;
-    if (strcmp(row->group, "generic") == 0)
-        return CAT_KEYSPACE;
-    if (strcmp(row->group, "connection") == 0)
-        return CAT_CONNECTION;
-    if (strcmp(row->group, "transactions") == 0)
-        return CAT_TRANSACTION;
-    return 0;
-}
+    uint32_t set = command_categories(row);
 
-static unsigned
-categories_of(const struct command *row)
-{
-    unsigned set = group_category(row);
+    reply_set(r, (size_t)__builtin_popcount(set));
+    for (int i = 0; i < CATEGORIES_N; i++) {
+        char name[16] = "@";
 
-    if (row->flags & CMD_KEYSPACE)
-        set |= CAT_KEYSPACE;
-    if (row->flags & CMD_READ)
-        set |= CAT_READ;
-    if (row->flags & CMD_WRITE)
-        set |= CAT_WRITE;
-    if (row->flags & CMD_ADMIN)
-        set |= CAT_ADMIN | CAT_DANGEROUS;
-    if (row->flags & CMD_DANGEROUS)
-        set |= CAT_DANGEROUS;
-    if (row->flags & CMD_CONNECTION)
-        set |= CAT_CONNECTION;
-    if (row->flags & CMD_PUBSUB)
-        set |= CAT_PUBSUB;
-    return set | (row->flags & CMD_FAST ? CAT_FAST : CAT_SLOW);
+        if (!(set >> i & 1))
+            continue;
+        strncat(name, category_names[i], sizeof(name) - 2);
+        reply_simple(r, name);
+    }
 }
 
 /* ---- keys ---------------------------------------------------------------- */
 
-static const char *const name_key_flags[] = {"RO"};
-static const char *const read_key_flags[] = {"RO", "access"};
-static const char *const write_key_flags[] = {"RW", "access", "update"};
+static const struct flag_name key_flag_names[] = {
+    {KEY_RO, "RO"},
+    {KEY_RW, "RW"},
+    {KEY_OW, "OW"},
+    {KEY_RM, "RM"},
+    {KEY_ACCESS, "access"},
+    {KEY_UPDATE, "update"},
+    {KEY_INSERT, "insert"},
+    {KEY_DELETE, "delete"},
+    {KEY_VARIABLE, "variable_flags"},
+};
 
 static void
-reply_key_flags(struct reply *r, const struct command *row)
+reply_key_flags(struct reply *r, unsigned flags)
 {
-    const char *const *names = name_key_flags; /* neither read nor written */
-    size_t n = ARRAY_LEN(name_key_flags);
-
-    if (row->flags & CMD_WRITE) {
-        names = write_key_flags;
-        n = ARRAY_LEN(write_key_flags);
-    } else if (row->flags & CMD_READ) {
-        names = read_key_flags;
-        n = ARRAY_LEN(read_key_flags);
-    }
-    reply_set(r, n);
-    for (size_t i = 0; i < n; i++)
-        reply_simple(r, names[i]);
+    reply_names(r, flags, key_flag_names, ARRAY_LEN(key_flag_names));
 }
 
 static void
@@ -202,18 +142,15 @@ has_counted_keys(const struct command *row)
     return row->last_key == KEYS_COUNTED;
 }
 
-/* All keys of a command are one range, counted from its first. */
+/* Keys in a range, counted from the first of them. */
 static void
-reply_key_range(struct reply *r, const struct command *row)
+reply_key_range(struct reply *r, int last, int step)
 {
-    int last =
-        row->last_key < 0 ? row->last_key : row->last_key - row->first_key;
-
     reply_pair(r, "type", "range");
     reply_bulk_cstr(r, "spec");
     reply_map(r, 3);
     reply_pair_int(r, "lastkey", last);
-    reply_pair_int(r, "keystep", row->key_step);
+    reply_pair_int(r, "keystep", step);
     reply_pair_int(r, "limit", 0);
 }
 
@@ -230,30 +167,40 @@ reply_key_count(struct reply *r, const struct command *row)
 }
 
 static void
-reply_key_specs(struct reply *r, const struct command *row)
+reply_key_spec_head(struct reply *r, unsigned flags, int index)
 {
-    bool counted = has_counted_keys(row);
-
-    if (row->first_key == 0) {
-        reply_set(r, 0);
-        return;
-    }
-    reply_set(r, 1);
     reply_map(r, 3);
     reply_bulk_cstr(r, "flags");
-    reply_key_flags(r, row);
+    reply_key_flags(r, flags);
     reply_bulk_cstr(r, "begin_search");
     reply_map(r, 2);
     reply_pair(r, "type", "index");
     reply_bulk_cstr(r, "spec");
     reply_map(r, 1);
-    reply_pair_int(r, "index", row->first_key - counted);
+    reply_pair_int(r, "index", index);
     reply_bulk_cstr(r, "find_keys");
     reply_map(r, 2);
-    if (counted)
-        reply_key_count(r, row);
-    else
-        reply_key_range(r, row);
+}
+
+static void
+reply_key_specs(struct reply *r, const struct command *row)
+{
+    unsigned n = key_spec_count(row);
+
+    reply_set(r, n);
+    for (unsigned group = 0; group < n; group++) {
+        int first = row->first_key + (int)group * row->key_step;
+        int last = row->last_key < 0 ? row->last_key : row->last_key - first;
+
+        reply_key_spec_head(r, key_spec_flags(row, group),
+            first - has_counted_keys(row));
+        if (has_counted_keys(row))
+            reply_key_count(r, row);
+        else if (group + 1 < n) /* this one, and others follow */
+            reply_key_range(r, 0, 1);
+        else
+            reply_key_range(r, last, row->key_step);
+    }
 }
 
 /* ---- COMMAND and COMMAND INFO -------------------------------------------- */
@@ -273,8 +220,7 @@ reply_info_head(struct reply *r, const struct command *row)
     reply_int(r, counted ? 0 : row->first_key);
     reply_int(r, counted ? 0 : row->last_key);
     reply_int(r, counted ? 0 : row->key_step);
-    reply_names(
-        r, categories_of(row), category_names, ARRAY_LEN(category_names));
+    reply_categories(r, row);
     reply_set(r, 0); /* tips, for proxies before clusters */
     reply_key_specs(r, row);
 }
@@ -407,6 +353,7 @@ enum filter_kind {
 struct filter {
     enum filter_kind kind;
     struct str value;
+    enum category category;
 };
 
 static bool
@@ -418,6 +365,7 @@ read_filter(struct request *rq, struct filter *f)
     if (rq->argc != 5 || !arg_is(rq, 2, "filterby"))
         return false;
     f->value = arg_str(rq, 4);
+    f->category = category_find(f->value);
     if (arg_is(rq, 3, "module"))
         f->kind = FILTER_MODULE;
     else if (arg_is(rq, 3, "aclcat"))
@@ -430,25 +378,14 @@ read_filter(struct request *rq, struct filter *f)
 }
 
 static bool
-in_category(const struct command *row, struct str name)
-{
-    unsigned set = categories_of(row);
-
-    for (size_t i = 0; i < ARRAY_LEN(category_names); i++) {
-        if (str_ieq(name, str_of(category_names[i].name + 1)))
-            return set & category_names[i].flag;
-    }
-    return false;
-}
-
-static bool
 passes(const struct filter *f, const struct command *row)
 {
     switch (f->kind) {
     case FILTER_MODULE:
         return false;
     case FILTER_CATEGORY:
-        return in_category(row, f->value);
+        return f->category < CATEGORIES_N &&
+            command_in_category(row, f->category);
     case FILTER_PATTERN:
         return glob_match(f->value, str_of(row->name), true);
     case FILTER_NONE:
@@ -524,7 +461,8 @@ reply_keys(struct request *rq, bool with_flags)
             reply_array(rq->reply, 2);
         reply_bulk(rq->reply, arg_str(rq, i + 2));
         if (with_flags)
-            reply_key_flags(rq->reply, row);
+            reply_key_flags(rq->reply,
+                command_key_flags(row, rq->argv + 2, rq->argc - 2, i));
         n++;
     }
     reply_array_close(rq->reply, at, n);

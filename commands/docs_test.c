@@ -333,7 +333,7 @@ START_TEST(info_in_resp3_uses_sets_and_maps)
         "*2\r\n*10\r\n$4\r\nmset\r\n:-3\r\n"
         "~2\r\n+write\r\n+denyoom\r\n:1\r\n:-1\r\n:2\r\n"
         "~3\r\n+@write\r\n+@string\r\n+@slow\r\n~0\r\n"
-        "~1\r\n%3\r\n$5\r\nflags\r\n~3\r\n+RW\r\n+access\r\n+update\r\n"
+        "~1\r\n%3\r\n$5\r\nflags\r\n~2\r\n+OW\r\n+update\r\n"
         "$12\r\nbegin_search\r\n%2\r\n$4\r\ntype\r\n$5\r\nindex\r\n"
         "$4\r\nspec\r\n%1\r\n$5\r\nindex\r\n:1\r\n"
         "$9\r\nfind_keys\r\n%2\r\n$4\r\ntype\r\n$5\r\nrange\r\n"

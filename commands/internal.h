@@ -37,6 +37,27 @@ enum command_flags {
                                 writes without naming keys */
 };
 
+/* How a command uses a key: the word of COMMAND INFO, and what it does to the
+ * value. */
+enum key_flags {
+    KEY_RO = 1 << 0, /* one of these four */
+    KEY_RW = 1 << 1,
+    KEY_OW = 1 << 2,
+    KEY_RM = 1 << 3,
+    KEY_ACCESS = 1 << 4, /* returns or copies the value, or what follows of it */
+    KEY_INSERT = 1 << 5, /* adds to it and leaves what is there */
+    KEY_UPDATE = 1 << 6,
+    KEY_DELETE = 1 << 7,
+    KEY_VARIABLE = 1 << 8, /* depends on the arguments: command_key_flags() */
+
+    KEY_READS = KEY_ACCESS,
+    KEY_WRITES = KEY_INSERT | KEY_UPDATE | KEY_DELETE,
+};
+
+/* Among the flags of a row. */
+#define KEYS(flags) ((uint64_t)(flags) << 32)
+#define OTHER_KEYS(flags) ((uint64_t)(flags) << 48)
+
 /* One row of the table (commands/table.h). The rows of a container's
  * subcommands ("client|id") follow its own. */
 struct command {
@@ -44,6 +65,7 @@ struct command {
     void (*handler)(struct request *rq);
     int arity; /* with the name; negative: at least */
     unsigned flags;
+    uint16_t key_flags, other_key_flags; /* 0: as key_spec_flags() says */
     /* As COMMAND INFO has them: last -1 = the end. Or last KEYS_COUNTED: the
      * argument before the first key says how many keys there are. */
     int first_key, last_key, key_step;
@@ -105,6 +127,73 @@ struct command_keys {
 };
 struct command_keys command_keys_of(
     const struct command *row, const struct resp_arg *argv, int argc);
+
+/* ---- keys, channels and categories of a row (key_specs.c) ---------------- */
+
+/* A row's keys are one or two groups: all, or the first and the others. */
+unsigned key_spec_count(const struct command *row);
+
+/* The flags of a group, 0 or 1, of a row that has keys; KEY_VARIABLE as it
+ * stands in the row. */
+unsigned key_spec_flags(const struct command *row, unsigned group);
+
+/* The flags of the key in argv[i]; never KEY_VARIABLE. */
+unsigned command_key_flags(const struct command *row,
+    const struct resp_arg *argv, int argc, int i);
+
+/* Which arguments name channels that a user needs a right to. */
+struct command_channels {
+    int first, last; /* last < first: none */
+    bool patterns;
+};
+struct command_channels command_channels_of(
+    const struct command *row, int argc);
+
+/* The categories of ACL, in the order in which Redis lists them. */
+#define CATEGORIES(X)                                                          \
+    X(KEYSPACE, keyspace)                                                      \
+    X(READ, read)                                                              \
+    X(WRITE, write)                                                            \
+    X(SET, set)                                                                \
+    X(SORTEDSET, sortedset)                                                    \
+    X(LIST, list)                                                              \
+    X(HASH, hash)                                                              \
+    X(STRING, string)                                                          \
+    X(BITMAP, bitmap)                                                          \
+    X(HYPERLOGLOG, hyperloglog)                                                \
+    X(GEO, geo)                                                                \
+    X(STREAM, stream)                                                          \
+    X(PUBSUB, pubsub)                                                          \
+    X(ADMIN, admin)                                                            \
+    X(FAST, fast)                                                              \
+    X(SLOW, slow)                                                              \
+    X(BLOCKING, blocking)                                                      \
+    X(DANGEROUS, dangerous)                                                    \
+    X(CONNECTION, connection)                                                  \
+    X(TRANSACTION, transaction)                                                \
+    X(SCRIPTING, scripting)
+
+enum category {
+#define X(id, word) CATEGORY_##id,
+    CATEGORIES(X)
+#undef X
+    CATEGORIES_N
+};
+
+/* "keyspace" and so on. */
+extern const char *const category_names[CATEGORIES_N];
+
+/* CATEGORIES_N if there is none of this name, any case. */
+enum category category_find(struct str name);
+
+/* Is the row in a category? One bit of those of command_categories(). */
+uint32_t command_categories(const struct command *row);
+
+static inline bool
+command_in_category(const struct command *row, enum category category)
+{
+    return command_categories(row) >> category & 1;
+}
 
 /* ---- counters (stats.c) -------------------------------------------------- */
 

@@ -16,6 +16,7 @@ libcommands_a_SOURCES = \
     commands/increx.c \
     commands/info.c \
     commands/internal.h \
+    commands/key_specs.c \
     commands/keys.c \
     commands/lcs.c \
     commands/latency.c \
@@ -57,6 +58,7 @@ check_PROGRAMS += \
     commands/expire_cmd_test \
     commands/glob_test \
     commands/info_test \
+    commands/key_specs_test \
     commands/keys_test \
     commands/lcs_test \
     commands/lookup_test \
@@ -107,6 +109,9 @@ commands_glob_test_LDADD = $(commands_tests_ldadd)
 commands_info_test_SOURCES = commands/info_test.c
 commands_info_test_CFLAGS = $(commands_tests_cflags)
 commands_info_test_LDADD = $(commands_tests_ldadd)
+commands_key_specs_test_SOURCES = commands/key_specs_test.c
+commands_key_specs_test_CFLAGS = $(commands_tests_cflags)
+commands_key_specs_test_LDADD = $(commands_tests_ldadd)
 commands_keys_test_SOURCES = commands/keys_test.c
 commands_keys_test_CFLAGS = $(commands_tests_cflags)
 commands_keys_test_LDADD = $(commands_tests_ldadd)

@@ -16,7 +16,9 @@
     {.name = (name_),                                                          \
         .handler = (handler_),                                                 \
         .arity = (arity_),                                                     \
-        .flags = (flags_),                                                     \
+        .flags = (unsigned)(flags_),                                           \
+        .key_flags = (uint16_t)((uint64_t)(flags_) >> 32),                     \
+        .other_key_flags = (uint16_t)((uint64_t)(flags_) >> 48),               \
         .first_key = (first_),                                                 \
         .last_key = (last_),                                                   \
         .key_step = (step_),                                                   \

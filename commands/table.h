@@ -7,8 +7,11 @@
  * A container's subcommands follow its row and are named "container|sub".
  * Keys: first, last (-1: the last argument, -2 the one before) and step, as
  * COMMAND INFO shows them; 0 0 0 for none. KEYS_COUNTED as the last: the
- * argument before the first says how many there are. The argument syntax is what stands
- * after the name in documentation: words in capitals are tokens, others are
+ * argument before the first says how many there are. How a command uses its
+ * keys stands among the flags, KEYS() for all of them or, with OTHER_KEYS(),
+ * for the first only; without it, a command that reads has KEY_RO | KEY_ACCESS,
+ * one that writes KEY_RW | KEY_ACCESS | KEY_UPDATE. The argument syntax is what
+ * stands after the name in documentation: words in capitals are tokens, others are
  * values, [x] is optional, a|b a choice, "x [x ...]" a repetition; syntax.c
  * reads it.
  */
@@ -38,7 +41,8 @@
  *        complexity, arguments,
  *        summary                                                            */
 #define COMMANDS_STRING(X)                                                    \
-    X("append", cmd_append, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                  \
+    X("append", cmd_append, 3,                                                \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_INSERT), 1, 1, 1,             \
         "string", "0.1.0", "O(1), and a copy of the value", "key value",      \
         "Adds bytes to the end of a value, creating the key if needed.")      \
     X("decr", cmd_decr, 2, CMD_PUT_ | CMD_FAST, 1, 1, 1,                      \
@@ -47,11 +51,15 @@
     X("decrby", cmd_decrby, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                  \
         "string", "0.1.0", "O(1)", "key decrement",                           \
         "Subtracts a number from an integer; a missing key counts as 0.")     \
-    X("delex", cmd_delex, -2, CMD_WRITE | CMD_FAST, 1, 1, 1,                  \
+    X("delex", cmd_delex, -2,                                                 \
+        CMD_WRITE | CMD_FAST |                                                \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE), 1, 1, 1,                      \
         "string", "0.1.0", "O(N) in the length of the value",                 \
         "key [IFEQ value|IFNE value|IFDEQ digest|IFDNE digest]",              \
         "Deletes a key if its value compares as said.")                       \
-    X("delifeq", cmd_delifeq, 3, CMD_WRITE | CMD_FAST, 1, 1, 1,               \
+    X("delifeq", cmd_delifeq, 3,                                              \
+        CMD_WRITE | CMD_FAST |                                                \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE), 1, 1, 1,                      \
         "string", "0.1.0", "O(N) in the length of the value", "key value",    \
         "Deletes a key if its value is the one given.")                       \
     X("digest", cmd_digest, 2, CMD_GET_, 1, 1, 1,                             \
@@ -60,7 +68,9 @@
     X("get", cmd_get, 2, CMD_GET_, 1, 1, 1,                                   \
         "string", "0.1.0", "O(1)", "key",                                     \
         "Returns the value of a key.")                                        \
-    X("getdel", cmd_getdel, 2, CMD_WRITE | CMD_FAST, 1, 1, 1,                 \
+    X("getdel", cmd_getdel, 2,                                                \
+        CMD_WRITE | CMD_FAST |                                                \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE), 1, 1, 1,                      \
         "string", "0.1.0", "O(1)", "key",                                     \
         "Returns the value of a key and deletes the key.")                    \
     X("getex", cmd_getex, -2, CMD_WRITE | CMD_FAST, 1, 1, 1,                  \
@@ -96,40 +106,50 @@
     X("mget", cmd_mget, -2, CMD_GET_, 1, -1, 1,                               \
         "string", "0.1.0", "O(N) in the keys", "key [key ...]",               \
         "Returns the values of several keys at once.")                        \
-    X("mset", cmd_mset, -3, CMD_PUT_, 1, -1, 2,                               \
+    X("mset", cmd_mset, -3,                                                   \
+        CMD_PUT_ | KEYS(KEY_OW | KEY_UPDATE), 1, -1, 2,                       \
         "string", "0.1.0", "O(N) in the keys", "key value [key value ...]",   \
         "Stores several values in one atomic change.")                        \
-    X("msetex", cmd_msetex, -4, CMD_PUT_ | CMD_MOVABLE_KEYS,                  \
-        2, KEYS_COUNTED, 2,                                                   \
+    X("msetex", cmd_msetex, -4,                                               \
+        CMD_PUT_ | CMD_MOVABLE_KEYS |                                         \
+        KEYS(KEY_OW | KEY_UPDATE), 2, KEYS_COUNTED, 2,                        \
         "string", "0.1.0", "O(N) in the keys",                                \
         "numkeys key value [key value ...] [NX|XX] [EX seconds|"              \
         "PX milliseconds|EXAT unix-time-seconds|"                             \
         "PXAT unix-time-milliseconds|KEEPTTL]",                               \
         "Stores several values, all or none, with one expiry.")               \
-    X("msetnx", cmd_msetnx, -3, CMD_PUT_, 1, -1, 2,                           \
+    X("msetnx", cmd_msetnx, -3,                                               \
+        CMD_PUT_ | KEYS(KEY_OW | KEY_INSERT), 1, -1, 2,                       \
         "string", "0.1.0", "O(N) in the keys", "key value [key value ...]",   \
         "Stores several values, all or none: only if no key exists.")         \
-    X("psetex", cmd_psetex, 4, CMD_PUT_, 1, 1, 1,                             \
+    X("psetex", cmd_psetex, 4,                                                \
+        CMD_PUT_ | KEYS(KEY_OW | KEY_UPDATE), 1, 1, 1,                        \
         "string", "0.1.0", "O(1)", "key milliseconds value",                  \
         "Stores a value that expires after some milliseconds.")               \
-    X("set", cmd_set, -3, CMD_PUT_, 1, 1, 1,                                  \
+    X("set", cmd_set, -3,                                                     \
+        CMD_PUT_ |                                                            \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE), 1, 1, 1,       \
         "string", "0.1.0", "O(1)",                                            \
         "key value [NX|XX|IFEQ compare-value|IFNE compare-value|"             \
         "IFDEQ compare-digest|IFDNE compare-digest] [GET] "                   \
         "[EX seconds|PX milliseconds|"                                        \
         "EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",        \
         "Stores a value, with conditions and an expiry if wanted.")           \
-    X("setex", cmd_setex, 4, CMD_PUT_, 1, 1, 1,                               \
+    X("setex", cmd_setex, 4,                                                  \
+        CMD_PUT_ | KEYS(KEY_OW | KEY_UPDATE), 1, 1, 1,                        \
         "string", "0.1.0", "O(1)", "key seconds value",                       \
         "Stores a value that expires after some seconds.")                    \
-    X("setnx", cmd_setnx, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                    \
+    X("setnx", cmd_setnx, 3,                                                  \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_OW | KEY_INSERT), 1, 1, 1,             \
         "string", "0.1.0", "O(1)", "key value",                               \
         "Stores a value only if the key does not exist.")                     \
-    X("setrange", cmd_setrange, 4, CMD_PUT_, 1, 1, 1,                         \
+    X("setrange", cmd_setrange, 4,                                            \
+        CMD_PUT_ | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,                        \
         "string", "0.1.0", "O(N) in the length of the value",                 \
         "key offset value",                                                   \
         "Overwrites bytes of a value from an offset on.")                     \
-    X("strlen", cmd_strlen, 2, CMD_GET_, 1, 1, 1,                             \
+    X("strlen", cmd_strlen, 2,                                                \
+        CMD_GET_ | KEYS(KEY_RO), 1, 1, 1,                                     \
         "string", "0.1.0", "O(1)", "key",                                     \
         "Returns the length of a value in bytes.")                            \
     X("substr", cmd_getrange, 4, CMD_READ, 1, 1, 1,                           \
@@ -141,7 +161,9 @@
         "bitmap", "0.1.0", "O(N) in the bytes of the range",                  \
         "key [start end [BYTE|BIT]]",                                         \
         "Counts the bits of a value that are set.")                           \
-    X("bitfield", cmd_bitfield, -2, CMD_PUT_, 1, 1, 1,                        \
+    X("bitfield", cmd_bitfield, -2,                                           \
+        CMD_PUT_ |                                                            \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE), 1, 1, 1,       \
         "bitmap", "0.1.0", "O(1) an operation, and a copy of the value",      \
         "key [GET encoding offset] [OVERFLOW WRAP|SAT|FAIL] "                 \
         "[SET encoding offset value] [INCRBY encoding offset increment]",     \
@@ -150,7 +172,9 @@
         "bitmap", "0.1.0", "O(1) an operation",                               \
         "key [GET encoding offset]",                                          \
         "Reads integers of any width within a value.")                        \
-    X("bitop", cmd_bitop, -4, CMD_PUT_, 2, -1, 1,                             \
+    X("bitop", cmd_bitop, -4,                                                 \
+        CMD_PUT_ | KEYS(KEY_OW | KEY_UPDATE) |                                \
+        OTHER_KEYS(KEY_RO | KEY_ACCESS), 2, -1, 1,                            \
         "bitmap", "0.1.0", "O(N) in the bytes of all values",                 \
         "operation destkey key [key ...]",                                    \
         "Combines values bit by bit and stores the result.")                  \
@@ -167,23 +191,29 @@
         "Sets or clears one bit of a value and returns what it was.")
 
 #define COMMANDS_GENERIC(X)                                                   \
-    X("copy", cmd_copy, -3, CMD_PUT_ | CMD_ALL_KEYS, 1, 2, 1,                  \
+    X("copy", cmd_copy, -3,                                                   \
+        CMD_PUT_ | CMD_ALL_KEYS | KEYS(KEY_RO | KEY_ACCESS) |                 \
+        OTHER_KEYS(KEY_OW | KEY_UPDATE), 1, 2, 1,                             \
         "generic", "0.1.0", "O(N) in the bytes of the value",                 \
         "source destination [DB destination-db] [REPLACE]",                   \
         "Copies a value and its expiry to another key.")                      \
-    X("del", cmd_del, -2, CMD_WRITE, 1, -1, 1,                                \
+    X("del", cmd_del, -2,                                                     \
+        CMD_WRITE | KEYS(KEY_RM | KEY_DELETE), 1, -1, 1,                      \
         "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
         "Deletes keys; returns how many there were.")                         \
     X("dump", cmd_dump, 2, CMD_READ, 1, 1, 1,                                 \
         "generic", "0.1.0", "O(N) in the bytes of the value", "key",          \
         "Returns a value as a payload that RESTORE takes.")                   \
-    X("exists", cmd_exists, -2, CMD_GET_, 1, -1, 1,                           \
+    X("exists", cmd_exists, -2,                                               \
+        CMD_GET_ | KEYS(KEY_RO), 1, -1, 1,                                    \
         "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
         "Counts how many of the keys exist.")                                 \
-    X("expire", cmd_expire, -3, CMD_WRITE | CMD_FAST, 1, 1, 1,                \
+    X("expire", cmd_expire, -3,                                               \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,            \
         "generic", "0.1.0", "O(1)", "key seconds [NX|XX|GT|LT]",              \
         "Lets a key expire after some seconds.")                              \
-    X("expireat", cmd_expireat, -3, CMD_WRITE | CMD_FAST, 1, 1, 1,            \
+    X("expireat", cmd_expireat, -3,                                           \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,            \
         "generic", "0.1.0", "O(1)",                                           \
         "key unix-time-seconds [NX|XX|GT|LT]",                                \
         "Lets a key expire at a Unix time in seconds.")                       \
@@ -199,28 +229,35 @@
     X("object", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
         "generic", "0.1.0", "Depends on the subcommand", "",                  \
         "Looks at how a value is kept.")                                      \
-    X("object|encoding", cmd_object_encoding, 3, CMD_READ, 2, 2, 1,           \
+    X("object|encoding", cmd_object_encoding, 3,                              \
+        CMD_READ | KEYS(KEY_RO), 2, 2, 1,                                     \
         "generic", "0.1.0", "O(1)", "key",                                    \
         "Returns the encoding of a value.")                                   \
-    X("object|freq", cmd_object_freq, 3, CMD_READ, 2, 2, 1,                   \
+    X("object|freq", cmd_object_freq, 3,                                      \
+        CMD_READ | KEYS(KEY_RO), 2, 2, 1,                                     \
         "generic", "0.1.0", "O(1)", "key",                                    \
         "Returns how often a key was hit lately, 0 to 7.")                    \
     X("object|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                        \
         "generic", "0.1.0", "O(1)", "",                                       \
         "Prints this help.")                                                  \
-    X("object|idletime", cmd_object_idletime, 3, CMD_READ, 2, 2, 1,           \
+    X("object|idletime", cmd_object_idletime, 3,                              \
+        CMD_READ | KEYS(KEY_RO), 2, 2, 1,                                     \
         "generic", "0.1.0", "O(1)", "key",                                    \
         "Returns the seconds since a key was last accessed.")                 \
-    X("object|refcount", cmd_object_refcount, 3, CMD_READ, 2, 2, 1,           \
+    X("object|refcount", cmd_object_refcount, 3,                              \
+        CMD_READ | KEYS(KEY_RO), 2, 2, 1,                                     \
         "generic", "0.1.0", "O(1)", "key",                                    \
         "Returns the reference count of a value: 1.")                         \
-    X("persist", cmd_persist, 2, CMD_WRITE | CMD_FAST, 1, 1, 1,               \
+    X("persist", cmd_persist, 2,                                              \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,            \
         "generic", "0.1.0", "O(1)", "key",                                    \
         "Takes the expiry off a key.")                                        \
-    X("pexpire", cmd_pexpire, -3, CMD_WRITE | CMD_FAST, 1, 1, 1,              \
+    X("pexpire", cmd_pexpire, -3,                                             \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,            \
         "generic", "0.1.0", "O(1)", "key milliseconds [NX|XX|GT|LT]",         \
         "Lets a key expire after some milliseconds.")                         \
-    X("pexpireat", cmd_pexpireat, -3, CMD_WRITE | CMD_FAST, 1, 1, 1,          \
+    X("pexpireat", cmd_pexpireat, -3,                                         \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,            \
         "generic", "0.1.0", "O(1)",                                           \
         "key unix-time-milliseconds [NX|XX|GT|LT]",                           \
         "Lets a key expire at a Unix time in milliseconds.")                  \
@@ -233,13 +270,18 @@
     X("randomkey", cmd_randomkey, 1, CMD_READ, 0, 0, 0,                       \
         "generic", "0.1.0", "O(1)", "",                                       \
         "Returns a random key of the database.")                              \
-    X("rename", cmd_rename, 3, CMD_WRITE, 1, 2, 1,                            \
+    X("rename", cmd_rename, 3,                                                \
+        CMD_WRITE | KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE) |                  \
+        OTHER_KEYS(KEY_OW | KEY_UPDATE), 1, 2, 1,                             \
         "generic", "0.1.0", "O(N) in the bytes of the value", "key newkey",   \
         "Gives a key another name, over any value of that name.")             \
-    X("renamenx", cmd_renamenx, 3, CMD_WRITE | CMD_FAST, 1, 2, 1,             \
+    X("renamenx", cmd_renamenx, 3,                                            \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE) |       \
+        OTHER_KEYS(KEY_OW | KEY_INSERT), 1, 2, 1,                             \
         "generic", "0.1.0", "O(N) in the bytes of the value", "key newkey",   \
         "Gives a key another name if that name is free.")                     \
-    X("restore", cmd_restore, -4, CMD_PUT_ | CMD_DANGEROUS, 1, 1, 1,          \
+    X("restore", cmd_restore, -4,                                             \
+        CMD_PUT_ | CMD_DANGEROUS | KEYS(KEY_OW | KEY_UPDATE), 1, 1, 1,        \
         "generic", "0.1.0", "O(N) in the bytes of the value",                 \
         "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] "     \
         "[FREQ frequency]",                                                   \
@@ -248,19 +290,22 @@
         "generic", "0.1.0", "O(1) a call, O(N) for a whole walk",             \
         "cursor [MATCH pattern] [COUNT count] [TYPE type]",                   \
         "Walks over the keys of the database step by step.")                  \
-    X("touch", cmd_touch, -2, CMD_GET_, 1, -1, 1,                             \
+    X("touch", cmd_touch, -2,                                                 \
+        CMD_GET_ | KEYS(KEY_RO), 1, -1, 1,                                    \
         "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
         "Counts how many keys exist and marks them as used.")                 \
     X("ttl", cmd_ttl, 2, CMD_GET_, 1, 1, 1,                                   \
         "generic", "0.1.0", "O(1)", "key",                                    \
         "Returns the seconds until a key expires.")                           \
-    X("type", cmd_type, 2, CMD_GET_, 1, 1, 1,                                 \
+    X("type", cmd_type, 2,                                                    \
+        CMD_GET_ | KEYS(KEY_RO), 1, 1, 1,                                     \
         "generic", "0.1.0", "O(1)", "key",                                    \
         "Returns the type of the value of a key.")                            \
-    X("unlink", cmd_unlink, -2, CMD_WRITE | CMD_FAST, 1, -1, 1,               \
+    X("unlink", cmd_unlink, -2,                                               \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RM | KEY_DELETE), 1, -1, 1,           \
         "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
         "Deletes keys; the same as DEL here.")                                \
-    X("wait", cmd_wait, 3, 0, 0, 0, 0,                                        \
+    X("wait", cmd_wait, 3, CMD_NOSCRIPT | CMD_CONNECTION, 0, 0, 0,            \
         "generic", "0.1.0", "O(1)", "numreplicas timeout",                    \
         "Returns the number of replicas, which is 0, at once.")
 
@@ -525,7 +570,8 @@
     X("memory|stats", cmd_memory_stats, 2, 0, 0, 0, 0,                        \
         "server", "0.1.0", "O(1)", "",                                        \
         "Returns figures about the use of memory.")                           \
-    X("memory|usage", cmd_memory_usage, -3, CMD_READ, 2, 2, 1,                \
+    X("memory|usage", cmd_memory_usage, -3,                                   \
+        CMD_READ | KEYS(KEY_RO), 2, 2, 1,                                     \
         "server", "0.1.0", "O(1)", "key [SAMPLES count]",                     \
         "Returns the bytes of memory that a key takes.")                      \
     X("shutdown", cmd_shutdown, -1,                                           \
