@@ -29,6 +29,7 @@ client_tests = \
     client-tests/dump_test \
     client-tests/client_cmds_test \
     client-tests/protocol_test \
+    client-tests/acl_test \
     client-tests/slowlog_test \
     client-tests/config_test \
     client-tests/expiry_test \
@@ -67,6 +68,9 @@ client_tests_client_cmds_test_LDADD = $(client_tests_ldadd)
 client_tests_protocol_test_SOURCES = client-tests/protocol_test.c
 client_tests_protocol_test_CFLAGS = $(client_tests_cflags)
 client_tests_protocol_test_LDADD = $(client_tests_ldadd)
+client_tests_acl_test_SOURCES = client-tests/acl_test.c
+client_tests_acl_test_CFLAGS = $(client_tests_cflags)
+client_tests_acl_test_LDADD = $(client_tests_ldadd)
 client_tests_slowlog_test_SOURCES = client-tests/slowlog_test.c
 client_tests_slowlog_test_CFLAGS = $(client_tests_cflags)
 client_tests_slowlog_test_LDADD = $(client_tests_ldadd)

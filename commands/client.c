@@ -5,8 +5,7 @@
  * time of one callback under its client lock. Closing them is asked for after
  * the walk, by number.
  */
-#include "commands/internal.h"
-#include "commands/pubsub.h"
+#include "commands/acl.h"
 
 #include <stdlib.h>
 
@@ -50,13 +49,20 @@ seconds_since(uint32_t then)
     return now > then ? now - then : 0;
 }
 
-/* The line of one client, as CLIENT LIST of Redis writes it; what does not
- * exist here has its idle value. */
-static void
-append_client(struct buf *out, const struct client_view *view)
+static struct str
+user_name(const struct session *s)
+{
+    return s->user == NULL ? STR("default") : acl_word_str(&s->user->name);
+}
+
+/* As CLIENT LIST of Redis writes it; what does not exist here has its idle
+ * value. */
+void
+client_append_line(struct buf *out, const struct client_view *view)
 {
     static const struct session_names none;
     const struct session *s = view->session;
+    struct str user = user_name(s);
     const struct session_names *names = s->names != NULL ? s->names : &none;
 
     buf_printf(out,
@@ -67,15 +73,22 @@ append_client(struct buf *out, const struct client_view *view)
     buf_printf(out,
         " db=%u sub=%u psub=%u ssub=%u multi=%d qbuf=%zu qbuf-free=%zu "
         "argv-mem=0 multi-mem=%llu rbs=0 rbp=0 obl=%zu oll=0 omem=%zu "
-        "tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d "
-        "lib-name=%s lib-ver=%s\n",
+        "tot-mem=%zu events=r cmd=%s user=%.*s redir=-1 resp=%d "
+        "lib-name=%s lib-ver=%s",
         s->db, session_n_subscriptions(s, CHANNEL_PLAIN),
         session_n_subscriptions(s, CHANNEL_PATTERN),
         session_n_subscriptions(s, CHANNEL_SHARD), s->queued,
         view->query_bytes, view->query_free_bytes,
         (unsigned long long)s->queued_bytes, view->output_bytes,
         view->output_bytes, view->total_bytes, last_command_name(s),
-        s->protocol, names->lib_name, names->lib_version);
+        STR_ARG(user), s->protocol, names->lib_name, names->lib_version);
+}
+
+static void
+append_client(struct buf *out, const struct client_view *view)
+{
+    client_append_line(out, view);
+    buf_append(out, "\n", 1);
 }
 
 /* ---- types --------------------------------------------------------------- */
@@ -253,6 +266,7 @@ cmd_client_list(struct request *rq)
 /* Which clients to close; what is empty, zero or TYPE_ANY matches all. */
 struct kill_filter {
     struct str addr, laddr;
+    struct str user;
     enum client_type type;
     uint64_t id;
     int64_t max_age_s;
@@ -269,6 +283,8 @@ matches(const struct kill_filter *f, const struct client_view *view)
     if (f->addr.p != NULL && !str_eq(f->addr, str_of(view->addr)))
         return false;
     if (f->laddr.p != NULL && !str_eq(f->laddr, str_of(view->laddr)))
+        return false;
+    if (f->user.p != NULL && !str_eq(f->user, user_name(s)))
         return false;
     if (!is_of_type(s, f->type))
         return false;
@@ -328,12 +344,18 @@ read_positive(struct request *rq, int i, const char *not_integer,
 }
 
 static bool
-read_kill_user(struct request *rq, int i)
+read_kill_user(struct request *rq, int i, struct kill_filter *f)
 {
-    if (str_eq(arg_str(rq, i), STR("default")))
-        return true;
-    reply_error(rq->reply, "ERR No such user '%.*s'", ARG_SHOWN(rq, i));
-    return false;
+    struct acl_user *u =
+        acl_find(rq->thread->commands->state->acl, arg_str(rq, i));
+
+    if (u == NULL) {
+        reply_error(rq->reply, "ERR No such user '%.*s'", ARG_SHOWN(rq, i));
+        return false;
+    }
+    acl_user_drop(u);
+    f->user = arg_str(rq, i);
+    return true;
 }
 
 static bool
@@ -367,7 +389,7 @@ read_kill_filter(struct request *rq, int i, struct kill_filter *f)
     if (arg_is(rq, i, "type"))
         return read_type(rq, i + 1, &f->type);
     if (arg_is(rq, i, "user"))
-        return read_kill_user(rq, i + 1);
+        return read_kill_user(rq, i + 1, f);
     if (arg_is(rq, i, "skipme"))
         return read_skip_me(rq, i + 1, f);
     if (arg_is(rq, i, "maxage"))

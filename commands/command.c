@@ -5,8 +5,7 @@
  * calls before it only warm the cache and leave hashes behind. A worker's
  * command_thread is used by that worker alone; struct commands is shared.
  */
-#include "commands/internal.h"
-#include "commands/pubsub.h"
+#include "commands/acl.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -48,6 +47,10 @@ commands_init(struct commands *c)
     c->state->pubsub = pubsub_new(ks_slab(c->ks));
     c->state->base = command_stats_new();
     c->state->slowlog = slowlog_new();
+    c->state->acl_log = acl_log_new();
+    c->state->acl = acl_new(c);
+    if (*c->values->requirepass != '\0')
+        acl_requirepass_changed(c);
     ASSERT(pthread_mutex_init(&c->state->lock, NULL) == 0);
 }
 
@@ -55,6 +58,8 @@ void
 commands_free(struct commands *c)
 {
     ASSERT(pthread_mutex_destroy(&c->state->lock) == 0);
+    acl_free(c->state->acl);
+    acl_log_free(c->state->acl_log, ks_slab(c->ks));
     slowlog_free(c->state->slowlog, ks_slab(c->ks));
     free(c->state->base);
     pubsub_free(c->state->pubsub);
@@ -64,6 +69,12 @@ commands_free(struct commands *c)
     free(c->config_lock);
     c->state = NULL;
     c->config_lock = NULL;
+}
+
+bool
+commands_auth_required(const struct commands *c)
+{
+    return !acl_is_open(c->state->acl);
 }
 
 struct command_thread *
@@ -121,19 +132,6 @@ reject_unknown(struct request *rq)
         reply_error_unknown(rq);
 }
 
-static bool
-lacks_authentication(const struct request *rq)
-{
-    struct buf password = {0};
-    bool required;
-
-    if (likely(rq->session->authenticated) || rq->command->flags & CMD_NO_AUTH)
-        return false;
-    required = required_password(rq->thread->commands, &password);
-    buf_free(&password);
-    return required;
-}
-
 /* A subscribed client of RESP2 cannot tell replies from messages. */
 static bool
 waits_for_messages(const struct request *rq)
@@ -154,10 +152,8 @@ admit(struct request *rq)
         reply_error_arity(rq);
         return false;
     }
-    if (unlikely(lacks_authentication(rq))) {
-        reply_error(rq->reply, "NOAUTH Authentication required.");
+    if (!session_is_unrestricted(rq->session) && !acl_admit(rq))
         return false;
-    }
     if (waits_for_messages(rq)) {
         reply_error(rq->reply,
             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
@@ -282,6 +278,13 @@ command_call(struct request *rq)
     arena_reset(t->arena);
     if (unlikely(t->scratch.cap > SCRATCH_KEEP))
         buf_free(&t->scratch);
+}
+
+void
+command_count_refusal(struct request *rq, size_t error_at)
+{
+    METRIC_INC(rq->thread->metrics, commands);
+    count_error(rq, (struct mark){error_at, 0}, false);
 }
 
 static void

@@ -17,7 +17,16 @@
     X(databases, OPT_INT, "16", 1, KS_DATABASES, OPT_START, "",             \
         "Number of databases for SELECT.")                                  \
     X(requirepass, OPT_STRING, "", 0, 0, OPT_LIVE | OPT_SECRET, "",         \
-        "Password that clients must give with AUTH or HELLO.")              \
+        "Password of the default user, which clients must give with AUTH "  \
+        "or HELLO.")                                                        \
+    X(aclfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
+        "File of users and their rights, which ACL LOAD reads again and "   \
+        "ACL SAVE writes.")                                                 \
+    X(acllog_max_len, OPT_INT, "128", 0, 65536, OPT_LIVE, "",               \
+        "How many of the latest refusals ACL LOG keeps.")                   \
+    X(acl_pubsub_default, OPT_ENUM, "resetchannels", 0, 0, OPT_LIVE,        \
+        "allchannels|resetchannels",                                        \
+        "Which channels a new user may use before rules say so.")           \
     X(slowlog_log_slower_than, OPT_INT, "10000", -1, INT64_MAX, OPT_LIVE,   \
         "microseconds",                                                     \
         "Commands that take at least so long are logged for SLOWLOG; -1 "   \
@@ -25,6 +34,8 @@
         "only of those whose work depends on their arguments.")             \
     X(slowlog_max_len, OPT_INT, "128", 0, 65536, OPT_LIVE, "",              \
         "How many of the latest slow commands are kept.")
+
+#define ACL_PUBSUB_ALL 0 /* acl-pubsub-default */
 
 struct command_options {
     COMMAND_OPTIONS(OPTION_MEMBER)
@@ -34,11 +45,23 @@ struct command_options {
     X(commands, COUNTER, "commands processed")                              \
     X(errors, COUNTER, "error replies")                                     \
     X(protocol_errors, COUNTER, "connections closed for protocol errors")   \
-    X(auth_failures, COUNTER, "wrong passwords")
+    X(auth_failures, COUNTER, "wrong passwords")                            \
+    X(acl_denied_commands, COUNTER, "commands that a user may not run")     \
+    X(acl_denied_keys, COUNTER, "commands with keys not for the user")      \
+    X(acl_denied_channels, COUNTER, "commands with channels not for the user")
 
 struct command_metrics {
     COMMAND_METRICS(METRIC_MEMBER)
 };
+
+/* What is known of the rights of a session's user. */
+enum session_rights {
+    RIGHTS_UNKNOWN, /* to be looked up before the next command */
+    RIGHTS_ALL,     /* logged in if needed, and may do anything */
+    RIGHTS_CHECKED  /* each command is to be checked */
+};
+
+struct acl_user;
 
 /* Commands state of one connection. Owned by the connection's worker; fields
  * marked [shared] are read by other threads for CLIENT LIST. Zero-initialized
@@ -51,6 +74,8 @@ struct session {
     _Atomic bool no_evict;           /* [shared] CLIENT NO-EVICT */
     _Atomic bool close_after_reply;  /* [shared] QUIT, CLIENT KILL of oneself */
     bool authenticated;
+    /* [shared] enum session_rights; others set it to RIGHTS_UNKNOWN */
+    _Atomic uint8_t rights;
     bool reply_off;          /* CLIENT REPLY OFF */
     uint8_t reply_skip;      /* 2: the next command's reply is to be skipped,
                                 1: this one's */
@@ -63,6 +88,9 @@ struct session {
     /* NULL, or what it is subscribed to: pointer and counts are [shared], read
      * and replaced under the host's client lock. */
     struct session_subscriptions *subscriptions;
+    /* [shared] the user as it was when last looked up, held; NULL: the default
+     * user. Replaced under the host's client lock. */
+    struct acl_user *user;
     struct transaction *transaction; /* owned; NULL but after MULTI or WATCH */
     /* [shared] commands queued since MULTI, -1: no MULTI; their bytes */
     _Atomic int32_t queued;
@@ -152,6 +180,16 @@ struct commands {
  * made at random if it is empty. */
 void commands_init(struct commands *c);
 void commands_free(struct commands *c);
+
+/* Read the users of the aclfile, if there is one; before clients come. False,
+ * with all that is wrong in `err` as FILE:LINE, when it is bad. */
+bool commands_load_aclfile(struct commands *c, struct buf *err);
+
+/* Is this a good aclfile? The same complaints; for --check-config. */
+bool commands_check_aclfile(const char *path, struct buf *err);
+
+/* Must new connections log in before anything else? Any thread. */
+bool commands_auth_required(const struct commands *c);
 
 /* Per worker: counters and scratch memory. */
 struct command_thread {

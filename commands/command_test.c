@@ -2,7 +2,7 @@
 /* command_test.c - what command_run() does around a handler: refusals,
  * counters, replies that are not wanted, prefetch. */
 #include "commands/harness.h"
-#include "commands/internal.h"
+#include "commands/acl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +27,7 @@ set_password(const char *password)
     struct buf err = {0};
 
     ck_assert(options_set(h->options, "requirepass", password, true, &err));
+    acl_requirepass_changed(&h->commands);
     buf_free(&err);
 }
 

@@ -5,7 +5,7 @@
  * their types and ranges; the host puts a change into effect. Only one CONFIG
  * SET runs at a time, under config_lock, so that its undo meets no other.
  */
-#include "commands/internal.h"
+#include "commands/acl.h"
 
 #include <stdlib.h>
 
@@ -192,17 +192,29 @@ restore(struct set *set, size_t i)
     buf_free(&why);
 }
 
+static bool
+put_in_effect(struct set *set, size_t i, struct buf *why)
+{
+    const struct command_host *host = &set->c->host;
+    const struct option *row = set->changes[i].row;
+
+    if (!host->option_changed(host->ctx, row, why))
+        return false;
+    if (strcmp(row->name, "requirepass") == 0)
+        acl_requirepass_changed(set->c);
+    return true;
+}
+
 /* The same for the first n, which are in effect already. */
 static void
 undo(struct set *set, size_t n)
 {
-    const struct command_host *host = &set->c->host;
     struct buf why = {0};
 
     for (size_t i = n; i-- > 0;) {
         restore(set, i);
         why.len = 0;
-        if (!host->option_changed(host->ctx, set->changes[i].row, &why))
+        if (!put_in_effect(set, i, &why))
             log_error("former value not in effect directive=%s: %.*s",
                 set->changes[i].name, (int)why.len, why.p);
     }
@@ -212,7 +224,6 @@ undo(struct set *set, size_t n)
 static bool
 apply_one(struct set *set, size_t i)
 {
-    const struct command_host *host = &set->c->host;
     struct change *change = &set->changes[i];
 
     keep_former(set, i);
@@ -221,7 +232,7 @@ apply_one(struct set *set, size_t i)
     if (!options_set(
             set->c->options, change->name, change->value, true, &set->err))
         return false;
-    if (!host->option_changed(host->ctx, change->row, &set->err)) {
+    if (!put_in_effect(set, i, &set->err)) {
         restore(set, i);
         return false;
     }

@@ -180,6 +180,9 @@ section_stats(struct commands *c, struct buf *out)
     line_u64(out, "total_error_replies", commands.errors);
     line_u64(out, "protocol_errors", commands.protocol_errors);
     line_u64(out, "acl_access_denied_auth", commands.auth_failures);
+    line_u64(out, "acl_access_denied_cmd", commands.acl_denied_commands);
+    line_u64(out, "acl_access_denied_key", commands.acl_denied_keys);
+    line_u64(out, "acl_access_denied_channel", commands.acl_denied_channels);
     line_u64(out, "expired_keys", ks.expired);
     line_u64(out, "evicted_keys", ks.evicted);
     line_u64(out, "keyspace_hits", ks.hits);

@@ -44,7 +44,7 @@ enum key_flags {
     KEY_RW = 1 << 1,
     KEY_OW = 1 << 2,
     KEY_RM = 1 << 3,
-    KEY_ACCESS = 1 << 4, /* returns or copies the value, or what follows of it */
+    KEY_ACCESS = 1 << 4, /* returns or copies the value or a part of it */
     KEY_INSERT = 1 << 5, /* adds to it and leaves what is there */
     KEY_UPDATE = 1 << 6,
     KEY_DELETE = 1 << 7,
@@ -198,7 +198,8 @@ command_in_category(const struct command *row, enum category category)
 /* ---- counters (stats.c) -------------------------------------------------- */
 
 #define ERROR_CODES(X) /* first words of error replies, for errorstats */      \
-    X(ERR) X(EXECABORT) X(NOAUTH) X(WRONGPASS) X(WRONGTYPE) X(OOM) X(NOPROTO) X(OTHER)
+    X(ERR) X(EXECABORT) X(NOAUTH) X(NOPERM) X(WRONGPASS) X(WRONGTYPE) X(OOM)   \
+    X(NOPROTO) X(OTHER)
 
 enum error_code {
 #define X(code) ERROR_##code,
@@ -283,6 +284,9 @@ struct slowlog_args {
     struct str argv[SLOWLOG_ARGS];
 };
 
+/* May argv[i] not be shown to others? Passwords, and the rules of users. */
+bool arg_is_secret(const struct request *rq, int i);
+
 /* Before the handler: remember the arguments, in the arena of the request where
  * the handler may give them away. After it: log the command if it took long.
  * Owner thread. */
@@ -299,6 +303,8 @@ struct command_state {
     struct command_stats *base;          /* [lock] counters at the last reset */
     struct command_metrics base_metrics; /* [lock] */
     struct slowlog *slowlog;
+    struct acl *acl;
+    struct acl_log *acl_log;
 };
 
 /* ---- documentation (syntax.c, docs.c) ------------------------------------ */
@@ -308,9 +314,6 @@ void syntax_reply(struct reply *r, const char *syntax);
 
 /* ---- sessions (session.c, client.c) -------------------------------------- */
 
-/* Append the password that clients must give; false when none is set. */
-bool required_password(const struct commands *c, struct buf *out);
-
 /* Is this a printable ASCII word, as names must be? */
 bool client_name_valid(struct str name);
 
@@ -319,6 +322,17 @@ enum session_name {
     SESSION_LIB_NAME,
     SESSION_LIB_VERSION
 };
+
+/* May the session's user do anything, as nearly all may? Owner thread. */
+static inline bool
+session_is_unrestricted(const struct session *s)
+{
+    return likely(atomic_load_explicit(&s->rights, memory_order_relaxed) ==
+        RIGHTS_ALL);
+}
+
+/* Append the line of CLIENT LIST, without end of line. */
+void client_append_line(struct buf *out, const struct client_view *view);
 
 /* Set one of the session's names ("" clears it). False when it is too long:
  * then the error is in the reply. */
@@ -346,6 +360,9 @@ void transaction_reject(struct request *rq, size_t error_at);
 
 /* Run a command that was admitted, and count it (command.c). */
 void command_call(struct request *rq);
+
+/* Count a queued command that was refused with the error at `error_at`. */
+void command_count_refusal(struct request *rq, size_t error_at);
 
 /* ---- memory (memory.c) --------------------------------------------------- */
 

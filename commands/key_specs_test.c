@@ -50,8 +50,7 @@ static const struct usage {
     {{"INCR", "k"}, {{1, EDIT_}}},
     {{"APPEND", "k", "v"}, {{1, KEY_RW | KEY_INSERT}}},
     {{"GETDEL", "k"}, {{1, TAKE_}}},
-    {{"DEL", "a", "b"},
-        {{1, KEY_RM | KEY_DELETE}, {2, KEY_RM | KEY_DELETE}}},
+    {{"DEL", "a", "b"}, {{1, KEY_RM | KEY_DELETE}, {2, KEY_RM | KEY_DELETE}}},
     {{"EXPIRE", "k", "1"}, {{1, KEY_RW | KEY_UPDATE}}},
     {{"SETNX", "k", "v"}, {{1, KEY_OW | KEY_INSERT}}},
     {{"MSET", "a", "1", "b", "2"}, {{1, PUT_}, {3, PUT_}}},
@@ -114,10 +113,10 @@ START_TEST(the_flags_of_all_rows_are_sound)
             ck_assert_msg(__builtin_popcount(word) == 1, "%s", row->name);
             ck_assert_msg(
                 !(word == KEY_RO && flags & KEY_WRITES), "%s", row->name);
-            ck_assert_msg(word != KEY_OW || !(flags & KEY_READS), "%s",
-                row->name);
-            ck_assert_msg(word == KEY_RO || row->flags & CMD_WRITE, "%s",
-                row->name);
+            ck_assert_msg(
+                word != KEY_OW || !(flags & KEY_READS), "%s", row->name);
+            ck_assert_msg(
+                word == KEY_RO || row->flags & CMD_WRITE, "%s", row->name);
         }
     }
 }
@@ -155,8 +154,7 @@ END_TEST
 /* ---- channels ------------------------------------------------------------ */
 
 static void
-assert_channels(
-    const char *name, int argc, int first, int last, bool patterns)
+assert_channels(const char *name, int argc, int first, int last, bool patterns)
 {
     struct command_channels c = command_channels_of(row_of(name), argc);
 
@@ -194,8 +192,7 @@ static const struct {
     {"set", BIT(WRITE) | BIT(STRING) | BIT(SLOW)},
     {"del", BIT(KEYSPACE) | BIT(WRITE) | BIT(SLOW)},
     {"keys", BIT(KEYSPACE) | BIT(READ) | BIT(SLOW) | BIT(DANGEROUS)},
-    {"flushall",
-        BIT(KEYSPACE) | BIT(WRITE) | BIT(SLOW) | BIT(DANGEROUS)},
+    {"flushall", BIT(KEYSPACE) | BIT(WRITE) | BIT(SLOW) | BIT(DANGEROUS)},
     {"setbit", BIT(WRITE) | BIT(BITMAP) | BIT(SLOW)},
     {"config", BIT(SLOW)},
     {"config|set", BIT(ADMIN) | BIT(SLOW) | BIT(DANGEROUS)},
@@ -239,8 +236,8 @@ main(void)
     tcase_add_test(tc, getkeysandflags_tells_each_key_by_itself);
     tcase_add_test(tc, two_groups_of_keys_are_two_specifications);
     tcase_add_test(tc, publishing_and_subscribing_name_channels);
-    tcase_add_loop_test(tc, commands_are_in_the_categories_of_redis, 0,
-        ARRAY_LEN(memberships));
+    tcase_add_loop_test(
+        tc, commands_are_in_the_categories_of_redis, 0, ARRAY_LEN(memberships));
     tcase_add_test(tc, categories_are_found_by_name);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);

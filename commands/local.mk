@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 noinst_LIBRARIES += libcommands.a
 libcommands_a_SOURCES = \
+    commands/acl.c \
+    commands/acl.h \
+    commands/acl_check.c \
+    commands/acl_cmd.c \
+    commands/acl_describe.c \
+    commands/acl_file.c \
+    commands/acl_log.c \
+    commands/acl_rules.c \
+    commands/acl_session.c \
+    commands/acl_user.c \
     commands/args.c \
     commands/bitfield.c \
     commands/bits.c \
@@ -30,6 +40,8 @@ libcommands_a_SOURCES = \
     commands/scan.c \
     commands/server.c \
     commands/session.c \
+    commands/sha256.c \
+    commands/sha256.h \
     commands/slowlog.c \
     commands/stats.c \
     commands/string_edit.c \
@@ -47,6 +59,7 @@ libcommandsharness_a_SOURCES = commands/harness.c commands/harness.h
 libcommandsharness_a_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 
 check_PROGRAMS += \
+    commands/acl_test \
     commands/atomicity_test \
     commands/bits_test \
     commands/client_test \
@@ -66,6 +79,7 @@ check_PROGRAMS += \
     commands/pubsub_test \
     commands/scan_test \
     commands/session_test \
+    commands/sha256_test \
     commands/slowlog_test \
     commands/stats_test \
     commands/string_edit_test \
@@ -76,6 +90,9 @@ commands_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
 commands_tests_ldadd = libcommandsharness.a libcommands.a libkeyspace.a \
     libslab.a libprotocol.a libbase.a $(CHECK_LIBS) -lm
 
+commands_acl_test_SOURCES = commands/acl_test.c
+commands_acl_test_CFLAGS = $(commands_tests_cflags)
+commands_acl_test_LDADD = $(commands_tests_ldadd)
 commands_atomicity_test_SOURCES = commands/atomicity_test.c
 commands_atomicity_test_CFLAGS = $(commands_tests_cflags)
 commands_atomicity_test_LDADD = $(commands_tests_ldadd)
@@ -133,6 +150,9 @@ commands_scan_test_LDADD = $(commands_tests_ldadd)
 commands_session_test_SOURCES = commands/session_test.c
 commands_session_test_CFLAGS = $(commands_tests_cflags)
 commands_session_test_LDADD = $(commands_tests_ldadd)
+commands_sha256_test_SOURCES = commands/sha256_test.c
+commands_sha256_test_CFLAGS = $(commands_tests_cflags)
+commands_sha256_test_LDADD = $(commands_tests_ldadd)
 commands_slowlog_test_SOURCES = commands/slowlog_test.c
 commands_slowlog_test_CFLAGS = $(commands_tests_cflags)
 commands_slowlog_test_LDADD = $(commands_tests_ldadd)

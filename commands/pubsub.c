@@ -4,8 +4,7 @@
  * Confirmations are pushes in RESP3, one for each name, and appear also where
  * CLIENT REPLY has switched replies off.
  */
-#include "commands/internal.h"
-#include "commands/pubsub.h"
+#include "commands/acl.h"
 
 /* ---- confirmations ------------------------------------------------------- */
 
@@ -50,6 +49,7 @@ subscribe(struct request *rq, enum channel_kind kind)
         confirm(rq, words_of[kind].subscribed, arg_str(rq, i));
         reply_int(rq->reply, subscriptions_left(rq->session, kind));
     }
+    acl_recheck_subscriptions(rq);
 }
 
 static void

@@ -28,11 +28,12 @@ enum channel_kind {
 
 struct subscription;
 
-/* What a session listens to; there is none while that is nothing. Replaced
- * under the host's client lock. */
+/* What a session listens to; there is none while that is nothing. Replaced and
+ * changed under the host's client lock. */
 struct session_subscriptions {
     _Atomic uint32_t n[CHANNEL_KINDS]; /* [shared] for CLIENT LIST */
-    /* [owner thread] each kind in the order of subscribing */
+    /* Each kind in the order of subscribing. The owner thread, or others under
+     * the client lock. */
     struct subscription *first[CHANNEL_KINDS], *last[CHANNEL_KINDS];
 };
 
@@ -67,6 +68,11 @@ bool pubsub_leave(struct command_thread *t, struct session *s,
  * is none. It holds until the session leaves it. */
 bool pubsub_first(
     const struct session *s, enum channel_kind kind, struct str *name);
+
+/* Does `fn` say yes to anything that the session listens to? Owner thread, or
+ * under the host's client lock. */
+bool pubsub_any(const struct session *s,
+    bool (*fn)(void *arg, enum channel_kind kind, struct str name), void *arg);
 
 /* Hand `payload` to everyone who listens to the channel, and for a plain one
  * to those with a matching pattern. Returns how often it is received, or -1

@@ -358,32 +358,39 @@ replace_subscriptions(struct command_thread *t, struct session *s,
     free(former);
 }
 
+/* Under the client lock, under which others look at what a session has. */
 static void
-link_subscription(struct subscription *sub)
+link_subscription(struct command_thread *t, struct subscription *sub)
 {
+    const struct command_host *host = &t->commands->host;
     enum channel_kind kind = sub->audience->named.kind;
     struct session_subscriptions *subs = sub->session->subscriptions;
     struct audience *a = sub->audience;
 
+    host->lock_clients(host->ctx);
     sub->prev = subs->last[kind];
     *(sub->prev != NULL ? &sub->prev->next : &subs->first[kind]) = sub;
     subs->last[kind] = sub;
     METRIC_INC(subs, n[kind]);
+    host->unlock_clients(host->ctx);
     sub->prev_listener = a->last;
     *(a->last != NULL ? &a->last->next_listener : &a->first) = sub;
     a->last = sub;
 }
 
 static void
-unlink_subscription(struct subscription *sub)
+unlink_subscription(struct command_thread *t, struct subscription *sub)
 {
+    const struct command_host *host = &t->commands->host;
     enum channel_kind kind = sub->audience->named.kind;
     struct session_subscriptions *subs = sub->session->subscriptions;
     struct audience *a = sub->audience;
 
+    host->lock_clients(host->ctx);
     *(sub->prev != NULL ? &sub->prev->next : &subs->first[kind]) = sub->next;
     *(sub->next != NULL ? &sub->next->prev : &subs->last[kind]) = sub->prev;
     METRIC_ADD(subs, n[kind], (uint32_t)-1);
+    host->unlock_clients(host->ctx);
     *(sub->prev_listener != NULL ? &sub->prev_listener->next_listener
                                  : &a->first) = sub->next_listener;
     *(sub->next_listener != NULL ? &sub->next_listener->prev_listener
@@ -418,7 +425,7 @@ pubsub_join(struct command_thread *t, struct session *s, enum channel_kind kind,
     sub->link.hash = hash_subscription(a, s);
     sub->sequence = enter_shared(t, kind, name, hash);
     table_add(&l->subscriptions, &sub->link);
-    link_subscription(sub);
+    link_subscription(t, sub);
     return true;
 }
 
@@ -446,7 +453,7 @@ pubsub_leave(struct command_thread *t, struct session *s,
     if (sub == NULL)
         return false;
     leave_shared(t, kind, name, hash);
-    unlink_subscription(sub);
+    unlink_subscription(t, sub);
     table_remove(&l->subscriptions, &sub->link);
     slab_uncharge(p->slab, sizeof(*sub));
     free(sub);
@@ -459,6 +466,25 @@ pubsub_leave(struct command_thread *t, struct session *s,
         atomic_fetch_sub_explicit(&p->n_clients, 1, memory_order_relaxed);
     }
     return true;
+}
+
+bool
+pubsub_any(const struct session *s,
+    bool (*fn)(void *arg, enum channel_kind kind, struct str name), void *arg)
+{
+    for (int kind = 0; kind < CHANNEL_KINDS && s->subscriptions != NULL;
+         kind++) {
+        const struct subscription *sub = s->subscriptions->first[kind];
+
+        for (; sub != NULL; sub = sub->next) {
+            const struct named *e = &sub->audience->named;
+
+            if (fn(arg, (enum channel_kind)kind,
+                    (struct str){e->bytes, e->len}))
+                return true;
+        }
+    }
+    return false;
 }
 
 bool

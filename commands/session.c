@@ -6,67 +6,9 @@
  * by CLIENT LIST of other workers: they change as a whole, under the client
  * lock of the host.
  */
-#include "commands/internal.h"
+#include "commands/acl.h"
 
 #include <stdlib.h>
-
-/* ---- passwords ----------------------------------------------------------- */
-
-bool
-required_password(const struct commands *c, struct buf *out)
-{
-    if (c->options != NULL)
-        options_copy_string(c->options, &c->values->requirepass, out);
-    else
-        buf_append(out, c->values->requirepass, strlen(c->values->requirepass));
-    return out->len > 0;
-}
-
-/* Equal? The time depends on the length of what the client gave only. */
-static bool
-same_secret(struct str given, struct str secret)
-{
-    size_t different = given.len ^ secret.len;
-
-    for (size_t i = 0; i < given.len; i++) {
-        char c = secret.len > 0 ? secret.p[i % secret.len] : 0;
-
-        different |= (size_t)(unsigned char)(given.p[i] ^ c);
-    }
-    return different == 0;
-}
-
-/* The one user is "default"; without a password any will do for it. */
-static bool
-authenticate(struct request *rq, struct str user, struct str given)
-{
-    struct buf secret = {0};
-    bool good = !required_password(rq->thread->commands, &secret) ||
-        same_secret(given, (struct str){secret.p, secret.len});
-
-    if (secret.len > 0)
-        explicit_bzero(secret.p, secret.len);
-    buf_free(&secret);
-    if (good && str_eq(user, STR("default"))) {
-        rq->session->authenticated = true;
-        return true;
-    }
-    METRIC_INC(rq->thread->metrics, auth_failures);
-    reply_error(rq->reply,
-        "WRONGPASS invalid username-password pair or user "
-        "is disabled.");
-    return false;
-}
-
-static bool
-password_is_set(const struct commands *c)
-{
-    struct buf secret = {0};
-    bool set = required_password(c, &secret);
-
-    buf_free(&secret);
-    return set;
-}
 
 /* ---- life of a session --------------------------------------------------- */
 
@@ -78,7 +20,7 @@ session_init(struct session *s, uint64_t id, const struct commands *c)
     memset(s, 0, sizeof(*s));
     s->id = id;
     s->protocol = 2;
-    s->authenticated = !password_is_set(c);
+    s->authenticated = !commands_auth_required(c);
     s->last_command = -1;
     s->queued = -1;
     s->created_s = now;
@@ -89,6 +31,7 @@ void
 session_free(struct session *s)
 {
     transaction_discard(s);
+    acl_session_free(s);
     free(s->names);
     s->names = NULL;
 }
@@ -170,6 +113,27 @@ session_set_client_name(struct request *rq, struct str name)
 
 /* ---- AUTH and HELLO ------------------------------------------------------ */
 
+static bool
+authenticate(struct request *rq, struct str user, struct str password)
+{
+    if (acl_authenticate(rq, user, password))
+        return true;
+    reply_error(rq->reply,
+        "WRONGPASS invalid username-password pair or user is disabled.");
+    return false;
+}
+
+static bool
+default_has_no_password(struct request *rq)
+{
+    struct acl_user *u =
+        acl_find(rq->thread->commands->state->acl, STR("default"));
+    bool none = u->flags & ACL_NOPASS;
+
+    acl_user_drop(u);
+    return none;
+}
+
 void
 cmd_auth(struct request *rq)
 {
@@ -179,7 +143,7 @@ cmd_auth(struct request *rq)
         reply_error_syntax(rq);
         return;
     }
-    if (rq->argc == 2 && !password_is_set(rq->thread->commands)) {
+    if (rq->argc == 2 && default_has_no_password(rq)) {
         reply_error(rq->reply,
             "ERR AUTH <password> called without any password configured for "
             "the default user. Are you sure your configuration is correct?");
@@ -257,7 +221,7 @@ cmd_hello(struct request *rq)
     }
     if (!hello_options(rq))
         return;
-    if (!s->authenticated && password_is_set(rq->thread->commands)) {
+    if (!s->authenticated) {
         reply_error(rq->reply,
             "NOAUTH HELLO must be called with the client already "
             "authenticated, otherwise the HELLO AUTH <user> <pass> option can "
@@ -309,7 +273,7 @@ cmd_reset(struct request *rq)
     s->no_evict = false;
     s->reply_off = false;
     s->reply_skip = 0;
-    s->authenticated = !password_is_set(rq->thread->commands);
+    acl_session_reset(rq);
     if (s->names != NULL)
         session_set_name(rq, SESSION_NAME, STR(""));
     rq->reply->protocol = 2;

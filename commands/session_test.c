@@ -2,7 +2,7 @@
 /* session_test.c - HELLO, AUTH, SELECT, RESET, QUIT, PING, ECHO, TIME and
  * SHUTDOWN, to the byte of the reply. */
 #include "commands/harness.h"
-#include "commands/internal.h"
+#include "commands/acl.h"
 
 #include <stdlib.h>
 
@@ -27,6 +27,7 @@ start_locked(const char *password)
     struct buf err = {0};
 
     ck_assert(options_set(h->options, "requirepass", password, true, &err));
+    acl_requirepass_changed(&h->commands);
     buf_free(&err);
     harness_connect(h);
 }

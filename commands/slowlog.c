@@ -101,9 +101,8 @@ slowlog_free(struct slowlog *log, struct slab *slab)
     free(log);
 }
 
-/* A password among the arguments is not shown. */
-static bool
-is_secret(const struct request *rq, int i)
+bool
+arg_is_secret(const struct request *rq, int i)
 {
     const char *name = rq->command->name;
     const struct options *options = rq->thread->commands->options;
@@ -111,6 +110,8 @@ is_secret(const struct request *rq, int i)
 
     if (strcmp(name, "auth") == 0)
         return i > 0;
+    if (strcmp(name, "acl|setuser") == 0)
+        return i > 1;
     if (strcmp(name, "hello") == 0)
         return (i > 2 && arg_is(rq, i - 1, "auth")) ||
             (i > 3 && arg_is(rq, i - 2, "auth"));
@@ -147,11 +148,11 @@ append_arg(const struct request *rq, const struct slowlog_args *kept, int i,
 
     if (i == SLOWLOG_ARGS - 1 && rq->argc > SLOWLOG_ARGS)
         buf_printf(out, "... (%d more arguments)", rq->argc - SLOWLOG_ARGS + 1);
-    else if (is_secret(rq, i))
+    else if (arg_is_secret(rq, i))
         buf_printf(out, "(redacted)");
     else
         buf_append(out, arg.p, MIN(arg.len, (size_t)ARG_CHARS));
-    if (arg.len > ARG_CHARS && !is_secret(rq, i))
+    if (arg.len > ARG_CHARS && !arg_is_secret(rq, i))
         buf_printf(out, "... (%zu more bytes)", arg.len - ARG_CHARS);
 }
 

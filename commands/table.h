@@ -34,6 +34,7 @@
     COMMANDS_GENERIC(X)                                                       \
     COMMANDS_CONNECTION(X)                                                    \
     COMMANDS_PUBSUB(X)                                                        \
+    COMMANDS_ACL(X)                                                           \
     COMMANDS_SERVER(X)                                                        \
     COMMANDS_TRANSACTIONS(X)
 
@@ -452,6 +453,53 @@
         "pubsub", "0.2.0", "O(N) in the channels",                            \
         "[channel [channel ...]]",                                            \
         "Ends listening to channels, or to all of them.")
+
+#define COMMANDS_ACL(X)                                                       \
+    X("acl", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                       \
+        "server", "0.2.0", "Depends on the subcommand", "",                   \
+        "Looks at and changes users and their rights.")                       \
+    X("acl|cat", cmd_acl_cat, -2, CMD_CONN_, 0, 0, 0,                         \
+        "server", "0.2.0", "O(N) in the commands", "[category]",              \
+        "Lists the categories, or the commands of one.")                      \
+    X("acl|deluser", cmd_acl_deluser, -3, CMD_CONTROL_, 0, 0, 0,              \
+        "server", "0.2.0", "O(N) in the users and connections",               \
+        "username [username ...]",                                            \
+        "Deletes users and closes their connections; returns how many.")      \
+    X("acl|dryrun", cmd_acl_dryrun, -4, CMD_CONTROL_, 0, 0, 0,                \
+        "server", "0.2.0", "O(N) in the rules of the user",                   \
+        "username command [arg [arg ...]]",                                   \
+        "Says whether a user may run a command, without running it.")         \
+    X("acl|genpass", cmd_acl_genpass, -2, CMD_CONN_, 0, 0, 0,                 \
+        "server", "0.2.0", "O(1)", "[bits]",                                  \
+        "Returns a random password, of 256 bits or as many as asked for.")    \
+    X("acl|getuser", cmd_acl_getuser, 3, CMD_CONTROL_, 0, 0, 0,               \
+        "server", "0.2.0", "O(N) in the rules of the user", "username",       \
+        "Returns the rules of a user.")                                       \
+    X("acl|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                           \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("acl|list", cmd_acl_list, 2, CMD_CONTROL_, 0, 0, 0,                     \
+        "server", "0.2.0", "O(N) in the users", "",                           \
+        "Lists all users with their rules, as in the aclfile.")               \
+    X("acl|load", cmd_acl_load, 2, CMD_CONTROL_, 0, 0, 0,                     \
+        "server", "0.2.0", "O(N) in the users", "",                           \
+        "Replaces all users by those of the aclfile, or none if it is bad.")  \
+    X("acl|log", cmd_acl_log, -2, CMD_CONTROL_, 0, 0, 0,                      \
+        "server", "0.2.0", "O(N) in the entries", "[count|RESET]",            \
+        "Returns or forgets what was refused lately, the latest first.")      \
+    X("acl|save", cmd_acl_save, 2, CMD_CONTROL_, 0, 0, 0,                     \
+        "server", "0.2.0", "O(N) in the users", "",                           \
+        "Writes all users to the aclfile.")                                   \
+    X("acl|setuser", cmd_acl_setuser, -3, CMD_CONTROL_, 0, 0, 0,              \
+        "server", "0.2.0", "O(N) in the rules and connections",               \
+        "username [rule [rule ...]]",                                         \
+        "Makes a user or changes its rules, all or none of them.")            \
+    X("acl|users", cmd_acl_users, 2, CMD_CONTROL_, 0, 0, 0,                   \
+        "server", "0.2.0", "O(N) in the users", "",                           \
+        "Lists the names of all users.")                                      \
+    X("acl|whoami", cmd_acl_whoami, 2, CMD_CONN_, 0, 0, 0,                    \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Returns the name of the user of this connection.")
 
 #define COMMANDS_SERVER(X)                                                    \
     X("command", cmd_command, -1,                                             \

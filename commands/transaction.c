@@ -11,7 +11,7 @@
  * the worker of its connection; what CLIENT LIST shows of it are atomics of
  * the session.
  */
-#include "commands/internal.h"
+#include "commands/acl.h"
 
 #include <stdlib.h>
 
@@ -409,9 +409,11 @@ watched_changed(struct request *rq, const struct transaction *t)
     return false;
 }
 
+/* The user's rights may have changed since the command was queued. */
 static void
 run_queued(struct request *rq, struct queued *q)
 {
+    size_t at = rq->reply->out->len;
     struct request inner = {
         .thread = rq->thread,
         .session = rq->session,
@@ -422,7 +424,10 @@ run_queued(struct request *rq, struct queued *q)
     };
 
     rq->reply->protocol = rq->session->protocol;
-    command_call(&inner);
+    if (session_is_unrestricted(rq->session) || acl_admit_queued(&inner))
+        command_call(&inner);
+    else
+        command_count_refusal(&inner, at);
 }
 
 static void

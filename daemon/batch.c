@@ -373,7 +373,7 @@ parser_of(struct batch *b, struct conn *c)
 
     p->max_bulk = atomic_load_explicit(&l->max_bulk, memory_order_relaxed);
     p->unauthenticated = !c->session.authenticated &&
-        atomic_load_explicit(&l->auth_required, memory_order_relaxed);
+        commands_auth_required(&b->worker->daemon->commands);
     return p;
 }
 

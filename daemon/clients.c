@@ -39,6 +39,8 @@ visit_worker(struct worker *w,
     for (struct conn *c = w->clients; c != NULL && more; c = c->next) {
         struct client_view view;
 
+        if (atomic_load_explicit(&c->kill, memory_order_relaxed))
+            continue; /* as good as gone */
         view_conn(c, &view);
         more = fn(arg, &view);
     }

@@ -260,10 +260,8 @@ void
 config_limits(struct config *c, struct limits *l)
 {
     const struct daemon_options *o = &c->daemon;
-    struct buf secret = {0};
 
     apply_output_limits(c);
-    options_copy_string(c->set, &c->commands.requirepass, &secret);
     atomic_store(&l->timeout_s, (uint32_t)option_get_i64(&o->timeout));
     atomic_store(&l->max_clients, (uint32_t)option_get_i64(&o->maxclients));
     for (int i = 0; i < OUTPUT_CLASSES; i++) {
@@ -274,9 +272,5 @@ config_limits(struct config *c, struct limits *l)
     atomic_store(
         &l->query_bytes, (size_t)option_get_i64(&o->client_query_buffer_limit));
     atomic_store(&l->max_bulk, option_get_i64(&o->proto_max_bulk_len));
-    atomic_store(&l->auth_required, secret.len > 0);
     atomic_store(&l->protected_mode, option_get_i64(&o->protected_mode) != 0);
-    if (secret.len > 0)
-        explicit_bzero(secret.p, secret.len);
-    buf_free(&secret);
 }

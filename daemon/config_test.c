@@ -58,7 +58,6 @@ START_TEST(the_defaults_are_a_configuration)
     ck_assert_uint_eq(l.max_clients, 10000);
     ck_assert_uint_eq(l.query_bytes, GIB);
     ck_assert_uint_eq(l.output[OUTPUT_NORMAL].hard, 0);
-    ck_assert(!l.auth_required);
     ck_assert(l.protected_mode);
 }
 END_TEST

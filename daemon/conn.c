@@ -481,7 +481,8 @@ conn_queue(struct conn *c, char first, struct str rest)
     struct outgoing body = {.bytes = rest.p, .end = rest.len};
     size_t before;
 
-    if (c->dead || c->closing)
+    if (c->dead || c->closing ||
+        atomic_load_explicit(&c->kill, memory_order_relaxed))
         return;
     before = c->output == NULL ? 0 : outgoing_left(&c->output->rest);
     queue_output(c, &head, NULL);

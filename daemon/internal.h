@@ -168,7 +168,6 @@ struct limits {
     } output[OUTPUT_CLASSES];
     _Atomic size_t query_bytes;
     _Atomic int64_t max_bulk;
-    _Atomic bool auth_required;
     _Atomic bool protected_mode;
 };
 

@@ -295,7 +295,7 @@ admit(struct listener *item, int fd, const struct sockaddr_storage *peer)
         return;
     }
     if (!is_local(peer) && atomic_load(&limits->protected_mode) &&
-        !atomic_load(&limits->auth_required)) {
+        !commands_auth_required(&d->commands)) {
         refuse(d, fd,
             "-DENIED ashlard runs in protected mode: no password is set, so "
             "only clients on the same machine are served. Set requirepass, "

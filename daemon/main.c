@@ -89,6 +89,14 @@ complain(int status, struct buf *err)
     return status;
 }
 
+static bool
+check_users(const struct config *c, struct buf *err)
+{
+    const char *path = c->commands.aclfile;
+
+    return *path == '\0' || commands_check_aclfile(path, err);
+}
+
 static int
 check_config(struct config *c, int argc, char **argv)
 {
@@ -98,7 +106,7 @@ check_config(struct config *c, int argc, char **argv)
         buf_printf(&err, "--check-config needs one FILE");
         return complain(EX_USAGE, &err);
     }
-    if (!config_load(c, argv[2], 0, NULL, &err))
+    if (!config_load(c, argv[2], 0, NULL, &err) || !check_users(c, &err))
         return complain(EX_CONFIG, &err);
     return EXIT_SUCCESS;
 }
@@ -133,8 +141,8 @@ open_keyspace(struct ashlard *d, struct buf *err)
     return d->ks != NULL;
 }
 
-static void
-open_commands(struct ashlard *d)
+static bool
+open_commands(struct ashlard *d, struct buf *err)
 {
     struct commands *c = &d->commands;
 
@@ -146,6 +154,7 @@ open_commands(struct ashlard *d)
     c->config_lock = &d->config_lock;
     clients_host(d, &c->host);
     commands_init(c);
+    return commands_load_aclfile(c, err);
 }
 
 static bool
@@ -189,7 +198,8 @@ build(struct ashlard *d, struct buf *err)
     d->signals = signals_new(d);
     if (!open_slab(d, err) || !open_keyspace(d, err))
         return false;
-    open_commands(d);
+    if (!open_commands(d, err))
+        return false;
     d->listeners = listeners_open(d, err);
     if (d->listeners == NULL || !start_workers(d, err))
         return false;
@@ -339,7 +349,8 @@ load_and_run(struct ashlard *d, int argc, char **argv)
         argc--;
         argv++;
     }
-    if (!config_load(&d->config, file, argc, argv, &err))
+    if (!config_load(&d->config, file, argc, argv, &err) ||
+        !check_users(&d->config, &err))
         return complain(EX_CONFIG, &err);
     return run(d);
 }
