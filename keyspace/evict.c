@@ -37,8 +37,15 @@
 #define REUSED_LATE (TICKS_PER_ITEM_COUNT / 2)
 #define REUSED_VERY_LATE (TICKS_PER_ITEM_COUNT * 4)
 #define OFTEN 3               /* hits */
+#define IDLE_MAX_TICKS 4096   /* after a jump of the clock */
 
 /* ---- coarse time ---------------------------------------------------------------- */
+
+/* Ticks and the wall seconds at which the first and the last of them began. */
+struct stretch {
+    uint32_t begin, end;
+    uint32_t begin_s, end_s;
+};
 
 static uint32_t
 now_tick(const struct ks *ks)
@@ -93,26 +100,77 @@ tick_access(struct ks_thread *t)
         flush_accesses(t);
 }
 
+void
+tick_idle(struct ks *ks)
+{
+    uint32_t tick = now_tick(ks), now_s = (uint32_t)(clock_wall_ms() / 1000);
+    uint32_t n;
+
+    if (tick != ks->seen_tick || now_s <= ks->seen_s) {
+        if (tick != ks->seen_tick || now_s < ks->seen_s)
+            ks->seen_s = now_s;
+        if (tick != ks->seen_tick)
+            ks->idle = false;
+        ks->seen_tick = tick;
+        return;
+    }
+    if (!ks->idle)
+        atomic_store_explicit(&ks->idle_began,
+            (uint64_t)tick << 32 | ks->seen_s, memory_order_relaxed);
+    n = MIN(now_s - ks->seen_s, IDLE_MAX_TICKS);
+    tick_advance(ks, n);
+    ks->seen_tick = tick + n;
+    ks->seen_s = now_s;
+    ks->idle = true;
+}
+
+/* Narrow a stretch of ticks in which accesses came evenly: when idleness began
+ * is known, and `then` was before or after it. */
+static void
+split_at_idle(const struct ks *ks, uint32_t then, struct stretch *s)
+{
+    uint64_t idle = atomic_load_explicit(&ks->idle_began,
+        memory_order_relaxed);
+    uint32_t tick = (uint32_t)(idle >> 32), wall_s = (uint32_t)idle;
+
+    if (tick - s->begin >= s->end - s->begin || wall_s < s->begin_s ||
+        wall_s > s->end_s)
+        return;
+    if (then - s->begin <= tick - s->begin) {
+        s->end = tick;
+        s->end_s = wall_s;
+    } else {
+        s->begin = tick;
+        s->begin_s = wall_s;
+    }
+}
+
 uint32_t
 tick_idle_seconds(const struct ks *ks, uint16_t stamp)
 {
     uint32_t now_s = (uint32_t)(clock_wall_ms() / 1000);
     uint32_t now = now_tick(ks);
     uint32_t then = now - (uint16_t)(now - stamp);
-    uint32_t begin_s = atomic_load_explicit(
-        &ks->tick_wall_s[then / TICKS_NOTED % TICK_RING], memory_order_relaxed);
-    uint32_t end_s = now_s, ticks = now - then / TICKS_NOTED * TICKS_NOTED;
+    struct stretch s = {.begin = then / TICKS_NOTED * TICKS_NOTED,
+        .end = now, .end_s = now_s};
+    uint32_t then_s;
 
+    s.begin_s = atomic_load_explicit(
+        &ks->tick_wall_s[then / TICKS_NOTED % TICK_RING], memory_order_relaxed);
     if (then / TICKS_NOTED != now / TICKS_NOTED) {
-        end_s = atomic_load_explicit(
+        s.end = s.begin + TICKS_NOTED;
+        s.end_s = atomic_load_explicit(
             &ks->tick_wall_s[(then / TICKS_NOTED + 1) % TICK_RING],
             memory_order_relaxed);
-        ticks = TICKS_NOTED;
     }
-    if (ticks > 0 && end_s > begin_s)
-        begin_s += (uint32_t)((uint64_t)(end_s - begin_s) * (then % TICKS_NOTED) /
-            ticks);
-    return now_s > begin_s ? now_s - begin_s : 0;
+    split_at_idle(ks, then, &s);
+    then_s = s.begin_s;
+    if (s.begin == s.end)
+        then_s = s.end_s;
+    else if (s.end_s > s.begin_s)
+        then_s += (uint32_t)((uint64_t)(s.end_s - s.begin_s) *
+            (then - s.begin) / (s.end - s.begin));
+    return now_s > then_s ? now_s - then_s : 0;
 }
 
 /* ---- ranks ------------------------------------------------------------------------ */
@@ -253,6 +311,7 @@ evict_init(struct ks *ks)
     uint32_t wall_s = (uint32_t)(clock_wall_ms() / 1000);
 
     atomic_store(&ks->tick_len, 1);
+    ks->seen_s = wall_s;
     for (unsigned i = 0; i < TICK_RING; i++)
         atomic_store(&ks->tick_wall_s[i], wall_s);
     for (unsigned c = 0; c < RANK_CLASSES; c++)

@@ -165,6 +165,7 @@ ks_maintain(struct ks_thread *t)
     bool more = false;
 
     CHECK(t, KS_THREAD_MAGIC);
+    tick_idle(t->ks);
     more |= expire_sweep(t);
     more |= clamp_stamps(t);
     more |= restore_reserve(t);

@@ -376,11 +376,15 @@ struct ks {
     struct templates *templates;
     struct index index;
     size_t fixed_bytes;
+    _Atomic uint32_t observed;     /* kinds of events, a byte per observer */
 
     _Atomic uint32_t tick;         /* coarse time in accesses */
     _Atomic uint32_t tick_len;     /* accesses per tick */
     _Atomic uint64_t tick_part;    /* accesses since the last tick */
     _Atomic uint32_t tick_wall_s[TICK_RING];
+    _Atomic uint64_t idle_began;   /* tick << 32 | wall seconds */
+    uint32_t seen_tick, seen_s;    /* [maintenance] at its last look */
+    bool idle;                     /* [maintenance] that tick was its own */
     _Atomic uint64_t until_rank;   /* accesses since ranks were made */
     _Atomic uint32_t rank_lock;
     struct rank_table ranks;
@@ -422,6 +426,7 @@ struct ks_thread {
     bool holds_several;      /* for a change of several keys */
     unsigned viewed;         /* partition with a view in use, or N_PARTITIONS */
     struct buf walk;         /* keys collected by a walk */
+    struct buf events;       /* raised and not taken yet, see event.c */
     uint32_t sweep_page;     /* next page of the expiry sweep */
     uint32_t age_page;       /* next page whose stamps are clamped */
     uint32_t age_tick;
@@ -467,6 +472,9 @@ void mark_hit(struct ks_thread *t, uint32_t handle, uint32_t extent);
 /* Count one access (hit or miss) and advance the coarse time. */
 void tick_access(struct ks_thread *t);
 uint32_t tick_idle_seconds(const struct ks *ks, uint16_t stamp);
+/* Let coarse time go on while there are no accesses, a tick a second. By the
+ * one thread that maintains. */
+void tick_idle(struct ks *ks);
 void evict_init(struct ks *ks);
 void rank_update(struct ks *ks);
 
@@ -524,6 +532,29 @@ watch_note(struct ks_thread *t, uint64_t hash, struct str name, uint32_t db,
 }
 
 void watch_free(struct ks *ks);
+
+/* event.c */
+void event_add(struct ks_thread *t, enum ks_event_kind kind, struct str name,
+    uint32_t db);
+void event_add_item(struct ks_thread *t, enum ks_event_kind kind,
+    const struct item_view *v);
+
+/* Does anybody want to hear of events of this kind? */
+static inline bool
+event_wanted(const struct ks_thread *t, enum ks_event_kind kind)
+{
+    return unlikely(atomic_load_explicit(&t->ks->observed,
+        memory_order_relaxed) & 0x01010101u << kind);
+}
+
+/* Under the lock of the key's partition, but for KS_EVENT_MISS. */
+static inline void
+event_note(struct ks_thread *t, enum ks_event_kind kind,
+    const struct ks_key *key)
+{
+    if (event_wanted(t, kind))
+        event_add(t, kind, key->name, key->db);
+}
 
 /* expire.c */
 void due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms);

@@ -121,6 +121,7 @@ count_read(struct read_state *r, enum ks_read_mode mode, bool found)
     tick_access(t);
     if (!found) {
         METRIC_INC(&t->metrics, misses);
+        event_note(t, KS_EVENT_MISS, r->key);
         return KS_MISS;
     }
     METRIC_INC(&t->metrics, hits);
@@ -329,6 +330,7 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
         if (!index_insert(&ks->index, key->hash, fresh->handle))
             return false;
         METRIC_INC(&t->metrics, inserts);
+        event_note(t, KS_EVENT_NEW, key);
     } else {
         struct item_view was;
         bool there = item_read(slab_ptr(t->slab, old), now_ms, &was);
@@ -338,6 +340,12 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
         count_item(t, &was, -1);
         *former = (struct former){old, was.extent};
         METRIC_INC(&t->metrics, replaces);
+        if (likely(!item_expired(&was, now_ms))) {
+            event_note(t, KS_EVENT_CHANGED, key);
+        } else {
+            event_note(t, KS_EVENT_EXPIRED, key);
+            event_note(t, KS_EVENT_NEW, key);
+        }
     }
     count_item(t, &now, 1);
     watch_note(t, key->hash, key->name, key->db, WATCH_CHANGED);
@@ -498,6 +506,8 @@ update_delete(struct update *u)
         return;
     item_unlink(u->t, u->key->hash, u->place, &u->view);
     u->former = (struct former){u->handle, u->view.extent};
+    event_note(u->t, u->old.exists ? KS_EVENT_DELETED : KS_EVENT_EXPIRED,
+        u->key);
     if (u->old.exists)
         METRIC_INC(&u->t->metrics, deletes);
     else
@@ -581,6 +591,7 @@ update_expiry(struct update *u, uint64_t expire_ms)
         now.expire_ms = expire_ms;
         count_item(t, &now, 1);
         watch_note(t, u->key->hash, u->key->name, u->key->db, WATCH_CHANGED);
+        event_note(t, KS_EVENT_CHANGED, u->key);
         mark_expires(t, u->handle, expire_ms != KS_NO_EXPIRY);
         u->due_handle = u->handle;
         u->due_ms = expire_ms;
@@ -690,7 +701,12 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
     if (index_find_handle(&t->ks->index, hash, handle, &place) &&
         item_read(chunk, now_ms, &v) &&
         (why == REMOVE_EVICT || item_expired(&v, now_ms))) {
+        enum ks_event_kind kind =
+            item_expired(&v, now_ms) ? KS_EVENT_EXPIRED : KS_EVENT_EVICTED;
+
         item_unlink(t, hash, place, &v);
+        if (event_wanted(t, kind))
+            event_add_item(t, kind, &v);
         gone = true;
     }
     ks_leave(t, p);

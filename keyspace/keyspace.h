@@ -249,6 +249,43 @@ void ks_unwatch(struct ks *ks, struct ks_watch *w);
 struct ks_key ks_watch_key(const struct ks_watch *w);
 size_t ks_watch_bytes(const struct ks_watch *w);
 
+/* ---- events ---------------------------------------------------------------------------- */
+
+/* What happened to a key. A key that is overwritten has CHANGED, one whose
+ * expiry changes as well. Removal by ks_flush() raises no events. MISS: a read
+ * that counts (not KS_PEEK) found none. */
+enum ks_event_kind {
+    KS_EVENT_NEW,
+    KS_EVENT_CHANGED,
+    KS_EVENT_DELETED,
+    KS_EVENT_EXPIRED,
+    KS_EVENT_EVICTED,
+    KS_EVENT_MISS
+};
+
+struct ks_event {
+    enum ks_event_kind kind;
+    unsigned db;
+    struct str name; /* borrowed for the call */
+};
+
+#define KS_OBSERVERS 4
+
+/* Observer 0..3 wants to hear of these kinds, a set of 1 << kind; replaces what
+ * it wanted before. Any thread. */
+void ks_observe(struct ks *ks, unsigned observer, unsigned kinds);
+
+/* Wait until every change that may not have seen the last ks_observe() is
+ * complete. Not under ks_lock(), but for one of all keys. */
+void ks_settle(struct ks_thread *t);
+
+/* Hand over the events that this thread has raised, in their order, and forget
+ * them. `fn` does not call the keyspace. Owner thread; best without locks, so
+ * that who hears of an event sees the change. */
+typedef void (*ks_event_fn)(void *ctx, const struct ks_event *event);
+void ks_events(struct ks_thread *t, ks_event_fn fn, void *ctx);
+bool ks_has_events(const struct ks_thread *t);
+
 /* ---- walks ---------------------------------------------------------------------------- */
 
 /* Called for each key found; `name` is borrowed for the call, which must not

@@ -6,7 +6,8 @@ libkeyspace_a_SOURCES = \
 	keyspace/shape.h keyspace/packing.h \
 	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/evict.c \
-	keyspace/drain.c keyspace/expire.c keyspace/walk.c keyspace/watch.c
+	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
+	keyspace/watch.c
 libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 KEYSPACE_TEST_LIBS = libkeyspace.a libslab.a libbase.a $(CHECK_LIBS) -lm
@@ -36,6 +37,11 @@ keyspace_keyspace_stress_test_SOURCES = keyspace/keyspace_stress_test.c \
 	keyspace/testing.h
 keyspace_keyspace_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_keyspace_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/event_test
+keyspace_event_test_SOURCES = keyspace/event_test.c keyspace/testing.h
+keyspace_event_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_event_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/template_test
 keyspace_template_test_SOURCES = keyspace/template_test.c keyspace/testing.h

@@ -109,6 +109,7 @@ ks_thread_free(struct ks_thread *t)
     spin_unlock(&ks->threads_lock);
     slab_thread_free(t->slab_thread);
     buf_free(&t->walk);
+    buf_free(&t->events);
     t->magic = 0;
     free(t);
 }
