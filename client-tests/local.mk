@@ -23,6 +23,7 @@ libclient_a_CFLAGS = $(client_tests_cflags)
 client_tests = \
     client-tests/strings_test \
     client-tests/compare_test \
+    client-tests/versions_test \
     client-tests/keys_test \
     client-tests/bits_test \
     client-tests/copy_test \
@@ -50,6 +51,9 @@ client_tests_strings_test_LDADD = $(client_tests_ldadd)
 client_tests_compare_test_SOURCES = client-tests/compare_test.c
 client_tests_compare_test_CFLAGS = $(client_tests_cflags)
 client_tests_compare_test_LDADD = $(client_tests_ldadd)
+client_tests_versions_test_SOURCES = client-tests/versions_test.c
+client_tests_versions_test_CFLAGS = $(client_tests_cflags)
+client_tests_versions_test_LDADD = $(client_tests_ldadd)
 client_tests_keys_test_SOURCES = client-tests/keys_test.c
 client_tests_keys_test_CFLAGS = $(client_tests_cflags)
 client_tests_keys_test_LDADD = $(client_tests_ldadd)

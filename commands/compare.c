@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* compare.c - changes that depend on the value: the comparisons of SET, DELEX,
- * DELIFEQ, DIGEST.
+ * DELIFEQ, DIGEST, GETV.
  *
  * The comparison is made under the lock of the key's partition, so between it
  * and the change nobody else can write. A digest is XXH3-64 of the bytes as 16
@@ -38,6 +38,20 @@ parse_digest(struct str text, uint64_t *out)
     return true;
 }
 
+/* As GETV returns it. */
+static bool
+read_version(struct request *rq, int i, uint64_t *out)
+{
+    int64_t n;
+
+    if (!str_to_i64(arg_str(rq, i), &n) || n < 0) {
+        reply_error(rq->reply, "ERR version is not an integer or out of range");
+        return false;
+    }
+    *out = (uint64_t)n;
+    return true;
+}
+
 bool
 comparison_read(
     struct request *rq, enum compare_kind kind, int i, struct comparison *out)
@@ -45,6 +59,8 @@ comparison_read(
     *out = (struct comparison){.kind = kind, .value = arg_str(rq, i)};
     if (kind == COMPARE_EQUAL || kind == COMPARE_DIFFERENT)
         return true;
+    if (kind == COMPARE_VERSION)
+        return read_version(rq, i, &out->version);
     if (parse_digest(out->value, &out->digest))
         return true;
     reply_error(rq->reply, "ERR digest must be exactly %d hexadecimal digits",
@@ -53,8 +69,11 @@ comparison_read(
 }
 
 bool
-comparison_allows(const struct comparison *c, bool exists, struct str value)
+comparison_allows(const struct comparison *c, const struct compared *with)
 {
+    struct str value = with->value;
+    bool exists = with->exists;
+
     switch (c->kind) {
     case COMPARE_EQUAL:
         return exists && str_eq(value, c->value);
@@ -64,6 +83,9 @@ comparison_allows(const struct comparison *c, bool exists, struct str value)
         return exists && hash_digest(value.p, value.len) == c->digest;
     case COMPARE_DIGEST_DIFFERENT:
         return !exists || hash_digest(value.p, value.len) != c->digest;
+    case COMPARE_VERSION:
+        return c->version == (exists ? with->version : 0) &&
+            exists == (c->version != 0);
     case COMPARE_NOTHING:
         break;
     }
@@ -81,8 +103,9 @@ static void
 delete_if_allowed(void *ctx, const struct ks_old *old, struct ks_new *new)
 {
     struct conditional_delete *job = ctx;
+    struct compared with = {true, old->value, old->version};
 
-    if (!old->exists || !comparison_allows(&job->comparison, true, old->value))
+    if (!old->exists || !comparison_allows(&job->comparison, &with))
         return;
     new->action = KS_DELETE;
     job->done = true;
@@ -115,6 +138,7 @@ cmd_delex(struct request *rq)
         {"ifne", COMPARE_DIFFERENT},
         {"ifdeq", COMPARE_DIGEST_EQUAL},
         {"ifdne", COMPARE_DIGEST_DIFFERENT},
+        {"ifver", COMPARE_VERSION},
     };
 
     if (rq->argc == 2) {
@@ -158,4 +182,62 @@ cmd_digest(struct request *rq)
     if (info.value_extent != 0)
         extent_unpin(ks_slab(rq->thread->commands->ks), info.value_extent);
     reply_bulk_printf(rq->reply, "%016llx", (unsigned long long)digest);
+}
+
+/* ---- GETV ---------------------------------------------------------------- */
+
+/* The same under the key's lock, for a value that has no version yet. The read
+ * was counted before. */
+static enum ks_status
+fetch_numbered(
+    struct request *rq, const struct ks_key *key, struct ks_info *info)
+{
+    struct ks_thread *ks = rq->thread->ks;
+    enum ks_status status;
+
+    ks_lock(ks, key, 1);
+    status = ks_give_version(ks, key);
+    if (status == KS_OK)
+        status = ks_get(ks, key, KS_PEEK, place_in_reply, rq->reply, info);
+    ks_unlock(ks);
+    return status;
+}
+
+static int64_t
+ttl_of(const struct ks_info *info)
+{
+    uint64_t now_ms = clock_wall_ms();
+
+    if (info->expire_ms == KS_NO_EXPIRY)
+        return -1;
+    return (int64_t)(info->expire_ms - MIN(now_ms, info->expire_ms));
+}
+
+/* The head of the array goes before the value, which is placed behind it
+ * before it is known whether there is one. */
+void
+cmd_getv(struct request *rq)
+{
+    struct ks_key key = arg_key(rq, 1);
+    size_t len = rq->reply->out->len;
+    enum ks_status status;
+    struct ks_info info;
+
+    reply_array(rq->reply, 3);
+    status = fetch_value(rq, &key, &info);
+    if (status == KS_OK && info.version == 0) {
+        drop_fetched(rq, &info);
+        status = fetch_numbered(rq, &key, &info);
+    }
+    if (status == KS_OK) {
+        reply_fetched(rq, &info);
+        reply_int(rq->reply, (int64_t)info.version);
+        reply_int(rq->reply, ttl_of(&info));
+        return;
+    }
+    rq->reply->out->len = len;
+    if (status == KS_MISS)
+        reply_null(rq->reply);
+    else
+        reply_error_status(rq, status);
 }

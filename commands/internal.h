@@ -433,24 +433,33 @@ enum compare_kind {
     COMPARE_EQUAL,
     COMPARE_DIFFERENT,
     COMPARE_DIGEST_EQUAL,
-    COMPARE_DIGEST_DIFFERENT
+    COMPARE_DIGEST_DIFFERENT,
+    COMPARE_VERSION
 };
 
 struct comparison {
     enum compare_kind kind;
     struct str value; /* borrowed from the request */
     uint64_t digest;  /* for the kinds of digests */
+    uint64_t version; /* for that kind; 0: the key is missing */
 };
 
 /* Compare with argv[i]; replies with the error and returns false when that is
- * no digest and should be one. */
+ * no digest or version and should be one. */
 bool comparison_read(
     struct request *rq, enum compare_kind kind, int i, struct comparison *out);
+
+/* The value that there is, if there is one. */
+struct compared {
+    bool exists;
+    struct str value;
+    uint64_t version; /* 0: it was given none */
+};
 
 /* A missing key is different from any value and equal to none. Calls nothing
  * of the keyspace. */
 bool comparison_allows(
-    const struct comparison *c, bool exists, struct str value);
+    const struct comparison *c, const struct compared *with);
 
 /* ---- options of SET and its relatives (string_options.c) ----------------- */
 
@@ -474,11 +483,12 @@ enum string_option {
     WITH_UBOUND = 1 << 16,
     WITH_SATURATE = 1 << 17,
     WITH_ENX = 1 << 18,
+    WITH_IFVER = 1 << 19,
 
     WITH_TIME = WITH_EX | WITH_PX | WITH_EXAT | WITH_PXAT,
     WITH_ANY_TTL = WITH_TIME | WITH_KEEPTTL | WITH_PERSIST,
-    WITH_CONDITION =
-        WITH_NX | WITH_XX | WITH_IFEQ | WITH_IFNE | WITH_IFDEQ | WITH_IFDNE,
+    WITH_CONDITION = WITH_NX | WITH_XX | WITH_IFEQ | WITH_IFNE | WITH_IFDEQ |
+        WITH_IFDNE | WITH_IFVER,
 };
 
 /* Indexes of arguments are 0 when the option was not given. */
@@ -519,6 +529,16 @@ size_t float_write(char *out, long double value);
 
 /* A ks_place_fn: into a buffer, `ctx` is the struct buf, from its start on. */
 char *place_in_buf(void *ctx, size_t len);
+
+/* The same: as an open bulk at the end of the output, `ctx` is the reply. */
+char *place_in_reply(void *ctx, size_t len);
+
+/* Read a value so that reply_fetched() can send it. Until then nothing is in
+ * the output, and drop_fetched() gives it up. */
+enum ks_status fetch_value(
+    struct request *rq, const struct ks_key *key, struct ks_info *info);
+void reply_fetched(struct request *rq, const struct ks_info *info);
+void drop_fetched(struct request *rq, const struct ks_info *info);
 
 /* ---- whole values (value.c) ---------------------------------------------- */
 

@@ -84,7 +84,8 @@ check_PROGRAMS += \
     commands/stats_test \
     commands/string_edit_test \
     commands/strings_test \
-    commands/transaction_test
+    commands/transaction_test \
+    commands/version_test
 
 commands_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
 commands_tests_ldadd = libcommandsharness.a libcommands.a libkeyspace.a \
@@ -165,6 +166,9 @@ commands_string_edit_test_LDADD = $(commands_tests_ldadd)
 commands_strings_test_SOURCES = commands/strings_test.c
 commands_strings_test_CFLAGS = $(commands_tests_cflags)
 commands_strings_test_LDADD = $(commands_tests_ldadd)
+commands_version_test_SOURCES = commands/version_test.c
+commands_version_test_CFLAGS = $(commands_tests_cflags)
+commands_version_test_LDADD = $(commands_tests_ldadd)
 commands_transaction_test_SOURCES = commands/transaction_test.c
 commands_transaction_test_CFLAGS = $(commands_tests_cflags)
 commands_transaction_test_LDADD = $(commands_tests_ldadd)

@@ -33,6 +33,7 @@ static const struct option_word {
     {"ifne", WITH_IFNE, WITH_CONDITION, COMPARE_ARG},
     {"ifdeq", WITH_IFDEQ, WITH_CONDITION, COMPARE_ARG},
     {"ifdne", WITH_IFDNE, WITH_CONDITION, COMPARE_ARG},
+    {"ifver", WITH_IFVER, WITH_CONDITION, COMPARE_ARG},
     {"byint", WITH_BYINT, WITH_BYINT | WITH_BYFLOAT, BY_ARG},
     {"byfloat", WITH_BYFLOAT, WITH_BYINT | WITH_BYFLOAT, BY_ARG},
     {"lbound", WITH_LBOUND, 0, offsetof(struct string_options, lower_arg)},
@@ -66,6 +67,7 @@ read_comparison(struct request *rq, struct string_options *options)
         {WITH_IFNE, COMPARE_DIFFERENT},
         {WITH_IFDEQ, COMPARE_DIGEST_EQUAL},
         {WITH_IFDNE, COMPARE_DIGEST_DIFFERENT},
+        {WITH_IFVER, COMPARE_VERSION},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {

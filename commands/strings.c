@@ -10,23 +10,22 @@
 
 /* ---- reading ----------------------------------------------------------- */
 
-static char *
+char *
 place_in_reply(void *ctx, size_t len)
 {
     return reply_bulk_open(ctx, len);
 }
 
-/* Read a value so that reply_fetched() can send it. Until then nothing is in
- * the output, and drop_fetched() gives it up. KS_STRING is the only type: with
- * a second one, here is where WRONGTYPE is found. */
-static enum ks_status
-fetch(struct request *rq, const struct ks_key *key, struct ks_info *info)
+/* KS_STRING is the only type: with a second one, here is where WRONGTYPE is
+ * found. */
+enum ks_status
+fetch_value(struct request *rq, const struct ks_key *key, struct ks_info *info)
 {
     return ks_get(rq->thread->ks, key, request_read_mode(rq), place_in_reply,
         rq->reply, info);
 }
 
-static void
+void
 reply_fetched(struct request *rq, const struct ks_info *info)
 {
     if (info->value_extent != 0)
@@ -36,7 +35,7 @@ reply_fetched(struct request *rq, const struct ks_info *info)
         reply_bulk_commit(rq->reply);
 }
 
-static void
+void
 drop_fetched(struct request *rq, const struct ks_info *info)
 {
     if (info->value_extent != 0)
@@ -49,7 +48,7 @@ cmd_get(struct request *rq)
     struct ks_key key = arg_key(rq, 1);
     struct ks_info info;
 
-    if (fetch(rq, &key, &info) != KS_OK) {
+    if (fetch_value(rq, &key, &info) != KS_OK) {
         reply_null(rq->reply);
         return;
     }
@@ -74,7 +73,7 @@ mget_group(struct request *rq, int first, int n)
     for (int i = 0; i < n; i++)
         ks_prefetch_item(ks, &keys[i]);
     for (int i = 0; i < n; i++) {
-        if (fetch(rq, &keys[i], &info) == KS_OK)
+        if (fetch_value(rq, &keys[i], &info) == KS_OK)
             reply_fetched(rq, &info);
         else
             reply_null(rq->reply);
@@ -231,11 +230,11 @@ reply_stored(struct request *rq, enum ks_status status)
 
 /* Whether NX, XX and the comparison allow a write. */
 static bool
-may_store(const struct string_options *options, bool exists, struct str value)
+may_store(const struct string_options *options, const struct compared *with)
 {
-    if (options->with & (exists ? WITH_NX : WITH_XX))
+    if (options->with & (with->exists ? WITH_NX : WITH_XX))
         return false;
-    return comparison_allows(&options->comparison, exists, value);
+    return comparison_allows(&options->comparison, with);
 }
 
 struct conditional_store {
@@ -250,8 +249,9 @@ static void
 store_if_allowed(void *ctx, const struct ks_old *old, struct ks_new *new)
 {
     struct conditional_store *job = ctx;
+    struct compared with = {old->exists, old->value, old->version};
 
-    if (!may_store(job->options, old->exists, old->value))
+    if (!may_store(job->options, &with))
         return;
     new->action = KS_PUT;
     new->part[0] = job->value;
@@ -290,15 +290,15 @@ exchange(struct request *rq, int i, const struct string_options *options,
     struct ks_thread *ks = rq->thread->ks;
     struct ks_key key = arg_key(rq, 1);
     enum ks_status status = KS_OK;
-    struct str value = STR("");
+    struct compared with = {false, STR(""), 0};
     struct ks_info old;
     bool found;
 
     ks_lock(ks, &key, 1);
-    found = fetch(rq, &key, &old) == KS_OK;
+    found = fetch_value(rq, &key, &old) == KS_OK;
     if (found)
-        value = (struct str){old.value, old.value_len};
-    if (may_store(options, found, value))
+        with = (struct compared){true, {old.value, old.value_len}, old.version};
+    if (may_store(options, &with))
         status = store(rq, &key, i, expire_ms);
     ks_unlock(ks);
 
@@ -397,7 +397,7 @@ cmd_getdel(struct request *rq)
     bool found;
 
     ks_lock(ks, &key, 1);
-    found = fetch(rq, &key, &info) == KS_OK;
+    found = fetch_value(rq, &key, &info) == KS_OK;
     if (found)
         ks_delete(ks, &key);
     ks_unlock(ks);
@@ -437,7 +437,7 @@ cmd_getex(struct request *rq)
         return;
     }
     ks_lock(ks, &key, 1);
-    found = fetch(rq, &key, &info) == KS_OK;
+    found = fetch_value(rq, &key, &info) == KS_OK;
     /* For a missing key the number is not even looked at. */
     valid = found && string_options_deadline(rq, &options, &expire_ms);
     if (valid)

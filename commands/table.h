@@ -56,7 +56,7 @@
         CMD_WRITE | CMD_FAST |                                                \
         KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE), 1, 1, 1,                      \
         "string", "0.1.0", "O(N) in the length of the value",                 \
-        "key [IFEQ value|IFNE value|IFDEQ digest|IFDNE digest]",              \
+        "key [IFEQ value|IFNE value|IFDEQ digest|IFDNE digest|IFVER version]",\
         "Deletes a key if its value compares as said.")                       \
     X("delifeq", cmd_delifeq, 3,                                              \
         CMD_WRITE | CMD_FAST |                                                \
@@ -85,6 +85,9 @@
     X("getset", cmd_getset, 3, CMD_PUT_ | CMD_FAST, 1, 1, 1,                  \
         "string", "0.1.0", "O(1)", "key value",                               \
         "Stores a value and returns the former one.")                         \
+    X("getv", cmd_getv, 2, CMD_GET_, 1, 1, 1,                                 \
+        "string", "0.2.0", "O(1)", "key",                                     \
+        "Returns a value, its version and its TTL in milliseconds.")          \
     X("incr", cmd_incr, 2, CMD_PUT_ | CMD_FAST, 1, 1, 1,                      \
         "string", "0.1.0", "O(1)", "key",                                     \
         "Adds one to an integer; a missing key counts as 0.")                 \
@@ -132,7 +135,7 @@
         KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE), 1, 1, 1,       \
         "string", "0.1.0", "O(1)",                                            \
         "key value [NX|XX|IFEQ compare-value|IFNE compare-value|"             \
-        "IFDEQ compare-digest|IFDNE compare-digest] [GET] "                   \
+        "IFDEQ compare-digest|IFDNE compare-digest|IFVER version] [GET] "     \
         "[EX seconds|PX milliseconds|"                                        \
         "EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",        \
         "Stores a value, with conditions and an expiry if wanted.")           \

@@ -36,7 +36,8 @@ cpu_relax(void)
 
 /* ---- items (item.c) ---------------------------------------------------------
  *
- *   header 4 | expiry 4? | extension 16? | id 2? | key | value or extent 8
+ *   header 4 | expiry 4? | extension 16? | version 8? | id 2? | key |
+ *   value or extent 8
  *
  * The header is never 0 (0 marks a free chunk). Expiry holds the low 32 bits
  * of the deadline in milliseconds: exact for deadlines less than 24 days away
@@ -56,13 +57,23 @@ enum item_bits {
     ITEM_HAS_ID = 1 << 26,
     ITEM_IS_EXTENT = 1 << 27,
     ITEM_HAS_EXTENSION = 1 << 28,
-    ITEM_KIND_SHIFT = 29, /* 3 bits, enum item_kind, never 0 */
+    ITEM_KIND_SHIFT = 29, /* 2 bits, enum item_kind, never 0 */
 };
+
+/* The version stands in 8 bytes: only items that GETV has looked at have one
+ * (version.c). */
+#define ITEM_HAS_VERSION (1u << 31)
 
 #define TEMPLATE_FIRST_ID KS_DATABASES
 #define ITEM_IDS (TEMPLATE_FIRST_ID + 4096)
 
 enum item_kind { ITEM_STRING = 1, ITEM_STRING_RAW = 2 };
+
+static inline enum item_kind
+item_kind(uint32_t header)
+{
+    return (enum item_kind)(header >> ITEM_KIND_SHIFT & 3);
+}
 
 struct item_extension {
     uint64_t expire_ms; /* KS_NO_EXPIRY: none, or in the short field */
@@ -86,6 +97,7 @@ struct item_view {
     size_t value_len;       /* of the value, also in an extent */
     uint32_t extent;        /* 0: value is in the chunk */
     uint64_t expire_ms;     /* KS_NO_EXPIRY if none */
+    uint64_t version;       /* 0: none was given */
     uint32_t size;          /* of the item in its chunk, bytes */
 };
 
@@ -98,6 +110,7 @@ struct item_shape {
     struct str key; /* as it is stored */
     uint32_t id;
     uint64_t expire_ms;
+    uint64_t version; /* 0: none */
     size_t value_len;
     uint32_t extent; /* not 0: reference it instead of holding the value */
     bool raw;
@@ -396,6 +409,8 @@ struct ks {
     _Atomic uint64_t several_ended;
     char pad2[CACHE_LINE];
 
+    _Atomic uint64_t last_version; /* given to a value (version.c) */
+
     _Atomic uint32_t threads_lock;
     struct ks_thread *threads;     /* [threads_lock] list */
     struct ks_metrics base;        /* [threads_lock] of ended threads, minus
@@ -458,6 +473,7 @@ struct fresh {
     uint32_t extent;    /* its extent, 0 for none */
     uint64_t expire_ms;
     size_t bytes;       /* item and extent */
+    bool same;          /* what clients see is what the item it replaces has */
 };
 
 /* The mark of an item that has just been published in place of `old` (0: it
@@ -517,6 +533,10 @@ bool drain_pending(struct ks_thread *t);
 enum remove_reason { REMOVE_EVICT, REMOVE_IF_EXPIRED };
 bool remove_chunk(struct ks_thread *t, uint32_t handle,
     enum remove_reason why);
+
+/* The next version; never one that was given before. Any thread. */
+uint64_t version_next(struct ks *ks);
+void version_init(struct ks *ks);
 
 /* watch.c: a change of an item, under its partition's lock. */
 enum watch_event { WATCH_CHANGED, WATCH_EXPIRED };

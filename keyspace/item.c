@@ -42,6 +42,8 @@ item_size(const struct item_shape *s, uint64_t now_ms)
         size += 4;
     if (needs_extension(s, now_ms))
         size += sizeof(struct item_extension);
+    if (s->version != 0)
+        size += sizeof(s->version);
     if (s->id != 0)
         size += 2;
     return size;
@@ -57,6 +59,8 @@ header_of(const struct item_shape *s, uint64_t now_ms)
         h |= ITEM_IS_EXTENT;
     else
         h |= (uint32_t)s->value_len;
+    if (s->version != 0)
+        h |= ITEM_HAS_VERSION;
     if (s->id != 0)
         h |= ITEM_HAS_ID;
     if (needs_short_expiry(s, now_ms))
@@ -85,6 +89,10 @@ item_build(void *chunk, const struct item_shape *s, uint64_t now_ms)
 
         memcpy(at, &e, sizeof(e));
         at += sizeof(e);
+    }
+    if (header & ITEM_HAS_VERSION) {
+        memcpy(at, &s->version, sizeof(s->version));
+        at += sizeof(s->version);
     }
     if (header & ITEM_HAS_ID) {
         uint16_t id = (uint16_t)s->id;
@@ -124,6 +132,7 @@ item_read(const void *chunk, uint64_t now_ms, struct item_view *v)
     v->header = h;
     v->id = 0;
     v->expire_ms = KS_NO_EXPIRY;
+    v->version = 0;
     v->stored.len = (h >> ITEM_KLEN_SHIFT) & 0xff;
     v->value_len = h & ((1u << ITEM_VLEN_BITS) - 1);
     v->extent = 0;
@@ -141,6 +150,10 @@ item_read(const void *chunk, uint64_t now_ms, struct item_view *v)
         at += sizeof(e);
         v->expire_ms = e.expire_ms;
         v->stored.len = MIN((size_t)e.key_len, KS_MAX_KEY);
+    }
+    if (unlikely(h & ITEM_HAS_VERSION)) {
+        memcpy(&v->version, at, sizeof(v->version));
+        at += sizeof(v->version);
     }
     if (h & ITEM_HAS_ID) {
         uint16_t id;

@@ -167,6 +167,41 @@ START_TEST(a_peek_copies_fields_key_and_extent)
 }
 END_TEST
 
+START_TEST(a_version_costs_eight_bytes_beside_every_other_field)
+{
+    static char name[300];
+    static const uint64_t deadlines[] = {
+        KS_NO_EXPIRY, NOW + 10, NOW + 30 * DAY};
+
+    memset(name, 'n', sizeof(name));
+    for (unsigned i = 0; i < 3 * 2 * 2 * 2; i++) {
+        struct item_shape s = {.key = {name, i / 3 % 2 ? 300 : 3},
+            .id = i / 6 % 2 ? 7 : 0, .extent = i / 12 % 2 ? 5 : 0,
+            .value_len = 3, .expire_ms = deadlines[i % 3]};
+        size_t without = item_size(&s, NOW);
+        struct item_copy c;
+        struct item_view v;
+        char *value;
+
+        s.version = (uint64_t)1 << 50 | i;
+        ck_assert_uint_eq(item_size(&s, NOW), without + 8);
+        value = item_build(chunk, &s, NOW);
+        ck_assert(item_read(chunk, NOW, &v));
+        ck_assert_uint_eq(v.version, s.version);
+        ck_assert_uint_eq(v.expire_ms, s.expire_ms);
+        ck_assert_uint_eq(v.id, s.id);
+        ck_assert_uint_eq(v.extent, s.extent);
+        ck_assert(str_eq(v.stored, s.key));
+        ck_assert(value == NULL || value == v.value);
+        ck_assert_int_eq(item_kind(v.header), ITEM_STRING);
+        ck_assert_uint_eq(v.size, without + 8);
+        ck_assert(item_peek(chunk, NOW, &c));
+        ck_assert_uint_eq(c.view.size, v.size);
+        ck_assert_uint_eq(c.view.extent, s.extent);
+    }
+}
+END_TEST
+
 START_TEST(an_expiry_is_changed_only_where_it_fits)
 {
     struct item_shape s = {.key = STR("k"), .expire_ms = NOW + 10};
@@ -207,6 +242,7 @@ main(void)
     tcase_add_test(c, a_free_chunk_is_no_item);
     tcase_add_test(c, garbage_is_read_within_the_bounds_of_any_item);
     tcase_add_test(c, a_peek_copies_fields_key_and_extent);
+    tcase_add_test(c, a_version_costs_eight_bytes_beside_every_other_field);
     tcase_add_test(c, an_expiry_is_changed_only_where_it_fits);
     suite_add_tcase(s, c);
     r = srunner_create(s);

@@ -99,7 +99,8 @@ fill_info(struct read_state *r, struct ks_info *info)
     info->value_len = v->value_len;
     info->expire_ms = v->expire_ms;
     info->type = KS_STRING;
-    info->raw = v->header >> ITEM_KIND_SHIFT == ITEM_STRING_RAW;
+    info->raw = item_kind(v->header) == ITEM_STRING_RAW;
+    info->version = v->version;
     info->memory_bytes = item_memory(r->t, r->handle, v);
     info->frequency = state == SLAB_MARK_FREE ? 0 :
         (state >> MARK_COUNT_SHIFT) & 7;
@@ -144,7 +145,8 @@ ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     info->value_len = r.view.value_len;
     info->expire_ms = r.view.expire_ms;
     info->type = KS_STRING;
-    info->raw = r.view.header >> ITEM_KIND_SHIFT == ITEM_STRING_RAW;
+    info->raw = item_kind(r.view.header) == ITEM_STRING_RAW;
+    info->version = r.view.version;
     info->value_extent = r.pinned;
     info->value = r.value;
     return KS_OK;
@@ -304,6 +306,7 @@ build_item(struct ks_thread *t, const struct ks_key *key,
         extent_set_owner(t->slab, shape->extent, out->handle);
     out->extent = shape->extent;
     out->expire_ms = shape->expire_ms;
+    out->same = false;
     out->bytes = item_size(shape, now_ms) +
         (shape->extent ? shape->value_len : 0);
     return KS_OK;
@@ -348,7 +351,8 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
         }
     }
     count_item(t, &now, 1);
-    watch_note(t, key->hash, key->name, key->db, WATCH_CHANGED);
+    if (!fresh->same)
+        watch_note(t, key->hash, key->name, key->db, WATCH_CHANGED);
     mark_new(t, fresh->handle, old, fresh);
     return true;
 }
@@ -496,7 +500,8 @@ view_old(struct update *u)
     u->old.value.len = v->value_len;
     u->old.expire_ms = v->expire_ms;
     u->old.type = KS_STRING;
-    u->old.raw = v->header >> ITEM_KIND_SHIFT == ITEM_STRING_RAW;
+    u->old.raw = item_kind(v->header) == ITEM_STRING_RAW;
+    u->old.version = v->version;
 }
 
 static void
@@ -566,19 +571,40 @@ update_put(struct update *u, const struct ks_new *new)
     return KS_OK;
 }
 
+/* The same value in a new item with other fields, which takes over the extent.
+ * A version is given without those who watch noticing. */
+static enum ks_status
+rewrite(struct update *u, uint64_t expire_ms, uint64_t version)
+{
+    struct ks_thread *t = u->t;
+    struct item_view *v = &u->view;
+    struct item_shape shape = {.key = u->key->name, .id = u->key->db,
+        .expire_ms = expire_ms, .version = version,
+        .value_len = v->value_len, .extent = v->extent, .raw = u->old.raw,
+        .is_rewrite = true};
+    struct fresh fresh;
+    enum ks_status status;
+
+    status = build_item(t, u->key, &shape, &u->old.value, 1, &fresh);
+    if (status != KS_OK)
+        return status;
+    fresh.same = version != v->version;
+    status = update_publish(u, &fresh, v->extent != 0);
+    if (status != KS_OK && v->extent != 0)
+        extent_set_owner(t->slab, v->extent, u->handle);
+    else
+        u->former.extent = 0; /* the new item has it */
+    return status;
+}
+
 /* Give the item another deadline: in its field if it has one that fits, in a
- * new item otherwise (which takes over the extent). */
+ * new item otherwise. */
 static enum ks_status
 update_expiry(struct update *u, uint64_t expire_ms)
 {
     struct ks_thread *t = u->t;
     struct item_view *v = &u->view;
     void *chunk = slab_ptr(t->slab, u->handle);
-    struct item_shape shape = {.key = u->key->name, .id = u->key->db,
-        .expire_ms = expire_ms, .value_len = v->value_len,
-        .extent = v->extent, .raw = u->old.raw, .is_rewrite = true};
-    struct fresh fresh;
-    enum ks_status status;
     bool changed;
 
     index_write_begin(u->place.line);
@@ -597,15 +623,7 @@ update_expiry(struct update *u, uint64_t expire_ms)
         u->due_ms = expire_ms;
         return KS_OK;
     }
-    status = build_item(t, u->key, &shape, &u->old.value, 1, &fresh);
-    if (status != KS_OK)
-        return status;
-    status = update_publish(u, &fresh, v->extent != 0);
-    if (status != KS_OK && v->extent != 0)
-        extent_set_owner(t->slab, v->extent, u->handle);
-    else
-        u->former.extent = 0; /* the new item has it */
-    return status;
+    return rewrite(u, expire_ms, v->version);
 }
 
 static enum ks_status
@@ -625,6 +643,10 @@ apply(struct update *u, const struct ks_new *new)
             return KS_OK;
         }
         return update_expiry(u, resolve_expiry(u, new->expire_ms));
+    case KS_NUMBER:
+        if (!u->old.exists || u->old.version != 0)
+            return KS_OK;
+        return rewrite(u, u->old.expire_ms, version_next(u->t->ks));
     case KS_LEAVE:
         break;
     }

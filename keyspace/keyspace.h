@@ -118,6 +118,7 @@ struct ks_info {
     uint64_t expire_ms;  /* wall time, KS_NO_EXPIRY if none */
     enum ks_type type;
     bool raw;            /* changed in place by APPEND, SETRANGE (OBJECT) */
+    uint64_t version;    /* of the value; 0: it was given none */
     size_t memory_bytes; /* chunk + extent + index share */
     uint8_t frequency;   /* hits seen lately, 0..7 */
     uint32_t idle_s;     /* estimated seconds since the last access */
@@ -172,9 +173,11 @@ struct ks_old {
     uint64_t expire_ms;
     enum ks_type type;
     bool raw;
+    uint64_t version;    /* 0: it was given none */
 };
 
-enum ks_action { KS_LEAVE, KS_PUT, KS_DELETE, KS_EXPIRE };
+/* KS_NUMBER: give the value a version if it has none. */
+enum ks_action { KS_LEAVE, KS_PUT, KS_DELETE, KS_EXPIRE, KS_NUMBER };
 
 /* What it wants done. parts are concatenated: borrowed, may point into
  * old->value. Zeroed before the call, expire_ms set to KS_KEEP_TTL. */
@@ -197,6 +200,14 @@ typedef void (*ks_update_fn)(void *ctx, const struct ks_old *old,
     struct ks_new *new);
 enum ks_status ks_update(struct ks_thread *t, const struct ks_key *key,
     ks_update_fn fn, void *ctx);
+
+/* Give the value of a key a version, from then on in ks_info and ks_old, if it
+ * has none: a number below 2^53 that no other value has or had, of this key or
+ * any. It is the value's: a write of any kind, also of the same bytes, makes a
+ * new value without one; a change of the expiry leaves it. Costs a rewrite of
+ * the item, and 8 bytes from then on. KS_OK (also when the key is missing),
+ * KS_NO_MEMORY with nothing changed. */
+enum ks_status ks_give_version(struct ks_thread *t, const struct ks_key *key);
 
 /* KS_OK if it was there (and not expired), KS_MISS otherwise. */
 enum ks_status ks_delete(struct ks_thread *t, const struct ks_key *key);

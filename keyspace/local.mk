@@ -7,7 +7,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/evict.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
-	keyspace/watch.c
+	keyspace/version.c keyspace/watch.c
 libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 KEYSPACE_TEST_LIBS = libkeyspace.a libslab.a libbase.a $(CHECK_LIBS) -lm

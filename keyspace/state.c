@@ -45,6 +45,7 @@ ks_new(const struct ks_config *cfg, struct buf *err)
         return NULL;
     }
     evict_init(ks);
+    version_init(ks);
     return ks;
 }
 
