@@ -249,6 +249,9 @@ enum option_flags {
     OPT_NOOP = 1 << 1,   /* accepted for compatibility, has no effect */
     OPT_SECRET = 1 << 2, /* never printed nor logged */
     OPT_REPEAT = 1 << 3, /* further lines add to the value */
+    OPT_FIXED = 1 << 4,  /* the value stays the default: at start others are
+                            accepted with a warning, later they are refused */
+    OPT_HIDDEN = 1 << 5, /* CONFIG GET shows it by its whole name only */
 };
 
 #define OPTION_TYPE_OPT_BOOL int64_t

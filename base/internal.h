@@ -59,6 +59,7 @@ void option_value_accepted(const struct option *row, struct buf *out);
 /* Changes that are put into force together or not at all. One thread. */
 struct option_changes {
     struct options *options; /* borrowed */
+    bool live; /* the program runs already: OPT_FIXED rows are refused */
     struct {
         struct option_value value;
         bool set;

@@ -44,6 +44,29 @@ wrap_comment(struct buf *out, struct str text)
     wrap(out, 2, "# ", text);
 }
 
+/* Rows that have no effect and nothing to tell are listed by name only. */
+static bool
+is_mere_name(const struct option *row)
+{
+    return (row->flags & OPT_NOOP) && row->text[0] == '\0';
+}
+
+/* The names of these, in the order of the rows, each after a blank. */
+static void
+append_mere_names(const struct option_module *module, struct buf *out)
+{
+    char name[OPTION_NAME_CAP];
+
+    for (size_t i = 0; i < module->n_rows; i++) {
+        const struct option *row = &module->rows[i];
+
+        if (is_mere_name(row) && !(row->flags & OPT_HIDDEN))
+            buf_printf(out, " %s", option_name(row, name, sizeof(name)));
+    }
+}
+
+#define MERE_NAMES "Accepted as well, and without effect:"
+
 static struct str
 str_of_buf(const struct buf *b)
 {
@@ -98,6 +121,19 @@ write_sample_row(struct buf *out, const struct option *row)
     buf_append(out, "\n", 1);
 }
 
+static void
+write_sample_names(struct buf *out, const struct option_module *module)
+{
+    struct buf names = {0};
+
+    append_mere_names(module, &names);
+    if (names.len > 0) {
+        buf_printf(out, "\n# %s\n", MERE_NAMES);
+        wrap_comment(out, (struct str){names.p + 1, names.len - 1});
+    }
+    buf_free(&names);
+}
+
 void
 options_write_sample(struct options *o, struct buf *out)
 {
@@ -119,8 +155,11 @@ options_write_sample(struct options *o, struct buf *out)
         if (o->modules[m].n_rows == 0)
             continue;
         write_rule(out, o->modules[m].title);
-        for (size_t i = 0; i < o->modules[m].n_rows; i++)
-            write_sample_row(out, &o->modules[m].rows[i]);
+        for (size_t i = 0; i < o->modules[m].n_rows; i++) {
+            if (!is_mere_name(&o->modules[m].rows[i]))
+                write_sample_row(out, &o->modules[m].rows[i]);
+        }
+        write_sample_names(out, &o->modules[m]);
     }
 }
 
@@ -183,7 +222,7 @@ add_noop_name(void *ctx, const char *title, const struct option *row)
     char name[OPTION_NAME_CAP];
 
     (void)title;
-    if (row->flags & OPT_NOOP)
+    if (row->flags & OPT_NOOP && !(row->flags & OPT_HIDDEN))
         buf_printf(ctx, " --%s", option_name(row, name, sizeof(name)));
 }
 
@@ -193,10 +232,16 @@ options_write_help(struct options *o, struct buf *out)
     struct buf noops = {0};
 
     for (size_t m = 0; m < o->n_modules; m++) {
-        buf_printf(out, "%s%s:\n", m > 0 ? "\n" : "", o->modules[m].title);
+        bool begun = false; /* a module of names only has no heading */
+
         for (size_t i = 0; i < o->modules[m].n_rows; i++) {
-            if (!(o->modules[m].rows[i].flags & OPT_NOOP))
-                write_help_row(out, &o->modules[m].rows[i]);
+            if (o->modules[m].rows[i].flags & OPT_NOOP)
+                continue;
+            if (!begun)
+                buf_printf(
+                    out, "%s%s:\n", m > 0 ? "\n" : "", o->modules[m].title);
+            begun = true;
+            write_help_row(out, &o->modules[m].rows[i]);
         }
     }
     options_each(o, add_noop_name, &noops);
@@ -256,6 +301,21 @@ write_man_row(struct buf *out, const struct option *row)
     buf_free(&values);
 }
 
+static void
+write_man_names(struct buf *out, const struct option_module *module)
+{
+    struct buf names = {0}, text = {0};
+
+    append_mere_names(module, &names);
+    if (names.len > 0) {
+        wrap(&text, 0, "", (struct str){names.p + 1, names.len - 1});
+        buf_printf(out, ".PP\n" MERE_NAMES "\n");
+        write_troff(out, str_of_buf(&text));
+    }
+    buf_free(&names);
+    buf_free(&text);
+}
+
 void
 options_write_man(struct options *o, struct buf *out)
 {
@@ -286,8 +346,11 @@ options_write_man(struct options *o, struct buf *out)
         buf_printf(out, ".SH ");
         write_troff(out, str_of(o->modules[m].title));
         buf_printf(out, "\n");
-        for (size_t i = 0; i < o->modules[m].n_rows; i++)
-            write_man_row(out, &o->modules[m].rows[i]);
+        for (size_t i = 0; i < o->modules[m].n_rows; i++) {
+            if (!is_mere_name(&o->modules[m].rows[i]))
+                write_man_row(out, &o->modules[m].rows[i]);
+        }
+        write_man_names(out, &o->modules[m]);
     }
     buf_printf(out, ".SH SEE ALSO\n.BR ashlard (8)\n");
 }

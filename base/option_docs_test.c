@@ -53,6 +53,25 @@ START_TEST(the_sample_file_has_an_entry_per_directive)
 }
 END_TEST
 
+START_TEST(what_has_no_effect_and_no_text_is_listed_by_name)
+{
+    struct buf sample = {0}, man = {0};
+
+    options_write_sample(o, &sample);
+    options_write_man(o, &man);
+    buf_append(&sample, "", 1);
+    buf_append(&man, "", 1);
+    ck_assert_ptr_nonnull(strstr(sample.p,
+        "\n# Accepted as well, and without effect:\n# tune-one tune-two\n"));
+    ck_assert_ptr_null(strstr(sample.p, "tune-one 1"));
+    ck_assert_ptr_nonnull(strstr(man.p,
+        ".PP\nAccepted as well, and without effect:\ntune\\-one "
+        "tune\\-two\n"));
+    buf_free(&sample);
+    buf_free(&man);
+}
+END_TEST
+
 static void
 expect_narrow_lines(const struct buf *out)
 {
@@ -94,7 +113,8 @@ START_TEST(help_shows_name_kind_text_and_default)
         strstr(out.p, "TCP port; 0 listens on none. [6379]\n"));
     ck_assert_ptr_nonnull(
         strstr(out.p, "What goes. One of lru, lfu or none. [lru]"));
-    ck_assert_ptr_nonnull(strstr(out.p, "without effect:\n  --save\n"));
+    ck_assert_ptr_nonnull(strstr(
+        out.p, "without effect:\n  --save --follow --tune-one --tune-two\n"));
     ck_assert_ptr_null(strstr(out.p, "--save TEXT"));
     buf_free(&out);
 }
@@ -125,6 +145,7 @@ main(void)
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_sample_file_reads_back_to_the_defaults);
+    tcase_add_test(t, what_has_no_effect_and_no_text_is_listed_by_name);
     tcase_add_test(t, the_sample_file_has_an_entry_per_directive);
     tcase_add_test(t, sample_and_help_fit_a_terminal);
     tcase_add_test(t, help_shows_name_kind_text_and_default);

@@ -168,6 +168,38 @@ join(struct option_value *noted, const char *value)
     memcpy(noted->string + had + 1, value, len + 1);
 }
 
+/* Would this change an OPT_FIXED directive, which has its default? */
+static bool
+changes_fixed(const struct option_place *at, const struct option_value *value)
+{
+    struct buf wanted = {0}, fixed = {0};
+    struct option_value def;
+    bool parsed, same;
+
+    if (!(at->row->flags & OPT_FIXED))
+        return false;
+    parsed = option_value_parse(at, at->row->def, &def, &wanted);
+    ASSERT(parsed);
+    option_value_print(at->row, value, &wanted);
+    option_value_print(at->row, &def, &fixed);
+    same = wanted.len == fixed.len &&
+        (fixed.len == 0 || memcmp(wanted.p, fixed.p, fixed.len) == 0);
+    buf_free(&wanted);
+    buf_free(&fixed);
+    free(def.string);
+    return !same;
+}
+
+/* Say that an OPT_FIXED directive stays as it is. */
+static void
+write_fixed(const struct option *row, struct buf *out)
+{
+    char shown[OPTION_NAME_CAP];
+
+    buf_printf(out, "%s stays \"%s\": %s",
+        option_name(row, shown, sizeof(shown)), row->def, row->text);
+}
+
 bool
 option_changes_add(struct option_changes *c, struct str name, const char *text,
     struct buf *err)
@@ -182,6 +214,16 @@ option_changes_add(struct option_changes *c, struct str name, const char *text,
     }
     if (!option_value_parse(&at, text, &value, err))
         return false;
+    if (changes_fixed(&at, &value)) {
+        struct buf why = {0};
+
+        free(value.string);
+        write_fixed(at.row, c->live ? err : &why);
+        if (!c->live)
+            log_warn("%.*s", (int)why.len, why.p);
+        buf_free(&why);
+        return !c->live;
+    }
     if (c->of[at.index].set && (at.row->flags & OPT_REPEAT)) {
         join(&c->of[at.index].value, text);
         free(value.string);
@@ -235,6 +277,7 @@ options_set(struct options *o, const char *name, const char *text, bool live,
         return false;
     }
     option_changes_init(&changes, o);
+    changes.live = live;
     if (!option_changes_add(&changes, str_of(name), text, err)) {
         option_changes_drop(&changes);
         return false;

@@ -42,6 +42,12 @@
         "sample configuration.")                                            \
     X(save, OPT_STRING, "", 0, 0, OPT_LIVE | OPT_NOOP | OPT_REPEAT, "",     \
         "Snapshots.")                                                       \
+    X(follow, OPT_STRING, "", 0, 0, OPT_LIVE | OPT_NOOP | OPT_FIXED, "",    \
+        "Nobody is followed.")                                              \
+    X(tune_one, OPT_INT, "1", 0, 9, OPT_LIVE | OPT_NOOP, "", "")            \
+    X(tune_two, OPT_BOOL, "yes", 0, 0, OPT_LIVE | OPT_NOOP, "", "")         \
+    X(tune_dark, OPT_BOOL, "no", 0, 0, OPT_LIVE | OPT_NOOP | OPT_HIDDEN, "",\
+        "")                                                                 \
     X(odd, OPT_STRING, "a  \"b'\\ #\x01", 0, 0, OPT_LIVE, "",               \
         "A default that needs quotes.")
 /* clang-format on */

@@ -235,6 +235,20 @@ START_TEST(a_directive_without_effect_keeps_its_value)
 }
 END_TEST
 
+START_TEST(a_fixed_directive_stays_and_says_why)
+{
+    ck_assert(set("follow", ""));
+    ck_assert(!set("follow", "somebody"));
+    ck_assert_str_eq(error_text(), "follow stays \"\": Nobody is followed.");
+    ck_assert_str_eq(shown("follow"), "");
+    /* At start it is a warning. */
+    ck_assert(options_set(o, "follow", "somebody", false, &err));
+    ck_assert(read_text("follow somebody\nport 7000\n"));
+    ck_assert_str_eq(mem.follow, "");
+    ck_assert_int_eq(net.port, 7000);
+}
+END_TEST
+
 START_TEST(a_string_can_be_copied_out)
 {
     struct buf out = {0};
@@ -369,6 +383,7 @@ main(void)
     tcase_add_test(t, an_unknown_directive_is_refused);
     tcase_add_test(t, setting_a_repeatable_directive_replaces_it);
     tcase_add_test(t, a_directive_without_effect_keeps_its_value);
+    tcase_add_test(t, a_fixed_directive_stays_and_says_why);
     tcase_add_test(t, a_string_can_be_copied_out);
     tcase_add_test(t, readers_see_whole_values_while_another_thread_sets_them);
     tcase_add_loop_test(t, a_refusal_names_directive_value_and_what_is_accepted,

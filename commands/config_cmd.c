@@ -20,10 +20,11 @@ struct get {
 };
 
 static bool
-is_wanted(const struct request *rq, const char *name)
+is_wanted(const struct request *rq, const char *name, unsigned flags)
 {
     for (int i = 2; i < rq->argc; i++) {
-        if (glob_match(arg_str(rq, i), str_of(name), true))
+        if (flags & OPT_HIDDEN ? arg_is(rq, i, name)
+                               : glob_match(arg_str(rq, i), str_of(name), true))
             return true;
     }
     return false;
@@ -50,7 +51,7 @@ show_option(void *ctx, const char *title, const struct option *row)
 
     (void)title;
     option_name(row, name, sizeof(name));
-    if (!is_wanted(get->rq, name))
+    if (!is_wanted(get->rq, name, row->flags))
         return;
     get->value.len = 0;
     print_value(get->rq->thread->commands, row, &get->value);
@@ -155,11 +156,26 @@ find_rows(struct request *rq, struct set *set)
     return true;
 }
 
+/* Is the wanted value the one in force? */
+static bool
+is_in_force(const struct set *set, size_t i)
+{
+    const struct change *change = &set->changes[i];
+    struct buf text = {0};
+    bool same;
+
+    options_print(set->c->options, change->row, &text);
+    same = str_eq((struct str){text.len > 0 ? text.p : "", text.len},
+        str_of(change->value));
+    buf_free(&text);
+    return same;
+}
+
 static bool
 check_rows(struct request *rq, struct set *set)
 {
     for (size_t i = 0; i < set->n; i++) {
-        if (!(set->changes[i].row->flags & OPT_LIVE))
+        if (!(set->changes[i].row->flags & OPT_LIVE) && !is_in_force(set, i))
             return fail(set, i, "can't set immutable config");
         if (is_repeated(set, i))
             return fail(set, i, "duplicate parameter");
@@ -212,6 +228,8 @@ undo(struct set *set, size_t n)
     struct buf why = {0};
 
     for (size_t i = n; i-- > 0;) {
+        if (set->changes[i].former == NULL)
+            continue;
         restore(set, i);
         why.len = 0;
         if (!put_in_effect(set, i, &why))
@@ -226,6 +244,8 @@ apply_one(struct set *set, size_t i)
 {
     struct change *change = &set->changes[i];
 
+    if (!(change->row->flags & OPT_LIVE))
+        return true; /* as it is */
     keep_former(set, i);
     set->err.len = 0;
     set->failed = change->name;
@@ -319,8 +339,8 @@ cmd_config_rewrite(struct request *rq)
         reply_ok(rq->reply);
     } else {
         log_warn("configuration file not rewritten: %.*s", (int)why.len, why.p);
-        reply_error(rq->reply, "ERR Rewriting config file: %.*s", (int)why.len,
-            why.p);
+        reply_error(
+            rq->reply, "ERR Rewriting config file: %.*s", (int)why.len, why.p);
     }
     buf_free(&why);
 }

@@ -34,6 +34,20 @@ START_TEST(get_returns_pairs_of_name_and_value)
 }
 END_TEST
 
+START_TEST(a_start_only_directive_can_be_set_to_what_it_is)
+{
+    RUN(h, "+OK\r\n", "CONFIG", "SET", "databases", "16");
+    RUN(h, FAILED("databases", "can't set immutable config"), "CONFIG", "SET",
+        "databases", "15");
+    h->refuse_option = "slowlog_max_len";
+    RUN(h, FAILED("slowlog-max-len", "the host does not want it"), "CONFIG",
+        "SET", "databases", "16", "slowlog-log-slower-than", "7",
+        "slowlog-max-len", "9");
+    RUN(h, "*2\r\n$23\r\nslowlog-log-slower-than\r\n$5\r\n10000\r\n", "CONFIG",
+        "GET", "slowlog-log-slower-than");
+}
+END_TEST
+
 START_TEST(get_returns_a_map_in_resp3)
 {
     harness_protocol(h, 3);
@@ -212,7 +226,7 @@ START_TEST(rewrite_says_why_it_does_nothing)
 END_TEST
 
 HARNESS_MAIN("config", start, stop, get_returns_pairs_of_name_and_value,
-    get_returns_a_map_in_resp3,
+    a_start_only_directive_can_be_set_to_what_it_is, get_returns_a_map_in_resp3,
     get_takes_patterns_and_shows_each_directive_once,
     get_all_lists_every_directive, a_secret_is_not_shown,
     set_changes_directives_and_tells_the_host, set_reads_units,

@@ -17,6 +17,7 @@ OPTION_TABLE(slab_rows, SLAB_OPTIONS, struct slab_options);
 OPTION_TABLE(keyspace_rows, KEYSPACE_OPTIONS, struct keyspace_options);
 OPTION_TABLE(command_rows, COMMAND_OPTIONS, struct command_options);
 OPTION_TABLE(daemon_rows, DAEMON_OPTIONS, struct daemon_options);
+OPTION_TABLE(compat_rows, COMPAT_OPTIONS, struct compat_options);
 
 /* ---- words --------------------------------------------------------------- */
 
@@ -186,6 +187,8 @@ config_init(struct config *c)
         {"Keys and eviction", keyspace_rows, ARRAY_LEN(keyspace_rows),
             &c->keyspace, NULL},
         {"Commands", command_rows, ARRAY_LEN(command_rows), &c->commands, NULL},
+        {"Compatibility with redis.conf", compat_rows, ARRAY_LEN(compat_rows),
+            &c->compat, NULL},
     };
 
     c->set = options_new(modules, ARRAY_LEN(modules));

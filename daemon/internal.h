@@ -20,6 +20,7 @@
 
 #include "base/base.h"
 #include "commands/command.h"
+#include "daemon/compat.h"
 #include "keyspace/keyspace.h"
 #include "protocol/resp.h"
 #include "slab/slab.h"
@@ -77,21 +78,7 @@
     X(logfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
         "File to log to; empty is standard error. HUP opens it anew.")      \
     X(pidfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
-        "File that holds the process id while the daemon runs.")            \
-    X(daemonize, OPT_BOOL, "no", 0, 0, OPT_NOOP, "",                        \
-        "No effect: the daemon stays in the foreground.")                   \
-    X(supervised, OPT_ENUM, "no", 0, 0, OPT_NOOP,                           \
-        "no|upstart|systemd|auto", "No effect.")                            \
-    X(save, OPT_STRING, "", 0, 0, OPT_NOOP | OPT_LIVE | OPT_REPEAT, "",     \
-        "No effect.")                                                       \
-    X(appendonly, OPT_BOOL, "no", 0, 0, OPT_NOOP | OPT_LIVE, "",            \
-        "No effect.")                                                       \
-    X(dir, OPT_STRING, ".", 0, 0, OPT_NOOP | OPT_LIVE, "", "No effect.")    \
-    X(dbfilename, OPT_STRING, "dump.rdb", 0, 0, OPT_NOOP | OPT_LIVE, "",    \
-        "No effect.")                                                       \
-    X(io_threads, OPT_INT, "1", 1, 128, OPT_NOOP, "",                       \
-        "No effect: see workers.")                                          \
-    X(hz, OPT_INT, "10", 1, 500, OPT_NOOP | OPT_LIVE, "", "No effect.")
+        "File that holds the process id while the daemon runs.")
 
 #define DAEMON_METRICS(X)                                                   \
     X(connections, COUNTER, "connections accepted")                         \
@@ -139,6 +126,7 @@ struct config {
     struct keyspace_options keyspace;
     struct command_options commands;
     struct daemon_options daemon;
+    struct compat_options compat;
     struct output_limit output[OUTPUT_CLASSES];
     struct options *set;
     const char *file; /* borrowed from argv; "" if none */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sbin_PROGRAMS += ashlard
 ashlard_SOURCES = \
+    daemon/compat.h \
     daemon/internal.h \
     daemon/batch.c \
     daemon/clients.c \

@@ -318,7 +318,7 @@ run(struct ashlard *d)
     ignore_sigpipe();
     /* A fixed threshold: large buffers of clients go back when freed. */
     mallopt(M_MMAP_THRESHOLD, (int)(256 * KIB));
-    if (o->daemonize)
+    if (d->config.compat.daemonize)
         log_warn("daemonize has no effect: staying in the foreground");
     if (fit_clients(d, &err) && build(d, &err) &&
         write_pidfile(o->pidfile, &err)) {
