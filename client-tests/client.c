@@ -68,8 +68,9 @@ note(const char *name)
 void
 covered(struct str name, struct str second)
 {
-    static const char *const containers[] = {"acl", "client", "command",
-        "config", "latency", "memory", "object", "pubsub", "slowlog"};
+    static const char *const containers[] = {"acl", "client", "cluster",
+        "command", "config", "function", "latency", "memory", "object",
+        "pubsub", "slowlog"};
     char text[64];
 
     if (name.len + second.len + 2 > sizeof(text))

@@ -32,6 +32,8 @@ client_tests = \
     client-tests/protocol_test \
     client-tests/acl_test \
     client-tests/slowlog_test \
+    client-tests/standalone_test \
+    client-tests/debug_test \
     client-tests/config_test \
     client-tests/expiry_test \
     client-tests/scan_test \
@@ -54,6 +56,12 @@ client_tests_compare_test_LDADD = $(client_tests_ldadd)
 client_tests_versions_test_SOURCES = client-tests/versions_test.c
 client_tests_versions_test_CFLAGS = $(client_tests_cflags)
 client_tests_versions_test_LDADD = $(client_tests_ldadd)
+client_tests_standalone_test_SOURCES = client-tests/standalone_test.c
+client_tests_standalone_test_CFLAGS = $(client_tests_cflags)
+client_tests_standalone_test_LDADD = $(client_tests_ldadd)
+client_tests_debug_test_SOURCES = client-tests/debug_test.c
+client_tests_debug_test_CFLAGS = $(client_tests_cflags)
+client_tests_debug_test_LDADD = $(client_tests_ldadd)
 client_tests_keys_test_SOURCES = client-tests/keys_test.c
 client_tests_keys_test_CFLAGS = $(client_tests_cflags)
 client_tests_keys_test_LDADD = $(client_tests_ldadd)

@@ -51,6 +51,7 @@ commands_init(struct commands *c)
     c->state->acl = acl_new(c);
     if (*c->values->requirepass != '\0')
         acl_requirepass_changed(c);
+    c->state->latency = latency_events_new();
     ASSERT(pthread_mutex_init(&c->state->lock, NULL) == 0);
 }
 
@@ -61,6 +62,7 @@ commands_free(struct commands *c)
     acl_free(c->state->acl);
     acl_log_free(c->state->acl_log, ks_slab(c->ks));
     slowlog_free(c->state->slowlog, ks_slab(c->ks));
+    latency_events_free(c->state->latency);
     free(c->state->base);
     pubsub_free(c->state->pubsub);
     command_index_free(c->state->index);
@@ -187,6 +189,7 @@ execute_timed(struct request *rq, struct command_row_stats *stats, bool measure)
     if (measure)
         command_stats_time(stats, ns);
     slowlog_note(rq, &args, ns);
+    latency_note(rq, ns);
 }
 
 static void
@@ -194,7 +197,7 @@ execute(struct request *rq, struct command_row_stats *stats)
 {
     bool measure = command_stats_measure(rq->thread, rq->command);
 
-    if (unlikely(measure || slowlog_watches(rq)))
+    if (unlikely(measure || slowlog_watches(rq) || latency_watches(rq)))
         execute_timed(rq, stats, measure);
     else
         rq->command->handler(rq);
@@ -311,8 +314,7 @@ command_run(struct request *rq)
     note_use(rq);
     if (unlikely(!admit(rq)))
         reject(rq, mark);
-    else if (likely(rq->session->transaction == NULL) ||
-        !transaction_queue(rq))
+    else if (likely(rq->session->transaction == NULL) || !transaction_queue(rq))
         command_call(rq);
     else if (is_error(rq, mark))
         count_error(rq, mark, false);

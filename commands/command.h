@@ -27,6 +27,13 @@
     X(acl_pubsub_default, OPT_ENUM, "resetchannels", 0, 0, OPT_LIVE,        \
         "allchannels|resetchannels",                                        \
         "Which channels a new user may use before rules say so.")           \
+    X(enable_debug_command, OPT_ENUM, "no", 0, 0, OPT_START,                \
+        "no|yes|local",                                                     \
+        "Who may use DEBUG: nobody, anybody, or clients of this machine.")  \
+    X(latency_monitor_threshold, OPT_INT, "0", 0, INT64_MAX, OPT_LIVE,      \
+        "milliseconds",                                                     \
+        "Commands that take at least so long are recorded for LATENCY; "    \
+        "0 records none. Else the time of every command is taken.")         \
     X(slowlog_log_slower_than, OPT_INT, "10000", -1, INT64_MAX, OPT_LIVE,   \
         "microseconds",                                                     \
         "Commands that take at least so long are logged for SLOWLOG; -1 "   \

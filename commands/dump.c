@@ -9,8 +9,8 @@
  *     4  XXH3 of the value, with the bytes above as its seed, little endian
  *
  * The value comes first, so that a large payload that was received into an
- * extent becomes the value where it stands. A payload of Redis ends in a CRC64
- * and is refused as Redis refuses one of ashlar. Any worker.
+ * extent becomes the value where it stands. RESTORE takes the strings of Redis
+ * as well (rdb_payload.c), which refuses payloads of ashlar. Any worker.
  */
 #include "commands/internal.h"
 
@@ -177,13 +177,65 @@ reply_error_busy(struct request *rq)
     reply_error(rq->reply, "BUSYKEY Target key name already exists.");
 }
 
+static void
+reply_error_payload(struct request *rq, enum rdb_status why)
+{
+    switch (why) {
+    case RDB_DAMAGED:
+        reply_error(rq->reply, "ERR Bad data format");
+        return;
+    case RDB_OTHER_TYPE:
+        reply_error(rq->reply,
+            "ERR the payload holds a type of value that this server does not "
+            "have");
+        return;
+    case RDB_TOO_LARGE:
+        reply_error_status(rq, KS_TOO_LARGE);
+        return;
+    case RDB_NO_MEMORY:
+        reply_error_status(rq, KS_NO_MEMORY);
+        return;
+    case RDB_OK:
+        break;
+    }
+    UNREACHABLE();
+}
+
+/* The value of the payload in argv[3]: of ours where it stands, else in `room`
+ * if it had to be made. Replies with the error and returns false. */
+static bool
+find_value(struct request *rq, struct restore *job, struct room *room)
+{
+    struct str payload = arg_str(rq, 3), body;
+    enum rdb_status status;
+
+    *room = (struct room){0};
+    if (read_payload(payload, &job->value)) {
+        job->extent = rq->argv[3].extent;
+        return true;
+    }
+    if (!rdb_payload_open(payload, &body)) {
+        reply_error(
+            rq->reply, "ERR DUMP payload version or checksum are wrong");
+        return false;
+    }
+    status = rdb_read_string(rq, body, &job->value, room);
+    if (status != RDB_OK) {
+        reply_error_payload(rq, status);
+        return false;
+    }
+    job->extent = room->extent;
+    return true;
+}
+
 void
 cmd_restore(struct request *rq)
 {
-    struct restore job = {.extent = rq->argv[3].extent};
+    struct restore job = {.replace = false};
     struct ks_key key = arg_key(rq, 1);
     enum ks_status status;
     struct ks_info info;
+    struct room room;
 
     if (!parse_restore(rq, &job))
         return;
@@ -192,16 +244,13 @@ cmd_restore(struct request *rq)
         reply_error_busy(rq);
         return;
     }
-    if (!parse_ttl(rq, &job))
+    if (!parse_ttl(rq, &job) || !find_value(rq, &job, &room))
         return;
-    if (!read_payload(arg_str(rq, 3), &job.value)) {
-        reply_error(
-            rq->reply, "ERR DUMP payload version or checksum are wrong");
-        return;
-    }
     status = ks_update(rq->thread->ks, &key, restore_value, &job);
-    if (status == KS_OK && !job.busy)
-        rq->argv[3].extent = 0;
+    if (status != KS_OK || job.busy)
+        room_drop(rq, &room);
+    else if (job.extent == rq->argv[3].extent)
+        rq->argv[3].extent = 0; /* the item has it */
     if (status != KS_OK)
         reply_error_status(rq, status);
     else if (job.busy)

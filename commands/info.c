@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* info.c - INFO: sections of "name:value" lines, with Redis' names.
  *
- * A field that Redis has and that means nothing here is left out, unless tools
- * look for it (redis-cli --stat, exporters); then it has its idle value. The
- * host adds what only the daemon knows. Any worker.
+ * All fields of Redis are there; those that mean nothing here (info_idle.c) have
+ * their idle value. The host adds what only the daemon knows. Any worker.
  */
 #include "commands/internal.h"
 #include "commands/pubsub.h"
@@ -45,6 +44,14 @@ line_bytes(struct buf *out, const char *name, size_t v)
         units[unit]);
 }
 
+/* "name_ratio:1.50" and "name_bytes", the difference. */
+static void
+line_ratio(struct buf *out, const char *name, size_t whole, size_t part)
+{
+    buf_printf(out, "%s_ratio:%.2f\r\n%s_bytes:%lld\r\n", name,
+        memory_ratio(whole, part), name, (long long)whole - (long long)part);
+}
+
 static void
 line_percent(struct buf *out, const char *name, size_t part, size_t whole)
 {
@@ -84,6 +91,12 @@ section_server(struct commands *c, struct buf *out)
     line_u64(out, "arch_bits", 8 * sizeof(void *));
     line_u64(out, "process_id", (uint64_t)getpid());
     line_text(out, "run_id", c->run_id);
+    line_text(out, "multiplexing_api", "epoll");
+    line_text(out, "monotonic_clock", "POSIX clock_gettime");
+    line_text(out, "gcc_version", __VERSION__);
+    line_option(c, out, "hz", "hz");
+    line_option(c, out, "configured_hz", "hz");
+    line_u64(out, "lru_clock", now_ms / 1000 & 0xffffff);
     line_option(c, out, "tcp_port", "port");
     line_u64(out, "server_time_usec", now_ms * 1000);
     line_u64(out, "uptime_in_seconds", up_s);
@@ -122,8 +135,9 @@ section_memory(struct commands *c, struct buf *out)
     line_bytes(out, "total_system_memory", m.system);
     line_bytes(out, "maxmemory", m.slab.limit);
     line_option(c, out, "maxmemory_policy", "maxmemory-policy");
-    buf_printf(out, "allocator_frag_ratio:%.2f\r\n",
-        memory_ratio(m.active, m.allocated));
+    line_ratio(out, "allocator_frag", m.active, m.allocated);
+    line_ratio(out, "allocator_rss", m.resident, m.active);
+    line_ratio(out, "rss_overhead", m.rss, m.resident);
     buf_printf(out, "mem_fragmentation_ratio:%.2f\r\n",
         memory_ratio(m.rss, m.slab.used));
     buf_printf(out, "mem_fragmentation_bytes:%lld\r\n",
@@ -274,6 +288,39 @@ section_commandstats(struct commands *c, struct buf *out)
     free(sum);
 }
 
+/* The time that a share of the measured calls did not exceed, as far as their
+ * buckets tell: the upper end of one, in microseconds. */
+static double
+percentile_usec(const struct command_row_stats *row, double share)
+{
+    uint64_t below = 0;
+    int i = 0;
+
+    for (; i < STATS_BUCKETS - 1; i++) {
+        below += row->histogram[i];
+        if ((double)below >= share * (double)row->measured)
+            break;
+    }
+    return (double)(UINT64_C(1024) << i) / 1e3;
+}
+
+static void
+section_latencystats(struct commands *c, struct buf *out)
+{
+    struct command_stats *sum = command_stats_sum(c);
+
+    for (size_t i = 0; i < command_table_rows; i++) {
+        const struct command_row_stats *row = &sum->rows[i];
+
+        if (row->measured > 0)
+            buf_printf(out,
+                "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n",
+                command_table[i].name, percentile_usec(row, 0.5),
+                percentile_usec(row, 0.99), percentile_usec(row, 0.999));
+    }
+    free(sum);
+}
+
 static void
 section_errorstats(struct commands *c, struct buf *out)
 {
@@ -325,6 +372,7 @@ static const struct section {
     {"cpu", "CPU", true, section_cpu},
     {"modules", "Modules", true, section_modules},
     {"commandstats", "Commandstats", false, section_commandstats},
+    {"latencystats", "Latencystats", false, section_latencystats},
     {"errorstats", "Errorstats", true, section_errorstats},
     {"cluster", "Cluster", true, section_cluster},
     {"keyspace", "Keyspace", true, section_keyspace},
@@ -359,6 +407,7 @@ cmd_info(struct request *rq)
             &out, "%s# %s\r\n", out.len > 0 ? "\r\n" : "", sections[i].title);
         sections[i].print(c, &out);
         c->host.info(c->host.ctx, sections[i].name, &out);
+        info_idle_fields(sections[i].name, &out);
     }
     reply_verbatim(
         rq->reply, "txt", (struct str){out.len > 0 ? out.p : "", out.len});

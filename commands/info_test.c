@@ -35,6 +35,53 @@ field(const char *info, const char *name)
     return atoll(found + strlen(line));
 }
 
+/* Of Redis 7.0.15, all but those of what other commands track. */
+static const char *const redis_fields[] = {"redis_version", "redis_git_sha1",
+    "redis_build_id", "redis_mode", "os", "arch_bits", "monotonic_clock",
+    "multiplexing_api", "gcc_version", "process_id", "run_id",
+    "server_time_usec", "uptime_in_seconds", "lru_clock", "blocked_clients",
+    "client_recent_max_input_buffer", "used_memory", "used_memory_human",
+    "used_memory_peak_perc", "allocator_frag_ratio", "allocator_frag_bytes",
+    "allocator_rss_ratio", "allocator_rss_bytes", "rss_overhead_ratio",
+    "rss_overhead_bytes", "mem_fragmentation_ratio", "used_memory_lua",
+    "used_memory_scripts_human", "number_of_functions", "lazyfreed_objects",
+    "rdb_saves", "aof_rewrites", "current_fork_perc", "evicted_clients",
+    "total_forks", "migrate_cached_sockets", "expired_stale_perc",
+    "reply_buffer_expands", "active_defrag_key_misses", "master_replid2",
+    "second_repl_offset", "repl_backlog_histlen", "cluster_enabled"};
+
+START_TEST(info_has_the_fields_that_exporters_read)
+{
+    const char *info = SAY(h, "INFO", "ALL");
+    char line[100];
+
+    for (size_t i = 0; i < ARRAY_LEN(redis_fields); i++) {
+        const char *found;
+
+        snprintf(line, sizeof(line), "\n%s:", redis_fields[i]);
+        found = strstr(info, line);
+        ck_assert_msg(found != NULL, "no field %s", redis_fields[i]);
+        ck_assert_msg(
+            strstr(found + 1, line) == NULL, "%s twice", redis_fields[i]);
+    }
+    ck_assert_ptr_null(strstr(info, " \r\n"));
+}
+END_TEST
+
+START_TEST(latencystats_tell_percentiles_of_measured_commands)
+{
+    const char *info;
+
+    RUN(h, "$-1\r\n", "GET", "k");
+    (void)SAY(h, "CONFIG", "GET", "x"); /* always measured */
+    info = SAY(h, "INFO", "LATENCYSTATS");
+    ck_assert_ptr_nonnull(strstr(info, "\r\n# Latencystats\r\n"));
+    ck_assert_ptr_nonnull(
+        strstr(info, "\nlatency_percentiles_usec_config|get:p50="));
+    ck_assert_ptr_null(strstr(SAY(h, "INFO"), "latency_percentiles_usec"));
+}
+END_TEST
+
 /* The number after bulk `name` in a map. */
 static long long
 figure(const char *map, const char *name)
@@ -313,10 +360,11 @@ START_TEST(doctor_speaks_of_refused_writes)
 }
 END_TEST
 
-HARNESS_MAIN("info", start, stop, info_shows_the_default_sections,
-    info_shows_the_sections_asked_for, info_is_a_verbatim_text_in_resp3,
-    every_line_is_a_title_a_field_or_empty, the_host_adds_its_lines,
-    learned_key_templates_are_shown,
+HARNESS_MAIN("info", start, stop, info_has_the_fields_that_exporters_read,
+    latencystats_tell_percentiles_of_measured_commands,
+    info_shows_the_default_sections, info_shows_the_sections_asked_for,
+    info_is_a_verbatim_text_in_resp3, every_line_is_a_title_a_field_or_empty,
+    the_host_adds_its_lines, learned_key_templates_are_shown,
     server_tells_process_and_uptime, hits_and_misses_are_counted,
     keyspace_lists_databases_with_keys, memory_in_use_grows_with_values,
     usage_of_a_key_covers_its_value, usage_reads_its_samples,

@@ -294,6 +294,44 @@ void slowlog_keep_args(const struct request *rq, struct slowlog_args *kept);
 void slowlog_note(const struct request *rq, const struct slowlog_args *kept,
     uint64_t duration_ns);
 
+/* ---- latency events (latency_events.c) ----------------------------------- */
+
+#define LATENCY_EVENTS 2
+#define LATENCY_SAMPLES 160
+
+struct latency_sample {
+    uint64_t wall_s, ms;
+};
+
+struct latency_event {
+    struct latency_sample samples[LATENCY_SAMPLES]; /* a ring */
+    uint64_t n; /* that there ever were since the last reset */
+    uint64_t max_ms;
+};
+
+struct latency_events;
+struct latency_events *latency_events_new(void);
+void latency_events_free(struct latency_events *log);
+
+/* Is the time of every command to be taken? */
+static inline bool
+latency_watches(const struct request *rq)
+{
+    return option_get_i64(
+               &rq->thread->commands->values->latency_monitor_threshold) > 0;
+}
+
+/* A command took this long: record it if that is beyond the threshold. */
+void latency_note(const struct request *rq, uint64_t duration_ns);
+
+/* Events have numbers from 0 on; -1: there is none of that name. The second
+ * returns whether there was anything to reset. Any thread. */
+const char *latency_event_name(int event);
+int latency_event_find(struct str name);
+void latency_event_read(
+    struct latency_events *log, int event, struct latency_event *out);
+bool latency_event_reset(struct latency_events *log, int event);
+
 /* ---- what commands_init() makes ------------------------------------------ */
 
 struct command_state {
@@ -305,12 +343,17 @@ struct command_state {
     struct slowlog *slowlog;
     struct acl *acl;
     struct acl_log *acl_log;
+    struct latency_events *latency;      /* [immutable] the pointer */
 };
 
 /* ---- documentation (syntax.c, docs.c) ------------------------------------ */
 
 /* Reply with the argument list of COMMAND DOCS for a syntax string. */
 void syntax_reply(struct reply *r, const char *syntax);
+
+/* Append the tests of Redis that fail, with the reasons, in Markdown
+ * (differences.c). */
+void differences_write(struct buf *out);
 
 /* ---- sessions (session.c, client.c) -------------------------------------- */
 
@@ -378,6 +421,11 @@ void memory_report(const struct commands *c, struct memory_report *m);
 
 /* 0 when the whole is 0. */
 double memory_ratio(uint64_t part, uint64_t whole);
+
+/* ---- INFO (info_idle.c) -------------------------------------------------- */
+
+/* Append the lines of a section that are the same on every server here. */
+void info_idle_fields(const char *section, struct buf *out);
 
 /* ---- errors and arguments (args.c) --------------------------------------- */
 
@@ -582,6 +630,31 @@ struct zeros {
 };
 bool zeros_get(size_t len, struct zeros *out);
 void zeros_drop(struct zeros *z);
+
+/* ---- what OBJECT says (keys.c) ------------------------------------------- */
+
+/* Name of the encoding that Redis would have chosen, which clients know. */
+const char *object_encoding(bool raw, struct str value);
+
+/* ---- payloads of Redis (rdb_payload.c) ----------------------------------- */
+
+uint64_t rdb_crc64(struct str s);
+
+/* The body of a payload whose checksum is right; false if it is none. */
+bool rdb_payload_open(struct str payload, struct str *body);
+
+enum rdb_status {
+    RDB_OK,
+    RDB_DAMAGED,    /* what the checksum covers is no value */
+    RDB_OTHER_TYPE, /* not a string */
+    RDB_TOO_LARGE,
+    RDB_NO_MEMORY,
+};
+
+/* The string in a body: in the body itself, then `room` is all zero, or made
+ * in room, which is the caller's on RDB_OK. */
+enum rdb_status rdb_read_string(struct request *rq, struct str body,
+    struct str *value, struct room *room);
 
 /* ---- bits (bits.c) -------------------------------------------------------- */
 

@@ -157,8 +157,8 @@ stat_object(struct request *rq, struct ks_info *info)
 
 /* Name of the encoding that Redis would have chosen, which clients know. Only
  * a whole number that INCRBYFLOAT left is "embstr" there. */
-static const char *
-encoding_name(bool raw, struct str value)
+const char *
+object_encoding(bool raw, struct str value)
 {
     int64_t number;
 
@@ -183,7 +183,7 @@ cmd_object_encoding(struct request *rq)
         return;
     }
     reply_bulk_cstr(rq->reply,
-        encoding_name(info.raw, (struct str){value.value, value.value_len}));
+        object_encoding(info.raw, (struct str){value.value, value.value_len}));
     if (value.value_extent != 0)
         extent_unpin(ks_slab(rq->thread->commands->ks), value.value_extent);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* latency.c - LATENCY: how long commands take.
  *
- * HISTOGRAM shows the times that stats.c takes of a sample of the calls. Events
- * are not recorded, so the subcommands about them have nothing to tell. Any
- * worker.
+ * HISTOGRAM shows the times that stats.c takes of a sample of the calls; the
+ * others show the events that latency_events.c records. Any worker.
  */
 #include "commands/internal.h"
 
@@ -86,35 +85,132 @@ cmd_latency_histogram(struct request *rq)
 
 /* ---- events -------------------------------------------------------------- */
 
-void
-cmd_latency_doctor(struct request *rq)
+static struct latency_events *
+events_of(const struct request *rq)
 {
-    reply_verbatim(rq->reply, "txt",
-        STR("Latency events are not recorded here. LATENCY HISTOGRAM shows how "
-            "long commands take, SLOWLOG GET those that took longest.\n"));
+    return rq->thread->commands->state->latency;
 }
 
-void
-cmd_latency_graph(struct request *rq)
+/* Samples of an event, the oldest first: its first, and how many. */
+static uint64_t
+first_sample(const struct latency_event *e)
 {
-    reply_error(rq->reply, "ERR No samples available for event '%.*s'",
-        ARG_SHOWN(rq, 2));
+    return e->n - MIN(e->n, (uint64_t)LATENCY_SAMPLES);
+}
+
+static const struct latency_sample *
+sample_at(const struct latency_event *e, uint64_t i)
+{
+    return &e->samples[i % LATENCY_SAMPLES];
 }
 
 void
 cmd_latency_history(struct request *rq)
 {
-    reply_array(rq->reply, 0);
+    int event = latency_event_find(arg_str(rq, 2));
+    struct latency_event e = {0};
+
+    if (event >= 0)
+        latency_event_read(events_of(rq), event, &e);
+    reply_array(rq->reply, e.n - first_sample(&e));
+    for (uint64_t i = first_sample(&e); i < e.n; i++) {
+        reply_array(rq->reply, 2);
+        reply_int(rq->reply, (int64_t)sample_at(&e, i)->wall_s);
+        reply_int(rq->reply, (int64_t)sample_at(&e, i)->ms);
+    }
 }
 
 void
 cmd_latency_latest(struct request *rq)
 {
-    reply_array(rq->reply, 0);
+    size_t at = reply_array_open(rq->reply), n = 0;
+    struct latency_event e;
+
+    for (int event = 0; event < LATENCY_EVENTS; event++) {
+        latency_event_read(events_of(rq), event, &e);
+        if (e.n == 0)
+            continue;
+        reply_array(rq->reply, 4);
+        reply_bulk_cstr(rq->reply, latency_event_name(event));
+        reply_int(rq->reply, (int64_t)sample_at(&e, e.n - 1)->wall_s);
+        reply_int(rq->reply, (int64_t)sample_at(&e, e.n - 1)->ms);
+        reply_int(rq->reply, (int64_t)e.max_ms);
+        n++;
+    }
+    reply_array_close(rq->reply, at, n);
 }
 
 void
 cmd_latency_reset(struct request *rq)
 {
-    reply_int(rq->reply, 0);
+    int64_t n = 0;
+
+    for (int event = 0; rq->argc == 2 && event < LATENCY_EVENTS; event++)
+        n += latency_event_reset(events_of(rq), event);
+    for (int i = 2; i < rq->argc; i++) {
+        int event = latency_event_find(arg_str(rq, i));
+
+        if (event >= 0)
+            n += latency_event_reset(events_of(rq), event);
+    }
+    reply_int(rq->reply, n);
+}
+
+#define GRAPH_COLUMNS 40
+
+/* A bar for each sample, the latest last. */
+void
+cmd_latency_graph(struct request *rq)
+{
+    int event = latency_event_find(arg_str(rq, 2));
+    struct latency_event e = {0};
+    struct buf out = {0};
+
+    if (event >= 0)
+        latency_event_read(events_of(rq), event, &e);
+    if (e.n == 0) {
+        reply_error(rq->reply, "ERR No samples available for event '%.*s'",
+            ARG_SHOWN(rq, 2));
+        return;
+    }
+    buf_printf(&out, "%s - all time high %llu ms\n", latency_event_name(event),
+        (unsigned long long)e.max_ms);
+    for (uint64_t i = first_sample(&e); i < e.n; i++) {
+        const struct latency_sample *s = sample_at(&e, i);
+        int bar = (int)(s->ms * GRAPH_COLUMNS / MAX(e.max_ms, 1));
+
+        buf_printf(&out, "%llu %6llu ms %.*s\n", (unsigned long long)s->wall_s,
+            (unsigned long long)s->ms, bar,
+            "########################################");
+    }
+    reply_verbatim(rq->reply, "txt", (struct str){out.p, out.len});
+    buf_free(&out);
+}
+
+void
+cmd_latency_doctor(struct request *rq)
+{
+    const struct commands *c = rq->thread->commands;
+    struct buf out = {0};
+
+    for (int event = 0; event < LATENCY_EVENTS; event++) {
+        struct latency_event e;
+
+        latency_event_read(events_of(rq), event, &e);
+        if (e.n > 0)
+            buf_printf(&out,
+                "%s: %llu seconds with slow calls, the slowest took %llu ms. "
+                "SLOWLOG GET tells which they were.\n",
+                latency_event_name(event), (unsigned long long)e.n,
+                (unsigned long long)e.max_ms);
+    }
+    if (out.len == 0)
+        buf_printf(&out, "%s",
+            option_get_i64(&c->values->latency_monitor_threshold) == 0
+                ? "Latency monitoring is off: set latency-monitor-threshold "
+                  "to record slow commands. LATENCY HISTOGRAM shows how long "
+                  "commands take in any case.\n"
+                : "No command was slower than latency-monitor-threshold.\n");
+    reply_verbatim(rq->reply, "txt", (struct str){out.p, out.len});
+    buf_free(&out);
 }

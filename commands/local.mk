@@ -19,21 +19,27 @@ libcommands_a_SOURCES = \
     commands/command.h \
     commands/compare.c \
     commands/config_cmd.c \
+    commands/debug.c \
+    commands/differences.c \
     commands/docs.c \
     commands/dump.c \
     commands/expire_cmd.c \
+    commands/function.c \
     commands/glob.c \
     commands/increx.c \
     commands/info.c \
+    commands/info_idle.c \
     commands/internal.h \
     commands/key_specs.c \
     commands/keys.c \
     commands/lcs.c \
     commands/latency.c \
+    commands/latency_events.c \
     commands/lookup.c \
     commands/memory.c \
     commands/rename.c \
     commands/pubsub.c \
+    commands/rdb_payload.c \
     commands/pubsub.h \
     commands/registry.c \
     commands/reference.c \
@@ -43,6 +49,7 @@ libcommands_a_SOURCES = \
     commands/sha256.c \
     commands/sha256.h \
     commands/slowlog.c \
+    commands/standalone.c \
     commands/stats.c \
     commands/string_edit.c \
     commands/string_options.c \
@@ -75,6 +82,7 @@ check_PROGRAMS += \
     commands/keys_test \
     commands/lcs_test \
     commands/lookup_test \
+    commands/rdb_payload_test \
     commands/rename_test \
     commands/pubsub_test \
     commands/scan_test \
@@ -139,6 +147,9 @@ commands_lcs_test_LDADD = $(commands_tests_ldadd)
 commands_lookup_test_SOURCES = commands/lookup_test.c
 commands_lookup_test_CFLAGS = $(commands_tests_cflags)
 commands_lookup_test_LDADD = $(commands_tests_ldadd)
+commands_rdb_payload_test_SOURCES = commands/rdb_payload_test.c
+commands_rdb_payload_test_CFLAGS = $(commands_tests_cflags)
+commands_rdb_payload_test_LDADD = $(commands_tests_ldadd)
 commands_rename_test_SOURCES = commands/rename_test.c
 commands_rename_test_CFLAGS = $(commands_tests_cflags)
 commands_rename_test_LDADD = $(commands_tests_ldadd)

@@ -194,8 +194,9 @@ START_TEST(rows_are_consistent_in_themselves)
         ck_assert_int_eq(row->first_key == 0, row->key_step == 0);
         ck_assert_int_eq(row->first_key == 0, row->last_key == 0);
         ck_assert(row->first_key == 0 || row->handler == cmd_watch ||
-            row->flags & (CMD_READ | CMD_WRITE));
-        ck_assert_int_lt(row->first_key, abs(row->arity));
+            row->handler == cmd_fcall || row->flags & (CMD_READ | CMD_WRITE));
+        ck_assert_int_lt(
+            row->first_key, abs(row->arity) + (row->last_key == KEYS_COUNTED));
         ck_assert_str_ne(row->summary, "");
         ck_assert_int_eq(row->summary[strlen(row->summary) - 1], '.');
     }

@@ -68,4 +68,5 @@ commands_write_reference(struct buf *out)
             toupper((unsigned char)group[0]), group + 1);
         append_group(out, group, title);
     }
+    differences_write(out);
 }

@@ -191,6 +191,8 @@ slowlog_note(const struct request *rq, const struct slowlog_args *kept,
 
     if (limit_us < 0 || duration_ns / 1000 < (uint64_t)limit_us)
         return;
+    if (rq->command->handler == cmd_exec)
+        return; /* what it ran was logged */
     e = new_entry(rq, kept, duration_ns / 1000);
     slab_charge_force(ks_slab(c->ks), e->bytes);
     pthread_mutex_lock(&log->lock);

@@ -36,7 +36,9 @@
     COMMANDS_PUBSUB(X)                                                        \
     COMMANDS_ACL(X)                                                           \
     COMMANDS_SERVER(X)                                                        \
-    COMMANDS_TRANSACTIONS(X)
+    COMMANDS_TRANSACTIONS(X)                                                  \
+    COMMANDS_SCRIPTING(X)                                                     \
+    COMMANDS_STANDALONE(X)
 
 /*    name, handler, arity, flags, keys first, last, step, group, since,
  *        complexity, arguments,
@@ -561,6 +563,10 @@
         "server", "0.1.0", "O(N) in the directives",                          \
         "parameter value [parameter value ...]",                              \
         "Changes directives, all or none.")                                   \
+    X("debug", cmd_debug, -2, CMD_CONTROL_ | CMD_ALL_KEYS, 0, 0, 0,           \
+        "server", "0.2.0", "Depends on the subcommand",                       \
+        "subcommand [argument [argument ...]]",                               \
+        "Helps to test servers and clients; off by default.")                 \
     X("dbsize", cmd_dbsize, 1, CMD_GET_ | CMD_KEYSPACE, 0, 0, 0,              \
         "server", "0.1.0", "O(1)", "",                                        \
         "Returns the number of keys in the database.")                        \
@@ -583,10 +589,10 @@
         "Looks at how long commands take.")                                   \
     X("latency|doctor", cmd_latency_doctor, 2, CMD_CONTROL_, 0, 0, 0,         \
         "server", "0.1.0", "O(1)", "",                                        \
-        "Says in words what stands out in the events: none are recorded.")    \
+        "Says in words what stands out in the events.")                       \
     X("latency|graph", cmd_latency_graph, 3, CMD_CONTROL_, 0, 0, 0,           \
         "server", "0.1.0", "O(1)", "event",                                   \
-        "Draws the samples of an event: none are recorded.")                  \
+        "Draws the samples of an event.")                                     \
     X("latency|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                       \
         "server", "0.1.0", "O(1)", "",                                        \
         "Prints this help.")                                                  \
@@ -596,10 +602,10 @@
         "Returns how long the calls of commands took, cumulative.")           \
     X("latency|history", cmd_latency_history, 3, CMD_CONTROL_, 0, 0, 0,       \
         "server", "0.1.0", "O(1)", "event",                                   \
-        "Returns the samples of an event: none are recorded.")                \
+        "Returns the samples of an event, the worst of each second.")         \
     X("latency|latest", cmd_latency_latest, 2, CMD_CONTROL_, 0, 0, 0,         \
         "server", "0.1.0", "O(1)", "",                                        \
-        "Returns the latest sample of each event: none are recorded.")        \
+        "Returns the latest sample of each event.")                           \
     X("latency|reset", cmd_latency_reset, -2, CMD_CONTROL_, 0, 0, 0,          \
         "server", "0.1.0", "O(1)", "[event [event ...]]",                     \
         "Forgets the samples of events; returns of how many.")                \
@@ -668,5 +674,113 @@
         CMD_CONN_ | CMD_FAST | CMD_ALLOW_BUSY, 1, -1, 1,                      \
         "transactions", "0.1.0", "O(N) in the keys", "key [key ...]",         \
         "Makes the next EXEC depend on that these keys do not change.")
+
+/* A library of functions that is empty. */
+#define COMMANDS_SCRIPTING(X)                                                 \
+    X("fcall", cmd_fcall, -3, CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS, 3, KEYS_COUNTED, 1, \
+        "scripting", "0.2.0", "O(1)", "function numkeys [key [key ...]] [arg [arg ...]]", \
+        "Calls a function: there are none.")                                  \
+    X("fcall_ro", cmd_fcall, -3, CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS, 3, KEYS_COUNTED, 1, \
+        "scripting", "0.2.0", "O(1)", "function numkeys [key [key ...]] [arg [arg ...]]", \
+        "Calls a function that only reads: there are none.")                  \
+    X("function", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                  \
+        "scripting", "0.2.0", "Depends on the subcommand", "",                \
+        "The library of functions, which is empty.")                          \
+    X("function|delete", cmd_function_delete, 3, CMD_NOSCRIPT, 0, 0, 0,       \
+        "scripting", "0.2.0", "O(1)", "library-name",                         \
+        "Deletes a library: there is none.")                                  \
+    X("function|dump", cmd_function_dump, 2, CMD_NOSCRIPT, 0, 0, 0,           \
+        "scripting", "0.2.0", "O(1)", "",                                     \
+        "Returns the libraries as a payload: an empty one.")                  \
+    X("function|flush", cmd_function_flush, -2, CMD_NOSCRIPT, 0, 0, 0,        \
+        "scripting", "0.2.0", "O(1)", "[ASYNC|SYNC]",                         \
+        "Deletes all libraries: there are none.")                             \
+    X("function|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                      \
+        "scripting", "0.2.0", "O(1)", "",                                     \
+        "Prints this help.")                                                  \
+    X("function|kill", cmd_function_kill, 2, CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0, \
+        "scripting", "0.2.0", "O(1)", "",                                     \
+        "Stops a running function: there is none.")                           \
+    X("function|list", cmd_function_list, -2, CMD_NOSCRIPT, 0, 0, 0,          \
+        "scripting", "0.2.0", "O(1)", "[LIBRARYNAME library-name-pattern] [WITHCODE]", \
+        "Lists the libraries: none.")                                         \
+    X("function|load", cmd_function_load, -3, CMD_NOSCRIPT, 0, 0, 0,          \
+        "scripting", "0.2.0", "O(1)", "[REPLACE] function-code",              \
+        "Is refused: there is no engine for functions.")                      \
+    X("function|restore", cmd_function_restore, -3, CMD_NOSCRIPT, 0, 0, 0,    \
+        "scripting", "0.2.0", "O(N) in the bytes of the payload", "serialized-value [FLUSH|APPEND|REPLACE]", \
+        "Accepts the payload of no library only.")                            \
+    X("function|stats", cmd_function_stats, 2, CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0, \
+        "scripting", "0.2.0", "O(1)", "",                                     \
+        "Tells what runs: nothing.")
+
+/* Snapshots, replication and clusters, which are not there. */
+#define COMMANDS_STANDALONE(X)                                                \
+    X("bgrewriteaof", cmd_save, 1, CMD_ADMIN | CMD_NOSCRIPT, 0, 0, 0,         \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Is refused: there are no files.")                                    \
+    X("bgsave", cmd_save, -1, CMD_ADMIN | CMD_NOSCRIPT, 0, 0, 0,              \
+        "server", "0.2.0", "O(1)", "[SCHEDULE]",                              \
+        "Is refused: there are no snapshots.")                                \
+    X("failover", cmd_failover, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0, \
+        "server", "0.2.0", "O(1)", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]", \
+        "Is refused: there are no replicas.")                                 \
+    X("lastsave", cmd_lastsave, 1, CMD_ABOUT_ | CMD_FAST | CMD_ADMIN, 0, 0, 0, \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Returns the time of the last snapshot: of the start.")               \
+    X("replicaof", cmd_replicaof, 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0, \
+        "server", "0.2.0", "O(1)", "host port",                               \
+        "Accepts NO ONE only: there is no replication.")                      \
+    X("role", cmd_role, 1, CMD_CONN_ | CMD_FAST | CMD_DANGEROUS, 0, 0, 0,     \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Returns the role in replication: a master without replicas.")        \
+    X("save", cmd_save, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI, 0, 0, 0,  \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Is refused: there are no snapshots.")                                \
+    X("slaveof", cmd_replicaof, 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0, \
+        "server", "0.2.0", "O(1)", "host port",                               \
+        "Old name of REPLICAOF.")                                             \
+    X("cluster", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                   \
+        "cluster", "0.2.0", "Depends on the subcommand", "",                  \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|countkeysinslot", cmd_no_cluster, 3, CMD_STALE, 0, 0, 0,       \
+        "cluster", "0.2.0", "O(1)", "slot",                                   \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|getkeysinslot", cmd_no_cluster, 4, CMD_STALE, 0, 0, 0,         \
+        "cluster", "0.2.0", "O(1)", "slot count",                             \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                       \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Prints this help.")                                                  \
+    X("cluster|info", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                  \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|keyslot", cmd_no_cluster, 3, CMD_STALE, 0, 0, 0,               \
+        "cluster", "0.2.0", "O(1)", "key",                                    \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|links", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                 \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|myid", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                  \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|nodes", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                 \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|replicas", cmd_no_cluster, 3, CMD_STALE, 0, 0, 0,              \
+        "cluster", "0.2.0", "O(1)", "node-id",                                \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|shards", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Is refused: there is no cluster.")                                   \
+    X("cluster|slots", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                 \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Is refused: there is no cluster.")                                   \
+    X("readonly", cmd_no_cluster, 1, CMD_ABOUT_ | CMD_FAST | CMD_CONNECTION, 0, 0, 0, \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Is refused: there is no cluster.")                                   \
+    X("readwrite", cmd_no_cluster, 1, CMD_ABOUT_ | CMD_FAST | CMD_CONNECTION, 0, 0, 0, \
+        "cluster", "0.2.0", "O(1)", "",                                       \
+        "Is refused: there is no cluster.")
 
 /* clang-format on */

@@ -38,7 +38,7 @@
         "There is no cluster.")                                             \
     X(activedefrag, OPT_BOOL, "no", 0, 0, FIXED_, "",                       \
         "Pages are compacted in any case.")                                 \
-    X(maxmemory_clients, OPT_MEMORY, "0", 0, INT64_MAX, FIXED_, "bytes",    \
+    X(maxmemory_clients, OPT_SIZE, "0", 0, INT64_MAX, FIXED_, "bytes",    \
         "Clients are limited by their output limits and maxmemory.")        \
     X(enable_module_command, OPT_ENUM, "no", 0, 0, OPT_NOOP | OPT_FIXED,    \
         "no|yes|local", "There are no modules.")                            \

@@ -159,6 +159,12 @@ restore_reserve(struct ks_thread *t)
     return short_of_room(t);
 }
 
+void
+ks_set_sweeping(struct ks *ks, bool on)
+{
+    atomic_store_explicit(&ks->sweep_off, !on, memory_order_relaxed);
+}
+
 bool
 ks_maintain(struct ks_thread *t)
 {
@@ -166,7 +172,8 @@ ks_maintain(struct ks_thread *t)
 
     CHECK(t, KS_THREAD_MAGIC);
     tick_idle(t->ks);
-    more |= expire_sweep(t);
+    if (!atomic_load_explicit(&t->ks->sweep_off, memory_order_relaxed))
+        more |= expire_sweep(t);
     more |= clamp_stamps(t);
     more |= restore_reserve(t);
     more |= drain_pending(t);

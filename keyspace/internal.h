@@ -410,6 +410,7 @@ struct ks {
     char pad2[CACHE_LINE];
 
     _Atomic uint64_t last_version; /* given to a value (version.c) */
+    _Atomic bool sweep_off;        /* ks_set_sweeping() */
 
     _Atomic uint32_t threads_lock;
     struct ks_thread *threads;     /* [threads_lock] list */

@@ -347,3 +347,7 @@ void ks_memory(const struct ks *ks, struct ks_memory *out);
  * draining pages, keep the reserve of free pages, recompute ranks, give memory
  * back. Returns true when there is more to do at once. Its own ks_thread. */
 bool ks_maintain(struct ks_thread *t);
+
+/* Whether ks_maintain() removes expired items (it does at first). Without, they
+ * go when somebody asks for them. For tests. Any thread. */
+void ks_set_sweeping(struct ks *ks, bool on);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* standalone_test.c - what there is none of: functions, replication, clusters,
+ * snapshots; asked for in passing, it is answered as by a lone, empty Redis.
+ */
+#include "client-tests/wire.h"
+
+#include <stdlib.h>
+
+#include "client-tests/client.h"
+
+static struct server *server;
+
+static void
+start_server(void)
+{
+    server = server_start(NULL);
+}
+
+static void
+stop_server(void)
+{
+    server_stop(server);
+}
+
+#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
+#define SYNTAX "-ERR syntax error"
+
+/* clang-format off */
+TABLE_TEST(the_library_of_functions_is_empty,
+    {"FUNCTION FLUSH", "+OK"},
+    {"FUNCTION FLUSH ASYNC", "+OK"},
+    {"FUNCTION FLUSH sync", "+OK"},
+    {"FUNCTION FLUSH LATER",
+        "-ERR FUNCTION FLUSH only supports SYNC|ASYNC option"},
+    {"FUNCTION FLUSH ASYNC x",
+        "-ERR unknown subcommand or wrong number of arguments for 'FLUSH'. "
+        "Try FUNCTION HELP."},
+    {"FUNCTION LIST", "[]"},
+    {"FUNCTION LIST WITHCODE LIBRARYNAME *", "[]"},
+    {"FUNCTION LIST LIBRARYNAME",
+        "-ERR library name argument was not given"},
+    {"FUNCTION LIST WITHCODE WITHCODE", "-ERR Unknown argument WITHCODE"},
+    {"FUNCTION DUMP", "\"\\n\\x00]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda\""},
+    {"FUNCTION RESTORE \"\\n\\x00]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda\"", "+OK"},
+    {"FUNCTION RESTORE \"\\n\\x00]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda\" REPLACE",
+        "+OK"},
+    {"FUNCTION RESTORE \"\\n\\x00]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda\" KEEP",
+        "-ERR Wrong restore policy given, value should be either FLUSH, "
+        "APPEND or REPLACE."},
+    {"FUNCTION RESTORE \"\\n\\x01]\\x9b\\\\@\\x0f\\x7f\\xa2\\xda\"",
+        "-ERR DUMP payload version or checksum are wrong"},
+    {"FUNCTION RESTORE \"\"",
+        "-ERR DUMP payload version or checksum are wrong"},
+    {"FUNCTION KILL", "-NOTBUSY No scripts in execution right now."},
+    {"FUNCTION DELETE lib", "-ERR Library not found"},
+    {"FUNCTION LOAD code", "-ERR Missing library metadata"},
+    {"FUNCTION LOAD \"#!js name=x\\n\"", "-ERR Engine 'js' not found"},
+    {"FUNCTION LOAD REPLACE \"#!js\"", "-ERR Engine 'js' not found"},
+    {"FUNCTION LOAD OVER \"#!js\"", "-ERR Unknown option given: OVER"},
+    {"FUNCTION LOAD", ARITY("function|load")},
+    {"FCALL f 0", "-ERR Function not found"},
+    {"FCALL_RO f 1 k", "-ERR Function not found"},
+    {"FCALL f", ARITY("fcall")},
+    {"COMMAND GETKEYS FCALL f 2 a b c", "[\"a\" \"b\"]"},
+    {"FUNCTION", ARITY("function")},
+    {"FUNCTION NOSUCH",
+        "-ERR unknown subcommand 'NOSUCH'. Try FUNCTION HELP."})
+
+TABLE_TEST(no_function_runs,
+    {"FUNCTION STATS", "[\"running_script\" $-1 \"engines\" []]",
+        "{\"running_script\" _ \"engines\" {}}"},
+    {"FUNCTION STATS x", ARITY("function|stats")})
+
+TABLE_TEST(the_server_is_a_master_without_replicas,
+    {"ROLE", "[\"master\" :0 []]"},
+    {"ROLE x", ARITY("role")},
+    {"REPLICAOF NO ONE", "+OK"},
+    {"SLAVEOF no one", "+OK"},
+    {"REPLICAOF localhost x", "-ERR Invalid master port"},
+    {"REPLICAOF localhost 99999", "-ERR Invalid master port"},
+    {"REPLICAOF localhost 6379",
+        "-ERR this server cannot follow another: it has no replication"},
+    {"REPLICAOF NO", ARITY("replicaof")},
+    {"FAILOVER", "-ERR FAILOVER requires connected replicas."},
+    {"FAILOVER TO localhost 6379",
+        "-ERR FAILOVER requires connected replicas."},
+    {"FAILOVER ABORT", "-ERR No failover in progress."})
+
+TABLE_TEST(the_server_is_no_part_of_a_cluster,
+    {"CLUSTER INFO", "-ERR This instance has cluster support disabled"},
+    {"CLUSTER SLOTS", "-ERR This instance has cluster support disabled"},
+    {"CLUSTER KEYSLOT k", "-ERR This instance has cluster support disabled"},
+    {"CLUSTER KEYSLOT", ARITY("cluster|keyslot")},
+    {"READONLY", "-ERR This instance has cluster support disabled"},
+    {"READWRITE", "-ERR This instance has cluster support disabled"})
+
+TABLE_TEST(nothing_is_saved,
+    {"LASTSAVE", "re::[0-9]{10}"},
+    {"SAVE", "-ERR this server writes no snapshots"},
+    {"BGSAVE SCHEDULE", "-ERR this server writes no snapshots"},
+    {"BGREWRITEAOF", "-ERR this server writes no snapshots"},
+    {"SAVE now", ARITY("save")},
+    {"MULTI", "+OK"},
+    {"SAVE", "-ERR Command not allowed inside a transaction"},
+    {"DISCARD", "+OK"})
+/* clang-format on */
+
+static Suite *
+standalone_suite(void)
+{
+    Suite *s = suite_create("standalone");
+    TCase *tc = tcase_create("standalone");
+
+    tcase_set_timeout(tc, patient(30));
+    tcase_add_unchecked_fixture(tc, start_server, stop_server);
+    tcase_add_test(tc, the_library_of_functions_is_empty);
+    tcase_add_test(tc, no_function_runs);
+    tcase_add_test(tc, the_server_is_a_master_without_replicas);
+    tcase_add_test(tc, the_server_is_no_part_of_a_cluster);
+    tcase_add_test(tc, nothing_is_saved);
+    suite_add_tcase(s, tc);
+    return s;
+}
+
+int
+main(void)
+{
+    return run_tests(standalone_suite());
+}

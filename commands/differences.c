@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* differences.c - which tests of Redis' own suite fail here, and why: a section
+ * of docs/commands.md.
+ *
+ * Of the Tcl suite of Redis 7.0.15, those tests whose commands a cache is about
+ * (strings, keys, connections, transactions, publish and subscribe, server).
+ * The table is the place to strike a test out when it passes.
+ */
+#include "commands/internal.h"
+
+static const struct difference {
+    const char *why;
+    const char *unit;
+    const char *tests[12];
+} differences[] = {
+    {"There is no replication to read the commands from, or to count replicas "
+     "of.",
+        "unit/type/string",
+        {"GETDEL propagate as DEL command to replica",
+            "GETEX without argument does not propagate to replica"}},
+    {NULL, "unit/expire",
+        {"All TTL in commands are propagated as absolute timestamp in "
+         "replication stream",
+            "GETEX propagate as to replica as PERSIST, DEL, or nothing"}},
+    {NULL, "unit/multi",
+        {"MULTI / EXEC is not propagated (single write command)",
+            "MULTI / EXEC is propagated correctly (multiple commands)",
+            "MULTI / EXEC is propagated correctly (multiple commands with "
+            "SELECT)",
+            "MULTI / EXEC is propagated correctly (empty transaction)",
+            "MULTI / EXEC is propagated correctly (read-only commands)",
+            "MULTI / EXEC is propagated correctly (write command, no effect)",
+            "MULTI propagation of PUBLISH",
+            "exec with write commands and state change"}},
+    {"Commands on lists, sets, sorted sets, hashes, streams and positions are "
+     "not there.",
+        "unit/introspection-2",
+        {"COMMAND GETKEYS XGROUP", "COMMAND GETKEYS MORE THAN 256 KEYS",
+            "ZUNIONSTORE command is marked with movablekeys",
+            "XREAD command is marked with movablekeys",
+            "SORT command is marked with movablekeys",
+            "SORT_RO command is marked with movablekeys",
+            "GEORADIUS command is marked with movablekeys"}},
+    {NULL, "unit/sort",
+        {"SORT extracts STORE correctly", "SORT_RO get keys",
+            "SORT extracts multiple STORE correctly"}},
+    {NULL, "unit/pubsub", {"Keyspace notifications: hash events test"}},
+    {"Scripts are not there.", "unit/introspection-2",
+        {"COMMAND GETKEYS EVAL with keys", "COMMAND GETKEYS EVAL without keys",
+            "COMMAND LIST FILTERBY ACLCAT - list all commands/subcommands",
+            "EVAL command is marked with movablekeys"}},
+    {"`maxmemory` is at least 16mb, so that a slip does not empty the cache; "
+     "`save` cannot be set and `port` is read at start.",
+        "unit/introspection",
+        {"CONFIG SET with multiple args", "CONFIG SET rollback on set error",
+            "CONFIG SET rollback on apply error"}},
+    {NULL, "unit/multi",
+        {"DISCARD should not fail during OOM",
+            "EXEC with only read commands should not be rejected when OOM",
+            "EXEC with at least one use-memory command should fail"}},
+    {"A payload's IDLETIME and FREQ are checked and not kept: what another "
+     "server saw says nothing about the expected hits here.",
+        "unit/dump", {"RESTORE can set LRU", "RESTORE can set LFU"}},
+    {"MIGRATE would make the cache connect to other servers.",
+        "unit/introspection-2", {"MIGRATE command is marked with movablekeys"}},
+    {"Nothing is saved to disk.", "unit/other",
+        {"Perform a final SAVE to leave a clean DB on disk"}},
+    {"No two keys share a value.", "unit/type/incr",
+        {"INCR uses shared objects in the 0-9999 range"}},
+    {"Runs only on a server that uses jemalloc.", "unit/type/string",
+        {"trim on SET with big value"}},
+};
+
+void
+differences_write(struct buf *out)
+{
+    buf_printf(out,
+        "\n## Tests of Redis that fail\n\n"
+        "Of the tests in the Tcl suite of Redis 7.0.15 that need only commands "
+        "on strings\nand keys, connections, transactions, publish and "
+        "subscribe, and the server, these\ndo not pass, each for the reason "
+        "above it.\n");
+    for (size_t i = 0; i < ARRAY_LEN(differences); i++) {
+        const struct difference *d = &differences[i];
+
+        if (d->why != NULL)
+            buf_printf(out, "\n%s\n\n", d->why);
+        for (size_t t = 0; t < ARRAY_LEN(d->tests) && d->tests[t] != NULL; t++)
+            buf_printf(out, "- %s: %s\n", d->unit, d->tests[t]);
+    }
+}
