@@ -15,13 +15,14 @@
  * Two losses pull in opposite directions: rounding, which wants many classes
  * and large pages, and the part of a page that each class has free, which wants
  * few and small ones, the more so the smaller the cache. So there is a plan for
- * each size of cache (see plans below). Loss of both in percent of the limit,
- * computed for four mixes of sizes with 0.7 pages free a class:
+ * each size of cache (see plans below). What it costs in misses, against exact
+ * LRU without overhead, where smaller caches have the plan of a larger one
+ * (bench/hit_ratio):
  *
- *   limit     16 MiB   64 MiB   128 MiB   256 MiB   1 GiB   4 GiB
- *   planned     23.5      9.8       7.4       5.5     3.9     3.4
- *   all as
- *   > 4 GiB      120       32        18        10     4.8     3.4
+ *                     2.5 MB web07   2.8 MB orm-busy   4.8 MB tw14   135 MB tw04
+ *   planned                 -1.1 %           -18.5 %        -2.5 %        -5.5 %
+ *   as up to 128 MiB        -0.2 %           -15.0 %        -1.7 %
+ *   pages of 64 KiB          +27 %            +9.4 %        +4.5 %        -5.1 %
  *
  * What threads and depots hold follows the limit as well: a magazine at most
  * 8 KiB or 1/131072 of it, a depot four times that, but always some chunks.
@@ -42,17 +43,20 @@
 
 struct plan {
     size_t limit_below; /* for caches smaller than this */
+    unsigned unit_shift; /* log2 of the smallest page */
     size_t exact_max;   /* steps of 8 bytes up to here */
     size_t steps;       /* per doubling above */
-    size_t page_max[2]; /* chunks up to here have pages of 64 KiB, of 256 KiB;
-                            larger ones of 1 MiB */
+    size_t page_max[2]; /* chunks up to here have pages of one unit, of 4;
+                            larger ones of 16 */
 };
 
 static const struct plan plans[] = {
-    {128 * MIB, 128, 8, {8 * KIB, SLAB_MAX_CHUNK}},
-    {512 * MIB, 256, 16, {8 * KIB, SLAB_MAX_CHUNK}},
-    {4 * GIB, 512, 16, {4 * KIB, SLAB_MAX_CHUNK}},
-    {SIZE_MAX, 512, 16, {1 * KIB, 4 * KIB}},
+    {16 * MIB, 14, 64, 4, {2 * KIB, SLAB_MAX_CHUNK}},
+    {128 * MIB, 14, 128, 8, {2 * KIB, SLAB_MAX_CHUNK}},
+    {256 * MIB, 14, 256, 16, {2 * KIB, SLAB_MAX_CHUNK}},
+    {512 * MIB, 16, 256, 16, {8 * KIB, SLAB_MAX_CHUNK}},
+    {4 * GIB, 16, 512, 16, {4 * KIB, SLAB_MAX_CHUNK}},
+    {SIZE_MAX, 16, 512, 16, {1 * KIB, 4 * KIB}},
 };
 
 static const struct plan *
@@ -63,6 +67,18 @@ plan_for(size_t limit_bytes)
     while (limit_bytes >= p->limit_below && p < &plans[ARRAY_LEN(plans) - 1])
         p++;
     return p;
+}
+
+unsigned
+class_unit_shift(size_t limit_bytes)
+{
+    return plan_for(limit_bytes)->unit_shift;
+}
+
+static size_t
+page_bytes_for(const struct plan *p, unsigned page_size)
+{
+    return (size_t)1 << (p->unit_shift + 2 * page_size);
 }
 
 static unsigned
@@ -145,10 +161,9 @@ size_magazine(struct size_class *c, size_t limit_bytes)
 }
 
 static void
-size_class(
-    struct size_class *c, unsigned number, size_t n_chunks, unsigned page_size)
+size_class(struct size_class *c, unsigned number, size_t n_chunks,
+    unsigned page_size, size_t page_bytes)
 {
-    size_t page_bytes = (size_t)1 << page_shift(page_size);
     size_t chunk = widest_chunk(n_chunks, page_bytes);
 
     c->number = (uint8_t)number;
@@ -166,16 +181,17 @@ class_table_build(struct size_class *classes, size_t limit_bytes)
 {
     const struct plan *p = plan_for(limit_bytes);
     unsigned n = 0, page_size;
-    size_t bytes, n_chunks;
+    size_t bytes, n_chunks, page_bytes;
 
     for (bytes = 2 * EXACT_STEP; bytes <= SLAB_MAX_CHUNK;
          bytes = next_step(p, bytes)) {
         if (n > 0 && bytes <= classes[n - 1].chunk_bytes)
             continue; /* the last one was widened over this step */
         page_size = page_size_for(p, bytes);
-        n_chunks = chunks_in_page(bytes, (size_t)1 << page_shift(page_size));
+        page_bytes = page_bytes_for(p, page_size);
+        n_chunks = chunks_in_page(bytes, page_bytes);
         ASSERT(n < SLAB_MAX_CLASSES);
-        size_class(&classes[n], n, n_chunks, page_size);
+        size_class(&classes[n], n, n_chunks, page_size, page_bytes);
         size_magazine(&classes[n], limit_bytes);
         n++;
     }
@@ -272,7 +288,7 @@ class_forget_page(struct slab *s, struct size_class *c, uint32_t page)
 static void
 release_empty_page(struct slab *s, struct size_class *c, uint32_t page)
 {
-    list_remove(s, &c->bucket[N_BUCKETS - 1], page);
+    list_remove(s, &c->bucket[bucket_of(c, c->n_chunks)], page);
     DROP(&c->n_free, c->n_chunks);
     class_forget_page(s, c, page);
     page_release(s, page);

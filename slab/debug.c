@@ -131,7 +131,7 @@ debug_close(struct slab *s)
 
     empty_depots(s);
     report_leaks(s);
-    debug_show(s->region.base, LOAD(&s->super_limit) * SUPER_BYTES);
+    debug_show(s->region.base, LOAD(&s->super_limit) * super_bytes(s));
     munmap(s->debug, ROUND_UP(bytes, 4 * KIB));
 }
 

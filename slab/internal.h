@@ -3,7 +3,8 @@
  *
  *   region   |super 0          |super 1          |super 2 ...        | slack |
  *             2 MiB each, carved into pages of one size:
- *             32 of 64 KiB, 8 of 256 KiB, or 2 of 1 MiB
+ *             32 of 64 KiB, 8 of 256 KiB, or 2 of 1 MiB;
+ *             in a small cache a quarter of all this (class.c)
  *   page     |stamps u16[n] |states u8[n] |chunk 0|chunk 1| ... |chunk n-1|
  *             both arrays start on 16 bytes, chunk 0 on up to 64
  *   free     |u32 0|u32 next handle| ...             a chunk on a page's list
@@ -27,12 +28,10 @@
 
 #include "slab/slab.h"
 
-#define SUPER_SHIFT 21
-#define SUPER_BYTES ((size_t)1 << SUPER_SHIFT)
-#define UNIT_SHIFT 16 /* smallest page */
-#define UNIT_BYTES ((size_t)1 << UNIT_SHIFT)
+#define SUPER_MAX_BYTES ((size_t)2 << 20)
+#define SUPER_PAGES_SHIFT 5
 #define SUPER_PAGES 32                      /* record slots of a super-page */
-#define N_PAGE_SIZES 3                      /* 64 KiB, 256 KiB, 1 MiB */
+#define N_PAGE_SIZES 3                      /* units of 1, 4 and 16 */
 #define N_BUCKETS 4                         /* fullness lists of a class */
 #define MAX_REGION_BYTES ((size_t)32 * GIB) /* what 32-bit handles reach */
 #define PAGE_NONE UINT32_MAX
@@ -201,6 +200,9 @@ struct size_class {
 };
 _Static_assert(offsetof(struct size_class, lock) == CACHE_LINE,
     "what is constant fills one cache line");
+
+/* The smallest page of a cache of this size: log2 of its bytes. */
+unsigned class_unit_shift(size_t limit_bytes);
 
 /* Fill `classes` for a cache of this size; returns their number. */
 unsigned class_table_build(struct size_class *classes, size_t limit_bytes);
@@ -384,7 +386,8 @@ struct slab {
     uint32_t n_supers;            /* [immutable] */
     uint32_t thread_bytes;        /* [immutable] size of a slab_thread */
     struct page *pages;           /* [immutable] pointer; records */
-    _Atomic uint8_t *super_shift; /* [atomic] log2 of the page size */
+    _Atomic uint8_t *super_size;  /* [atomic] 0..N_PAGE_SIZES-1, its pages */
+    unsigned unit_shift;          /* [immutable] log2 of the smallest page */
     struct region region;
     uint8_t class_of[SLAB_MAX_CHUNK / 8 + 1]; /* [immutable] by bytes / 8 */
 
@@ -473,10 +476,28 @@ offset_handle(size_t offset)
     return (uint32_t)(offset / 8 + 1);
 }
 
-static inline unsigned
-page_shift(unsigned page_size)
+static inline size_t
+unit_bytes(const struct slab *s)
 {
-    return UNIT_SHIFT + 2 * page_size;
+    return (size_t)1 << s->unit_shift;
+}
+
+static inline unsigned
+super_shift(const struct slab *s)
+{
+    return s->unit_shift + SUPER_PAGES_SHIFT;
+}
+
+static inline size_t
+super_bytes(const struct slab *s)
+{
+    return (size_t)1 << super_shift(s);
+}
+
+static inline unsigned
+page_shift(const struct slab *s, unsigned page_size)
+{
+    return s->unit_shift + 2 * page_size;
 }
 
 /* Number of the page that covers an offset; a number within the table for any
@@ -484,12 +505,12 @@ page_shift(unsigned page_size)
 static inline uint32_t
 page_at(const struct slab *s, size_t offset)
 {
-    size_t super = offset >> SUPER_SHIFT;
-    unsigned shift =
-        atomic_load_explicit(&s->super_shift[super], memory_order_relaxed);
+    size_t super = offset >> super_shift(s);
+    unsigned shift = page_shift(s,
+        atomic_load_explicit(&s->super_size[super], memory_order_relaxed));
 
     return (uint32_t)(super * SUPER_PAGES +
-        ((offset & (SUPER_BYTES - 1)) >> shift));
+        ((offset & (super_bytes(s) - 1)) >> shift));
 }
 
 /* Offset of a page in the region; in its super in any case, also when that is
@@ -498,11 +519,11 @@ static inline size_t
 page_offset(const struct slab *s, uint32_t page)
 {
     size_t super = page / SUPER_PAGES;
-    unsigned shift =
-        atomic_load_explicit(&s->super_shift[super], memory_order_relaxed);
+    unsigned shift = page_shift(s,
+        atomic_load_explicit(&s->super_size[super], memory_order_relaxed));
 
-    return (super << SUPER_SHIFT) +
-        (((size_t)(page % SUPER_PAGES) << shift) & (SUPER_BYTES - 1));
+    return (super << super_shift(s)) +
+        (((size_t)(page % SUPER_PAGES) << shift) & (super_bytes(s) - 1));
 }
 
 static inline uint32_t

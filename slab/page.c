@@ -138,7 +138,7 @@ reserve_close(struct slab *s)
 static uint32_t
 all_pages(unsigned page_size)
 {
-    unsigned n = (unsigned)(SUPER_BYTES >> page_shift(page_size));
+    unsigned n = SUPER_PAGES >> 2 * page_size;
 
     return n == 32 ? UINT32_MAX : (1u << n) - 1;
 }
@@ -146,7 +146,7 @@ all_pages(unsigned page_size)
 static unsigned
 super_page_size(const struct slab *s, uint32_t super)
 {
-    return (LOAD(&s->super_shift[super]) - UNIT_SHIFT) / 2u;
+    return LOAD(&s->super_size[super]);
 }
 
 /* [lock] Carve the lowest free super-page; n_supers when there is none. */
@@ -165,7 +165,7 @@ carve(struct slab *s, unsigned page_size)
     bit_clear(r->uncarved, super);
     bit_set(r->with_cold[page_size], super);
     r->supers[super].cold = all_pages(page_size);
-    STORE(&s->super_shift[super], (uint8_t)page_shift(page_size));
+    STORE(&s->super_size[super], (uint8_t)page_size);
     if (super >= LOAD(&s->super_limit))
         STORE(&s->super_limit, super + 1);
     return super;
@@ -240,7 +240,7 @@ reserve_first_page(struct slab *s)
 static size_t
 page_bytes_of(const struct slab *s, uint32_t page)
 {
-    return (size_t)1 << LOAD(&s->super_shift[page / SUPER_PAGES]);
+    return (size_t)1 << page_shift(s, super_page_size(s, page / SUPER_PAGES));
 }
 
 /* [lock] */
@@ -392,7 +392,7 @@ take_resident(struct slab *s, unsigned page_size)
     spin_unlock(&s->reserve.lock);
     if (page != PAGE_NONE)
         atomic_fetch_sub_explicit(&s->budget.page_free,
-            (size_t)1 << page_shift(page_size), memory_order_relaxed);
+            (size_t)1 << page_shift(s, page_size), memory_order_relaxed);
     return page;
 }
 
@@ -401,7 +401,7 @@ take_resident(struct slab *s, unsigned page_size)
 static uint32_t
 commit_cold(struct slab *s, unsigned page_size)
 {
-    size_t bytes = (size_t)1 << page_shift(page_size);
+    size_t bytes = (size_t)1 << page_shift(s, page_size);
     uint32_t page;
 
     if (!budget_charge(s, bytes))
@@ -412,7 +412,7 @@ commit_cold(struct slab *s, unsigned page_size)
         spin_unlock(&s->reserve.lock);
         if (page != PAGE_NONE)
             break;
-        if (s->region.huge || reserve_give_back(s, SUPER_BYTES) == 0) {
+        if (s->region.huge || reserve_give_back(s, super_bytes(s)) == 0) {
             budget_uncharge(s, bytes);
             return PAGE_NONE;
         }
@@ -430,7 +430,7 @@ commit_super(struct slab *s, unsigned page_size)
 {
     uint32_t super, pages;
 
-    if (!budget_charge(s, SUPER_BYTES))
+    if (!budget_charge(s, super_bytes(s)))
         return false;
     spin_lock(&s->reserve.lock);
     super = carve(s, page_size);
@@ -442,11 +442,11 @@ commit_super(struct slab *s, unsigned page_size)
     push_run(s, super, pages);
     spin_unlock(&s->reserve.lock);
     if (pages == 0) {
-        budget_uncharge(s, SUPER_BYTES);
+        budget_uncharge(s, super_bytes(s));
         return false;
     }
     atomic_fetch_add_explicit(
-        &s->budget.page_free, SUPER_BYTES, memory_order_relaxed);
+        &s->budget.page_free, super_bytes(s), memory_order_relaxed);
     atomic_fetch_add_explicit(&s->budget.pages_committed,
         (uint64_t)__builtin_popcount(pages), memory_order_relaxed);
     return true;

@@ -24,7 +24,7 @@
 
 #define DEFAULT_REGION_BYTES ((size_t)32 * GIB)
 #define LEAST_REGION_BYTES ((size_t)1 * GIB)
-#define SLACK_BYTES SUPER_BYTES
+#define SLACK_BYTES SUPER_MAX_BYTES
 
 void *
 map_lazily(size_t bytes, size_t align)
@@ -137,7 +137,7 @@ try_reserve(struct region *r, size_t bytes, enum slab_backing backing)
 
     r->fd = -1;
     r->bytes = bytes;
-    r->base = map_lazily(bytes + SLACK_BYTES, SUPER_BYTES);
+    r->base = map_lazily(bytes + SLACK_BYTES, SUPER_MAX_BYTES);
     if (r->base == NULL)
         return false;
     if (backing == SLAB_ANONYMOUS || map_memfd(r, bytes + SLACK_BYTES))
@@ -170,7 +170,7 @@ region_open(struct region *r, const struct slab_config *cfg, struct buf *err)
     enum slab_backing backing = choose_backing(cfg);
     size_t bytes;
 
-    asked = ROUND_UP(MIN(asked, MAX_REGION_BYTES), SUPER_BYTES);
+    asked = ROUND_UP(MIN(asked, MAX_REGION_BYTES), SUPER_MAX_BYTES);
     bytes = asked;
     while (!try_reserve(r, bytes, backing)) {
         if (bytes / 2 < LEAST_REGION_BYTES) {
@@ -178,7 +178,7 @@ region_open(struct region *r, const struct slab_config *cfg, struct buf *err)
                 bytes / MIB, strerror(errno));
             return false;
         }
-        bytes = ROUND_UP(bytes / 2, SUPER_BYTES);
+        bytes = ROUND_UP(bytes / 2, SUPER_MAX_BYTES);
     }
     if (bytes < asked)
         log_warn("smaller address range for items asked_mib=%zu mib=%zu",

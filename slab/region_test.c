@@ -121,7 +121,7 @@ START_TEST(no_chunk_lies_in_the_page_of_the_superblock)
     uint32_t i;
 
     for (i = 0; i < N_CHUNKS; i++)
-        must(handle_offset(chunks[i].handle) >= UNIT_BYTES);
+        must(handle_offset(chunks[i].handle) >= unit_bytes(s));
     release_all(t);
     slab_free(s);
 }
@@ -173,11 +173,11 @@ START_TEST(memory_given_back_reads_as_zeros)
         struct slab *s = test_slab(64 * MIB, backings[i]);
         char *p = s->region.base + 100 * MIB;
 
-        memset(p, 0xff, 3 * UNIT_BYTES);
+        memset(p, 0xff, 3 * unit_bytes(s));
         ck_assert(
-            region_give_back(&s->region, 100 * MIB + UNIT_BYTES, UNIT_BYTES));
-        for (j = 0; j < 3 * UNIT_BYTES; j++)
-            must(p[j] == (j / UNIT_BYTES == 1 ? 0 : -1));
+            region_give_back(&s->region, 100 * MIB + unit_bytes(s), unit_bytes(s)));
+        for (j = 0; j < 3 * unit_bytes(s); j++)
+            must(p[j] == (j / unit_bytes(s) == 1 ? 0 : -1));
         slab_free(s);
     }
 }
@@ -194,7 +194,7 @@ START_TEST(the_slack_beyond_the_last_handle_is_mapped)
 
         ck_assert_int_eq(p[0], 0);
         ck_assert_int_eq(p[SLAB_MAX_CHUNK], 0);
-        ck_assert_int_eq(p[SUPER_BYTES - 1], 0);
+        ck_assert_int_eq(p[SUPER_MAX_BYTES - 1], 0);
         slab_free(s);
     }
 }

@@ -48,7 +48,7 @@ page_class(const struct slab *s, uint32_t page, uint32_t *n_used)
         return NULL;
     *n_used = MIN(LOAD(&s->pages[page].frontier), c->n_chunks);
     /* The super may have been carved anew between the two looks. */
-    if (LOAD(&s->super_shift[page / SUPER_PAGES]) != page_shift(c->page_size))
+    if (LOAD(&s->super_size[page / SUPER_PAGES]) != c->page_size)
         return NULL;
     return c;
 }
@@ -120,11 +120,11 @@ set_group(const struct slab *s, const struct size_class *c, uint32_t page,
 static uint32_t
 random_page(const struct slab *s, uint64_t *random)
 {
-    size_t units = (size_t)LOAD(&s->super_limit) << (SUPER_SHIFT - UNIT_SHIFT);
+    size_t units = (size_t)LOAD(&s->super_limit) << SUPER_PAGES_SHIFT;
 
     if (units == 0)
         return PAGE_NONE;
-    return page_at(s, random_below(random, units) << UNIT_SHIFT);
+    return page_at(s, random_below(random, units) << s->unit_shift);
 }
 
 /* The same by the classes' own tables, for a region that is mostly empty. */
@@ -139,10 +139,10 @@ random_page_by_class(const struct slab *s, uint64_t *random)
             (uint64_t)LOAD(&s->classes[i].n_pages) * s->classes[i].page_bytes;
     if (total == 0)
         return PAGE_NONE;
-    at = random_below(random, total) >> UNIT_SHIFT;
+    at = random_below(random, total) >> s->unit_shift;
     for (i = 0; i < s->n_classes; i++) {
         const struct size_class *c = &s->classes[i];
-        uint64_t units_per_page = c->page_bytes >> UNIT_SHIFT;
+        uint64_t units_per_page = c->page_bytes >> s->unit_shift;
         uint64_t units = LOAD(&c->n_pages) * units_per_page;
 
         if (at < units)

@@ -33,9 +33,8 @@ open_pages(struct slab *s)
     size_t bytes = (size_t)s->n_supers * SUPER_PAGES * sizeof *s->pages;
 
     s->pages = map_table(bytes);
-    s->super_shift = xcalloc(s->n_supers, sizeof *s->super_shift);
     /* Any size will do for supers that are not carved yet, see page_at(). */
-    memset((void *)s->super_shift, UNIT_SHIFT, s->n_supers);
+    s->super_size = xcalloc(s->n_supers, sizeof *s->super_size);
     reserve_open(s);
 }
 
@@ -45,14 +44,14 @@ write_superblock(struct slab *s)
     struct superblock *sb = (void *)s->region.base;
     unsigned i;
 
-    _Static_assert(sizeof *sb <= UNIT_BYTES, "it has one page");
+    ASSERT(sizeof *sb <= unit_bytes(s)); /* it has one page */
     ASSERT(page_offset(s, reserve_first_page(s)) == 0);
     memcpy(sb->magic, SUPERBLOCK_MAGIC, sizeof sb->magic);
     sb->version = SUPERBLOCK_VERSION;
     sb->bytes = sizeof *sb;
     sb->region_bytes = s->region.bytes;
-    sb->super_bytes = SUPER_BYTES;
-    sb->unit_bytes = UNIT_BYTES;
+    sb->super_bytes = (uint32_t)super_bytes(s);
+    sb->unit_bytes = (uint32_t)unit_bytes(s);
     sb->n_classes = s->n_classes;
     for (i = 0; i < s->n_classes; i++) {
         sb->classes[i].chunk_bytes = s->classes[i].chunk_bytes;
@@ -65,6 +64,9 @@ write_superblock(struct slab *s)
 struct slab *
 slab_new(const struct slab_config *cfg, struct buf *err)
 {
+    /* Huge pages are larger than the supers of a small cache. */
+    size_t planned = cfg->huge_pages ? MAX(cfg->limit_bytes, 1 * GIB)
+                                     : cfg->limit_bytes;
     struct slab *s;
 
     ASSERT(cfg->limit_bytes > 0);
@@ -78,11 +80,12 @@ slab_new(const struct slab_config *cfg, struct buf *err)
     s->magic = SLAB_MAGIC;
     s->view.base = s->region.base;
     s->view.max_handle = offset_handle(s->region.bytes - 16);
-    s->n_supers = (uint32_t)(s->region.bytes / SUPER_BYTES);
+    s->unit_shift = class_unit_shift(planned);
+    s->n_supers = (uint32_t)(s->region.bytes / super_bytes(s));
     STORE(&s->budget.limit, cfg->limit_bytes);
     spin_init(&s->threads_lock, LOCK_THREADS);
     open_pages(s);
-    open_classes(s, cfg->limit_bytes);
+    open_classes(s, planned);
     s->thread_bytes = (uint32_t)magazines_size(s);
     debug_open(s);
     write_superblock(s);
@@ -112,7 +115,7 @@ slab_free(struct slab *s)
     debug_close(s);
     close_classes(s);
     reserve_close(s);
-    free((void *)s->super_shift);
+    free((void *)s->super_size);
     munmap(s->pages, (size_t)s->n_supers * SUPER_PAGES * sizeof *s->pages);
     extents_close(s);
     region_close(&s->region);
