@@ -12,6 +12,7 @@ bench_programs = \
     bench/backing \
     bench/compaction \
     bench/extents \
+    bench/hit_ratio \
     bench/index \
     bench/interning \
     bench/load \
@@ -34,6 +35,8 @@ bench_compaction_SOURCES = bench/compaction.c bench/keys.h $(bench_common)
 bench_compaction_LDADD = $(bench_libs)
 bench_extents_SOURCES = bench/extents.c $(bench_common)
 bench_extents_LDADD = $(bench_libs)
+bench_hit_ratio_SOURCES = bench/hit_ratio.c
+bench_hit_ratio_LDADD = libkeyspace.a libslab.a libbase.a $(XXHASH_LIBS) -lm
 bench_index_SOURCES = bench/index.c bench/keys.h $(bench_common)
 bench_index_LDADD = $(bench_libs)
 bench_interning_SOURCES = bench/interning.c

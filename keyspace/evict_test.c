@@ -2,7 +2,7 @@
 /* evict_test.c - the memory limit: what goes, what stays, what is given back. */
 #include "keyspace/testing.h"
 
-#define LIMIT (48 * MIB)
+#define LIMIT (16 * MIB)
 
 static struct fixture f;
 
@@ -52,12 +52,12 @@ maintain(void)
 
 START_TEST(writes_never_fail_and_the_limit_holds)
 {
-    for (unsigned n = 0; n < 400000; n++) {
+    for (unsigned n = 0; n < 140000; n++) {
         ck_assert_int_eq(fill("k", n, 300, KS_NO_EXPIRY), KS_OK);
         if (n % 1000 == 0)
             ck_assert_uint_le(slab_used(f.slab), LIMIT + LIMIT / 50);
     }
-    ck_assert(there("k", 399999));
+    ck_assert(there("k", 139999));
     ck_assert(!there("k", 0));
 }
 END_TEST
@@ -89,15 +89,15 @@ START_TEST(what_is_used_stays_and_what_is_not_goes)
 {
     unsigned kept = 0;
 
-    for (unsigned n = 0; n < 2000; n++)
+    for (unsigned n = 0; n < 700; n++)
         ck_assert_int_eq(fill("hot", n, 400, KS_NO_EXPIRY), KS_OK);
-    for (unsigned n = 0; n < 300000; n++) {
+    for (unsigned n = 0; n < 100000; n++) {
         ck_assert_int_eq(fill("cold", n, 400, KS_NO_EXPIRY), KS_OK);
-        (void)there("hot", n % 2000);
+        (void)there("hot", n % 700);
     }
-    for (unsigned n = 0; n < 2000; n++)
+    for (unsigned n = 0; n < 700; n++)
         kept += there("hot", n);
-    ck_assert_uint_ge(kept, 1950);
+    ck_assert_uint_ge(kept, 683);
 }
 END_TEST
 
@@ -107,16 +107,16 @@ START_TEST(expired_items_go_first)
     struct ks_metrics m;
 
     clock_fake(now);
-    for (unsigned n = 0; n < 20000; n++)
+    for (unsigned n = 0; n < 7000; n++)
         ck_assert_int_eq(fill("short", n, 500, now + 1000), KS_OK);
-    for (unsigned n = 0; n < 20000; n++)
+    for (unsigned n = 0; n < 7000; n++)
         ck_assert_int_eq(fill("long", n, 500, now + 1000000), KS_OK);
     clock_fake(now + 2000);
     maintain();
-    for (unsigned n = 0; n < 20000; n++)
+    for (unsigned n = 0; n < 7000; n++)
         ck_assert_int_eq(fill("more", n, 500, KS_NO_EXPIRY), KS_OK);
     ks_metrics(f.ks, &m);
-    ck_assert_uint_eq(m.expired, 20000);
+    ck_assert_uint_eq(m.expired, 7000);
     ck_assert_uint_eq(m.evicted, 0);
     clock_unfake();
 }
@@ -131,7 +131,7 @@ START_TEST(noeviction_refuses_writes_and_serves_reads)
     for (; status == KS_OK; n++)
         status = fill("k", n, 1000, KS_NO_EXPIRY);
     ck_assert_int_eq(status, KS_NO_MEMORY);
-    ck_assert_uint_gt(n, 30000);
+    ck_assert_uint_gt(n, 10000);
     for (unsigned i = 0; i + 1 < n; i++)
         ck_assert(there("k", i));
     ck_assert_int_eq(fill("large", 1, 1 << 20, KS_NO_EXPIRY), KS_NO_MEMORY);
@@ -146,14 +146,14 @@ END_TEST
 START_TEST(volatile_policies_leave_items_without_expiry_alone)
 {
     f.options.maxmemory_policy = KS_VOLATILE_LRU;
-    for (unsigned n = 0; n < 20000; n++)
+    for (unsigned n = 0; n < 7000; n++)
         ck_assert_int_eq(fill("keep", n, 500, KS_NO_EXPIRY), KS_OK);
     for (unsigned n = 0; n < 50; n++) /* classes with a sparse page each */
         ck_assert_int_eq(fill("sparse", n, 20 * n, KS_NO_EXPIRY), KS_OK);
-    for (unsigned n = 0; n < 200000; n++)
+    for (unsigned n = 0; n < 70000; n++)
         ck_assert_int_eq(fill("go", n, 500, clock_wall_ms() + 3600000),
             KS_OK);
-    for (unsigned n = 0; n < 20000; n++)
+    for (unsigned n = 0; n < 7000; n++)
         ck_assert(there("keep", n));
     for (unsigned n = 0; n < 50; n++)
         ck_assert(there("sparse", n));
@@ -163,7 +163,7 @@ END_TEST
 
 START_TEST(a_lower_limit_takes_effect)
 {
-    for (unsigned n = 0; n < 200000; n++)
+    for (unsigned n = 0; n < 70000; n++)
         ck_assert_int_eq(fill("k", n, 300, KS_NO_EXPIRY), KS_OK);
     slab_set_limit(f.slab, LIMIT / 2);
     maintain();
@@ -177,12 +177,12 @@ START_TEST(room_is_made_for_what_the_caller_commits)
 {
     uint32_t extent;
 
-    for (unsigned n = 0; n < 200000; n++)
+    for (unsigned n = 0; n < 70000; n++)
         ck_assert_int_eq(fill("k", n, 300, KS_NO_EXPIRY), KS_OK);
-    extent = extent_new(f.slab, 16 * MIB);
+    extent = extent_new(f.slab, 6 * MIB);
     ck_assert_uint_ne(extent, 0);
-    while (!extent_commit(f.slab, extent, 16 * MIB))
-        ck_assert(ks_make_room(f.t, 16 * MIB));
+    while (!extent_commit(f.slab, extent, 6 * MIB))
+        ck_assert(ks_make_room(f.t, 6 * MIB));
     extent_unpin(f.slab, extent);
     ck_assert(!ks_make_room(f.t, 2 * LIMIT));
 }
