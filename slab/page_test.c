@@ -316,7 +316,6 @@ START_TEST(huge_pages_are_charged_as_they_become_resident)
     struct slab_config cfg = {
         .limit_bytes = 64 * MIB,
         .backing = SLAB_ANONYMOUS,
-        .huge_pages = SLAB_NOT_HUGE,
         .huge_pages = SLAB_HUGE,
         .region_bytes = 1 * GIB,
         .extent_region_bytes = 1 * GIB,
