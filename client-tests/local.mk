@@ -38,6 +38,10 @@ client_tests = \
     client-tests/expiry_test \
     client-tests/scan_test \
     client-tests/pubsub_test \
+    client-tests/notifications_test \
+    client-tests/tracking_test \
+    client-tests/monitor_test \
+    client-tests/pause_test \
     client-tests/transactions_test \
     client-tests/pipeline_test \
     client-tests/concurrency_test \
@@ -98,6 +102,18 @@ client_tests_scan_test_LDADD = $(client_tests_ldadd)
 client_tests_pubsub_test_SOURCES = client-tests/pubsub_test.c
 client_tests_pubsub_test_CFLAGS = $(client_tests_cflags)
 client_tests_pubsub_test_LDADD = $(client_tests_ldadd)
+client_tests_notifications_test_SOURCES = client-tests/notifications_test.c
+client_tests_notifications_test_CFLAGS = $(client_tests_cflags)
+client_tests_notifications_test_LDADD = $(client_tests_ldadd)
+client_tests_tracking_test_SOURCES = client-tests/tracking_test.c
+client_tests_tracking_test_CFLAGS = $(client_tests_cflags)
+client_tests_tracking_test_LDADD = $(client_tests_ldadd)
+client_tests_monitor_test_SOURCES = client-tests/monitor_test.c
+client_tests_monitor_test_CFLAGS = $(client_tests_cflags)
+client_tests_monitor_test_LDADD = $(client_tests_ldadd)
+client_tests_pause_test_SOURCES = client-tests/pause_test.c
+client_tests_pause_test_CFLAGS = $(client_tests_cflags)
+client_tests_pause_test_LDADD = $(client_tests_ldadd)
 client_tests_transactions_test_SOURCES = client-tests/transactions_test.c
 client_tests_transactions_test_CFLAGS = $(client_tests_cflags)
 client_tests_transactions_test_LDADD = $(client_tests_ldadd)

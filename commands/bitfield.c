@@ -6,6 +6,7 @@
  * worker.
  */
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 enum field_action {
     FIELD_GET,
@@ -242,6 +243,20 @@ change_fields(
     return room_store(rq, key, &room, KS_KEEP_TTL);
 }
 
+/* An operation that OVERFLOW FAIL refused changes nothing. */
+static void
+notify_fields(struct request *rq, const struct ks_key *key,
+    const struct field_call *call)
+{
+    for (size_t i = 0; i < call->n; i++) {
+        if (call->operations[i].action != FIELD_GET &&
+            !call->operations[i].refused) {
+            notify(rq, NOTIFY_STRING, "setbit", key);
+            return;
+        }
+    }
+}
+
 static void
 reply_fields(struct request *rq, const struct field_call *call)
 {
@@ -266,6 +281,8 @@ cmd_bitfield(struct request *rq)
     if (call.writes) {
         ks_lock(rq->thread->ks, &key, 1);
         status = change_fields(rq, &key, &call);
+        if (status == KS_OK)
+            notify_fields(rq, &key, &call);
         ks_unlock(rq->thread->ks);
     } else {
         read_fields(rq, &key, &call);

@@ -5,6 +5,7 @@
  * zeros. Any worker.
  */
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 static const char bad_offset[] =
     "ERR bit offset is not an integer or out of range";
@@ -43,7 +44,7 @@ struct bit_change {
     uint64_t offset;
     bool on;
     const char *zeros; /* offset / 8 of them */
-    bool was;          /* result */
+    bool was, changes; /* results */
     char byte;         /* the new one */
 };
 
@@ -58,7 +59,8 @@ change_bit(void *ctx, const struct ks_old *old, struct ks_new *new)
     uint8_t byte = at < before.len ? (uint8_t)before.p[at] : 0;
 
     job->was = byte & mask;
-    if (at < before.len && job->was == job->on && old->raw)
+    job->changes = at >= before.len || job->was != job->on;
+    if (!job->changes && old->raw)
         return;
     job->byte = (char)(job->on ? byte | mask : byte & ~mask);
     new->action = KS_PUT;
@@ -94,10 +96,13 @@ cmd_setbit(struct request *rq)
     job.zeros = zeros.p;
     status = ks_update(rq->thread->ks, &key, change_bit, &job);
     zeros_drop(&zeros);
-    if (status != KS_OK)
+    if (status != KS_OK) {
         reply_error_status(rq, status);
-    else
-        reply_int(rq->reply, job.was);
+        return;
+    }
+    if (job.changes)
+        notify(rq, NOTIFY_STRING, "setbit", &key);
+    reply_int(rq->reply, job.was);
 }
 
 void
@@ -387,10 +392,13 @@ operate(struct request *rq, enum bit_operation op, const struct ks_key *keys,
         *len = MAX(*len, values[i].bytes.len);
     }
     if (*len == 0) {
-        (void)ks_delete(rq->thread->ks, &keys[0]);
+        if (ks_delete(rq->thread->ks, &keys[0]) == KS_OK)
+            notify(rq, NOTIFY_GENERIC, "del", &keys[0]);
     } else if (room_get(rq, *len, &room)) {
         compute(op, values, n_sources, &room);
         status = room_store(rq, &keys[0], &room, KS_NO_EXPIRY);
+        if (status == KS_OK)
+            notify(rq, NOTIFY_STRING, "set", &keys[0]);
     } else {
         status = KS_NO_MEMORY;
     }

@@ -6,6 +6,7 @@
  * the walk, by number.
  */
 #include "commands/acl.h"
+#include "commands/tracking.h"
 
 #include <stdlib.h>
 
@@ -16,11 +17,24 @@ append_flags(struct buf *out, const struct client_view *view)
 {
     const struct session *s = view->session;
     size_t before = out->len;
+    unsigned tracker = s->tracker == NULL
+        ? 0
+        : atomic_load_explicit(&s->tracker->flags, memory_order_relaxed);
 
+    if (s->monitors)
+        buf_append(out, "O", 1);
     if (session_is_subscribed(s))
         buf_append(out, "P", 1);
     if (s->queued >= 0)
         buf_append(out, "x", 1);
+    if (s->waits)
+        buf_append(out, "b", 1);
+    if (s->tracker != NULL)
+        buf_append(out, "t", 1);
+    if (tracker & TRACKER_BROKEN)
+        buf_append(out, "R", 1);
+    if (tracker & TRACKER_BCAST)
+        buf_append(out, "B", 1);
     if (s->close_after_reply)
         buf_append(out, "c", 1);
     if (view->is_unix)
@@ -73,7 +87,7 @@ client_append_line(struct buf *out, const struct client_view *view)
     buf_printf(out,
         " db=%u sub=%u psub=%u ssub=%u multi=%d qbuf=%zu qbuf-free=%zu "
         "argv-mem=0 multi-mem=%llu rbs=0 rbp=0 obl=%zu oll=0 omem=%zu "
-        "tot-mem=%zu events=r cmd=%s user=%.*s redir=-1 resp=%d "
+        "tot-mem=%zu events=r cmd=%s user=%.*s redir=%lld resp=%d "
         "lib-name=%s lib-ver=%s",
         s->db, session_n_subscriptions(s, CHANNEL_PLAIN),
         session_n_subscriptions(s, CHANNEL_PATTERN),
@@ -81,7 +95,8 @@ client_append_line(struct buf *out, const struct client_view *view)
         view->query_bytes, view->query_free_bytes,
         (unsigned long long)s->queued_bytes, view->output_bytes,
         view->output_bytes, view->total_bytes, last_command_name(s),
-        STR_ARG(user), s->protocol, names->lib_name, names->lib_version);
+        STR_ARG(user), (long long)tracking_redirect(s), s->protocol,
+        names->lib_name, names->lib_version);
 }
 
 static void
@@ -128,6 +143,19 @@ is_of_type(const struct session *s, enum client_type type)
         type == (session_is_subscribed(s) ? TYPE_PUBSUB : TYPE_NORMAL);
 }
 
+/* The command that asks is in the input as well. */
+static size_t
+request_bytes(const struct request *rq)
+{
+    char digits[24];
+    size_t bytes = 3 + i64_to_chars(digits, rq->argc);
+
+    for (int i = 0; i < rq->argc; i++)
+        bytes += 5 + i64_to_chars(digits, (int64_t)rq->argv[i].len) +
+            rq->argv[i].len;
+    return bytes;
+}
+
 /* ---- LIST and INFO ------------------------------------------------------- */
 
 static void
@@ -135,6 +163,17 @@ reply_lines(struct request *rq, const struct buf *lines)
 {
     reply_verbatim(rq->reply, "txt",
         (struct str){lines->len > 0 ? lines->p : "", lines->len});
+}
+
+static void
+append_seen(struct buf *out, const struct request *rq,
+    const struct client_view *view)
+{
+    struct client_view own = *view;
+
+    if (view->session == rq->session)
+        own.query_bytes += request_bytes(rq);
+    append_client(out, &own);
 }
 
 void
@@ -145,14 +184,22 @@ cmd_client_info(struct request *rq)
     struct buf line = {0};
 
     host->self(host->ctx, rq->session, &view);
-    append_client(&line, &view);
+    append_seen(&line, rq, &view);
     reply_lines(rq, &line);
     buf_free(&line);
 }
 
+/* Lines in the order of the workers; they are shown in that of the numbers. */
 struct typed_lines {
+    const struct request *rq;
     enum client_type type;
     struct buf lines;
+    struct buf spans; /* struct line_span */
+};
+
+struct line_span {
+    uint64_t id;
+    size_t at, len;
 };
 
 static bool
@@ -160,25 +207,55 @@ append_typed(void *arg, const struct client_view *view)
 {
     struct typed_lines *typed = arg;
 
-    if (is_of_type(view->session, typed->type))
-        append_client(&typed->lines, view);
+    struct line_span span = {view->session->id, typed->lines.len, 0};
+
+    if (!is_of_type(view->session, typed->type))
+        return true;
+    append_seen(&typed->lines, typed->rq, view);
+    span.len = typed->lines.len - span.at;
+    buf_append(&typed->spans, &span, sizeof(span));
     return true;
+}
+
+static int
+compare_spans(const void *a, const void *b)
+{
+    const struct line_span *x = a, *y = b;
+
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static void
+sort_lines(const struct typed_lines *typed, struct buf *out)
+{
+    size_t n = typed->spans.len / sizeof(struct line_span);
+    struct line_span *spans = (struct line_span *)(void *)typed->spans.p;
+
+    if (n > 1)
+        qsort(spans, n, sizeof(*spans), compare_spans);
+    for (size_t i = 0; i < n; i++)
+        buf_append(out, typed->lines.p + spans[i].at, spans[i].len);
 }
 
 static void
 list_type(struct request *rq, enum client_type type)
 {
     const struct command_host *host = &rq->thread->commands->host;
-    struct typed_lines typed = {.type = type};
+    struct typed_lines typed = {.rq = rq, .type = type};
+    struct buf sorted = {0};
 
     host->each_client(host->ctx, append_typed, &typed);
-    reply_lines(rq, &typed.lines);
+    sort_lines(&typed, &sorted);
+    reply_lines(rq, &sorted);
     buf_free(&typed.lines);
+    buf_free(&typed.spans);
+    buf_free(&sorted);
 }
 
 /* Clients wanted by number: each gets its line in the order asked for, as often
  * as asked for. */
 struct wanted {
+    const struct request *rq;
     size_t n;
     struct wanted_line {
         uint64_t id;
@@ -198,7 +275,7 @@ append_wanted(void *arg, const struct client_view *view)
         if (w->each[i].id != view->session->id)
             continue;
         if (!found)
-            append_client(&w->lines, view);
+            append_seen(&w->lines, w->rq, view);
         found = true;
         w->each[i].at = at;
         w->each[i].len = w->lines.len - at;
@@ -224,7 +301,7 @@ reply_wanted(struct request *rq, struct wanted *w)
 static void
 list_ids(struct request *rq)
 {
-    struct wanted w = {.n = (size_t)rq->argc - 3};
+    struct wanted w = {.rq = rq, .n = (size_t)rq->argc - 3};
     bool good = true;
 
     w.each = xcalloc(w.n, sizeof(*w.each));

@@ -92,20 +92,23 @@ END_TEST
 
 /* ---- LIST and INFO ------------------------------------------------------- */
 
-#define LINE(id, rest)                                                         \
-    "id=" id " addr=127.0.0.1:5000" rest                                       \
-    " sub=0 psub=0 ssub=0 multi=-1 qbuf=26 qbuf-free=100 argv-mem=0 "          \
-    "multi-mem=0 rbs=0 rbp=0 obl=7 oll=0 omem=7 tot-mem=1000 events=r"
+#define LINE(id, rest, qbuf)                                                   \
+    "id=" id " addr=127.0.0.1:5000" rest " sub=0 psub=0 ssub=0 multi=-1 qbuf=" \
+    qbuf " qbuf-free=100 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=7 oll=0 "      \
+    "omem=7 tot-mem=1000 events=r"
 
-#define LINE_1                                                                 \
+/* Its input holds `qbuf` bytes: 26 and those of the command that asks. */
+#define LINE_1(qbuf)                                                           \
     LINE("1",                                                                  \
         "0 laddr=127.0.0.1:6379 fd=10 name=me age=5 idle=0 flags=N "           \
-        "db=2")                                                                \
+        "db=2",                                                                \
+        qbuf)                                                                  \
     " cmd=client|list user=default redir=-1 resp=2 lib-name= lib-ver=\n"
 #define LINE_2                                                                 \
     LINE("2",                                                                  \
         "1 laddr=127.0.0.1:6379 fd=11 name= age=5 idle=5 flags=eT "            \
-        "db=0")                                                                \
+        "db=0",                                                                \
+        "26")                                                                  \
     " cmd=client|no-touch user=default redir=-1 resp=2 lib-name= "             \
     "lib-ver=\n"
 
@@ -135,15 +138,17 @@ assert_bulk(const char *reply, const char *text)
 START_TEST(list_has_a_line_for_each_client)
 {
     start_two();
-    assert_bulk(SAY(h, "CLIENT", "LIST"), LINE_1 LINE_2);
-    assert_bulk(SAY(h, "CLIENT", "LIST", "TYPE", "normal"), LINE_1 LINE_2);
+    assert_bulk(SAY(h, "CLIENT", "LIST"), LINE_1("52") LINE_2);
+    assert_bulk(
+        SAY(h, "CLIENT", "LIST", "TYPE", "normal"), LINE_1("74") LINE_2);
 }
 END_TEST
 
 START_TEST(list_picks_clients_by_number_in_the_order_asked_for)
 {
     start_two();
-    assert_bulk(SAY(h, "CLIENT", "LIST", "ID", "2", "1"), LINE_2 LINE_1);
+    assert_bulk(SAY(h, "CLIENT", "LIST", "ID", "2", "1"),
+        LINE_2 LINE_1("74"));
     assert_bulk(SAY(h, "CLIENT", "LIST", "ID", "2", "99", "2"), LINE_2 LINE_2);
     assert_bulk(SAY(h, "CLIENT", "LIST", "ID", "99"), "");
     RUN(h, "-ERR Invalid client ID\r\n", "CLIENT", "LIST", "ID", "1", "x");

@@ -6,6 +6,9 @@
  * command_thread is used by that worker alone; struct commands is shared.
  */
 #include "commands/acl.h"
+#include "commands/monitor.h"
+#include "commands/notify.h"
+#include "commands/tracking.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -52,7 +55,10 @@ commands_init(struct commands *c)
     if (*c->values->requirepass != '\0')
         acl_requirepass_changed(c);
     c->state->latency = latency_events_new();
+    c->state->tracking = tracking_new(ks_slab(c->ks));
+    c->state->monitors = monitors_new();
     ASSERT(pthread_mutex_init(&c->state->lock, NULL) == 0);
+    notify_configure(c);
 }
 
 void
@@ -61,6 +67,8 @@ commands_free(struct commands *c)
     ASSERT(pthread_mutex_destroy(&c->state->lock) == 0);
     acl_free(c->state->acl);
     acl_log_free(c->state->acl_log, ks_slab(c->ks));
+    monitors_free(c->state->monitors);
+    tracking_free(c->state->tracking);
     slowlog_free(c->state->slowlog, ks_slab(c->ks));
     latency_events_free(c->state->latency);
     free(c->state->base);
@@ -89,6 +97,7 @@ command_thread_new(struct commands *c, struct ks_thread *ks, unsigned worker)
     t->worker = worker;
     t->arena = arena_new(ARENA_BYTES);
     t->listeners = pubsub_listeners_new();
+    t->trackers = trackers_new();
     t->random = 0x9e3779b97f4a7c15u + worker;
     command_stats_next_sample(t);
     command_stats_attach(t);
@@ -100,7 +109,9 @@ command_thread_free(struct command_thread *t)
 {
     command_stats_detach(t);
     pubsub_listeners_free(t->listeners);
+    trackers_free(t->trackers);
     arena_free(t->arena);
+    buf_free(&t->events);
     buf_free(&t->scratch);
     free(t);
 }
@@ -142,6 +153,17 @@ waits_for_messages(const struct request *rq)
         rq->session->protocol == 2 && !(rq->command->flags & CMD_SUBSCRIBED);
 }
 
+bool
+command_would_run(const struct request *rq)
+{
+    const struct session *s = rq->session;
+
+    return rq->command != NULL && command_arity_fits(rq->command, rq->argc) &&
+        (session_is_unrestricted(s) || s->authenticated ||
+            rq->command->flags & CMD_NO_AUTH) &&
+        !waits_for_messages(rq);
+}
+
 /* May the handler run? Replies with the error if not. */
 static bool
 admit(struct request *rq)
@@ -161,6 +183,12 @@ admit(struct request *rq)
             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
             "PING / QUIT / RESET are allowed in this context",
             rq->command->name);
+        return false;
+    }
+    if (unlikely(rq->session->monitors) &&
+        rq->command->flags & (CMD_READ | CMD_WRITE)) {
+        reply_error(
+            rq->reply, "ERR Replica can't interact with the keyspace");
         return false;
     }
     return likely(rq->session->transaction == NULL) || transaction_admits(rq);
@@ -268,16 +296,41 @@ count_error(struct request *rq, struct mark mark, bool ran)
         METRIC_INC(&rq->thread->stats->rows[command_id(rq->command)], rejected);
 }
 
+/* Keys are remembered before they are read: a change after the read finds them
+ * in the table. */
+static void
+before_handler(struct request *rq, unsigned active)
+{
+    if (active & ACTIVE_TRACKING && rq->session->tracker != NULL)
+        tracking_remember(rq);
+    if (active & ACTIVE_MONITOR && !monitor_comes_after(rq->command))
+        monitor_show(rq);
+}
+
+static void
+after_handler(struct request *rq, unsigned active)
+{
+    events_gather(rq);
+    if (active & ACTIVE_MONITOR && monitor_comes_after(rq->command))
+        monitor_show(rq);
+}
+
 void
 command_call(struct request *rq)
 {
     struct command_thread *t = rq->thread;
     struct mark mark = {rq->reply->out->len, rq->reply->n_refs};
 
+    unsigned active = commands_active(t->commands);
+
     METRIC_INC(t->metrics, commands);
+    if (unlikely(active != 0))
+        before_handler(rq, active);
     execute(rq, &t->stats->rows[command_id(rq->command)]);
     if (unlikely(is_error(rq, mark)))
         count_error(rq, mark, true);
+    if (unlikely(active != 0))
+        after_handler(rq, active);
     arena_reset(t->arena);
     if (unlikely(t->scratch.cap > SCRATCH_KEEP))
         buf_free(&t->scratch);
@@ -318,6 +371,10 @@ command_run(struct request *rq)
         command_call(rq);
     else if (is_error(rq, mark))
         count_error(rq, mark, false);
+    if (unlikely(t->events.len != 0))
+        events_publish(t, rq->session);
+    if (unlikely(rq->session->tracker != NULL))
+        tracking_after(rq);
     filter_reply(rq, mark);
 }
 

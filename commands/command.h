@@ -40,13 +40,23 @@
         "logs none. Below 1000 the time of every command is taken, else "   \
         "only of those whose work depends on their arguments.")             \
     X(slowlog_max_len, OPT_INT, "128", 0, 65536, OPT_LIVE, "",              \
-        "How many of the latest slow commands are kept.")
+        "How many of the latest slow commands are kept.")                   \
+    X(notify_keyspace_events, OPT_STRING, "", 0, 0, OPT_LIVE, "",           \
+        "Events of keys that are published on channels: letters K and E "   \
+        "for __keyspace@N__ and __keyevent@N__, and the classes g $ x e n " \
+        "m (A: all but n and m); empty for none.")                          \
+    X(tracking_table_max_keys, OPT_INT, "1000000", 0, INT64_MAX, OPT_LIVE,  \
+        "keys", "Keys that are remembered because clients cache them; "     \
+        "beyond it some are invalidated. 0 is no limit.")
 
 #define ACL_PUBSUB_ALL 0 /* acl-pubsub-default */
 
 struct command_options {
     COMMAND_OPTIONS(OPTION_MEMBER)
 };
+
+/* What type and range do not say of a value; the check of option_module. */
+const char *command_option_check(const struct option *row, const char *value);
 
 #define COMMAND_METRICS(X)                                                  \
     X(commands, COUNTER, "commands processed")                              \
@@ -98,6 +108,11 @@ struct session {
     /* [shared] the user as it was when last looked up, held; NULL: the default
      * user. Replaced under the host's client lock. */
     struct acl_user *user;
+    struct tracker *tracker; /* [shared] the same for CLIENT TRACKING */
+    struct session *next_monitor; /* of the worker's monitors */
+    _Atomic bool monitors;   /* [shared] MONITOR was called */
+    _Atomic bool waits;      /* [shared] for the end of a pause, by the host */
+    bool is_target;          /* some client on this worker redirects to it */
     struct transaction *transaction; /* owned; NULL but after MULTI or WATCH */
     /* [shared] commands queued since MULTI, -1: no MULTI; their bytes */
     _Atomic int32_t queued;
@@ -157,21 +172,30 @@ struct command_host {
      */
     void (*info)(void *ctx, const char *section, struct buf *out);
     /* Put a message into the mail of worker `to`, which takes a hold on it and
-     * calls pubsub_deliver() soon. `from` is the calling worker. Keeps the
-     * order of calls. Called under a lock: does not block. */
+     * calls pubsub_deliver() soon. `from` is the calling worker, or
+     * COMMANDS_NO_WORKER. Keeps the order of calls. Called under a lock: does
+     * not block. */
     void (*post)(void *ctx, unsigned from, unsigned to,
         struct pubsub_message *m);
     /* Append `first` and then `rest` to the output of a session of the calling
      * worker; out of pubsub_deliver(). */
     void (*send)(void *ctx, struct session *s, char first,
         struct str rest);
+    /* The session with this id of the calling worker; NULL if there is none. */
+    struct session *(*find_session)(void *ctx, unsigned worker, uint64_t id);
+    /* Commands that had to wait may run: command_waits() answers anew. */
+    void (*pause_ended)(void *ctx);
 };
+
+#define COMMANDS_NO_WORKER UINT32_MAX
 
 /* Shared by all workers, immutable after start but for the marked. */
 struct commands {
     struct ks *ks;
     struct options *options;              /* CONFIG GET and SET; may be NULL */
     struct command_options *values;
+    _Atomic unsigned active; /* what is wanted of each command, enum active */
+    _Atomic unsigned n_waiting; /* clients that wait in a pause, by the host */
     struct command_host host;
     uint64_t started_wall_ms;
     char run_id[41];
@@ -181,6 +205,21 @@ struct commands {
     pthread_mutex_t *config_lock;         /* CONFIG SET one at a time */
     struct command_state *state;          /* look-up, counter bases */
 };
+
+/* What somebody wants of every command: bits of commands.active, which is all
+ * that a command looks at while nobody wants anything. */
+enum active {
+    ACTIVE_NOTIFY = 1 << 0,   /* keyspace notifications */
+    ACTIVE_TRACKING = 1 << 1, /* clients cache values */
+    ACTIVE_MONITOR = 1 << 2,
+    ACTIVE_PAUSE = 1 << 3,
+};
+
+static inline unsigned
+commands_active(const struct commands *c)
+{
+    return atomic_load_explicit(&c->active, memory_order_relaxed);
+}
 
 /* Set up / release what command_run needs. The caller has zeroed `c` and
  * filled ks, options, values, host, started_wall_ms and config_file; run_id is
@@ -208,6 +247,9 @@ struct command_thread {
     struct buf scratch;      /* for values that must be looked at */
     struct arena *arena;     /* reset after each command */
     struct pubsub_listeners *listeners; /* sessions that are subscribed */
+    struct trackers *trackers; /* sessions that cache values */
+    struct session *first_monitor;
+    struct buf events;       /* of keys, to be published */
     uint32_t until_sample;   /* calls until the next whose time is taken */
     uint64_t random;         /* state of the distance between two samples */
 };
@@ -215,13 +257,18 @@ struct command_thread *command_thread_new(struct commands *c,
     struct ks_thread *ks, unsigned worker);
 void command_thread_free(struct command_thread *t);
 
+/* Publish what happened to keys outside of commands: between batches; and the
+ * same for a thread that is no worker. Cheap. */
+void command_thread_poll(struct command_thread *t);
+void commands_poll(struct commands *c, struct ks_thread *ks);
+
 void session_init(struct session *s, uint64_t id, const struct commands *c);
 /* Discards a transaction as well. */
 void session_free(struct session *s);
 
-/* End all subscriptions of a session, as must be done before session_free().
- * By the worker of the session. */
-void session_unsubscribe(struct command_thread *t, struct session *s);
+/* End what others send to a session: subscriptions, tracking, monitoring; must
+ * be done before session_free(). By the worker of the session. */
+void session_leave(struct command_thread *t, struct session *s);
 
 /* Does the session listen to any channel? Owner thread, or under the host's
  * client lock. */
@@ -229,6 +276,14 @@ static inline bool
 session_is_subscribed(const struct session *s)
 {
     return s->subscriptions != NULL;
+}
+
+/* Does it get messages that it must not miss unnoticed? The same. */
+static inline bool
+session_gets_messages(const struct session *s)
+{
+    return session_is_subscribed(s) || s->tracker != NULL || s->monitors ||
+        s->is_target;
 }
 
 /* A published message is shared by the workers that have subscribers: each
@@ -274,6 +329,14 @@ struct command; /* a row of the table, see internal.h */
 /* Run one command: row, authentication, arity, handler, counters; always
  * appends exactly one reply (none if the client switched replies off). */
 void command_run(struct request *rq);
+
+/* While commands_active() has ACTIVE_PAUSE: must this command wait? Then it is
+ * kept with all that the client sends after it, and asked about again when the
+ * pause has ended, or after commands_pause_ms(). */
+bool command_waits(struct request *rq);
+
+/* How long the present pause lasts; 0 if there is none. */
+uint64_t commands_pause_ms(struct commands *c);
 
 /* Find the row of a request and prefetch the index lines of its keys; then
  * (second call) the items. For the batch loop; harmless on any input. Fills

@@ -8,6 +8,7 @@
  * megabytes without sending it. Any worker.
  */
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -121,10 +122,13 @@ delete_if(struct request *rq, enum compare_kind kind, int i)
     if (!comparison_read(rq, kind, i, &job.comparison))
         return;
     status = ks_update(rq->thread->ks, &key, delete_if_allowed, &job);
-    if (status != KS_OK)
+    if (status != KS_OK) {
         reply_error_status(rq, status);
-    else
-        reply_int(rq->reply, job.done);
+        return;
+    }
+    if (job.done)
+        notify(rq, NOTIFY_GENERIC, "del", &key);
+    reply_int(rq->reply, job.done);
 }
 
 void

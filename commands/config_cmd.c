@@ -6,6 +6,8 @@
  * SET runs at a time, under config_lock, so that its undo meets no other.
  */
 #include "commands/acl.h"
+#include "commands/notify.h"
+#include "commands/tracking.h"
 
 #include <stdlib.h>
 
@@ -30,6 +32,21 @@ is_wanted(const struct request *rq, const char *name, unsigned flags)
     return false;
 }
 
+/* In the order of Redis, however they were given. */
+static void
+print_event_classes(struct commands *c, const struct option *row,
+    struct buf *out)
+{
+    struct buf text = {0};
+    unsigned flags;
+
+    options_print(c->options, row, &text);
+    buf_append(&text, "", 1);
+    if (notify_parse(text.p, &flags))
+        notify_print(flags, out);
+    buf_free(&text);
+}
+
 /* The value as clients read it. A secret shows as empty, whether it is set or
  * not; a limit of memory in bytes, as tools expect it, however it was given. */
 static void
@@ -39,6 +56,8 @@ print_value(struct commands *c, const struct option *row, struct buf *out)
         return;
     if (row->type == OPT_MEMORY)
         buf_printf(out, "%zu", slab_limit(ks_slab(c->ks)));
+    else if (strcmp(row->name, "notify_keyspace_events") == 0)
+        print_event_classes(c, row, out);
     else
         options_print(c->options, row, out);
 }
@@ -280,7 +299,9 @@ run_set(struct request *rq, struct set *set)
         return;
     pthread_mutex_lock(set->c->config_lock);
     done = check_rows(rq, set) && apply_all(set);
+    notify_configure(set->c);
     pthread_mutex_unlock(set->c->config_lock);
+    tracking_keep_limit(rq->thread);
     if (done) {
         reply_ok(rq->reply);
         return;

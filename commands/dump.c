@@ -13,6 +13,7 @@
  * as well (rdb_payload.c), which refuses payloads of ashlar. Any worker.
  */
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -88,7 +89,7 @@ struct restore {
     struct str value;
     uint32_t extent;
     uint64_t expire_ms;
-    bool busy; /* result */
+    bool busy, replaced; /* results */
 };
 
 /* IDLETIME's or FREQ's number: checked, and not kept, as the expectations of
@@ -161,6 +162,7 @@ restore_value(void *ctx, const struct ks_old *old, struct ks_new *new)
 {
     struct restore *job = ctx;
 
+    job->replaced = old->exists;
     job->busy = old->exists && !job->replace;
     if (job->busy)
         return;
@@ -228,6 +230,22 @@ find_value(struct request *rq, struct restore *job, struct room *room)
     return true;
 }
 
+/* A value that is replaced counts as new. */
+static void
+reply_restored(
+    struct request *rq, const struct ks_key *key, const struct restore *job)
+{
+    if (job->expire_ms <= clock_wall_ms()) {
+        if (job->replaced)
+            notify(rq, NOTIFY_GENERIC, "del", key);
+    } else {
+        if (job->replaced)
+            notify(rq, NOTIFY_NEW, "new", key);
+        notify(rq, NOTIFY_GENERIC, "restore", key);
+    }
+    reply_ok(rq->reply);
+}
+
 void
 cmd_restore(struct request *rq)
 {
@@ -256,5 +274,5 @@ cmd_restore(struct request *rq)
     else if (job.busy)
         reply_error_busy(rq);
     else
-        reply_ok(rq->reply);
+        reply_restored(rq, &key, &job);
 }

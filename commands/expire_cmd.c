@@ -5,6 +5,7 @@
  * the keyspace deletes the key at once. Any worker.
  */
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 static const struct time_form seconds_from_now = {true, false};
 static const struct time_form ms_from_now = {false, false};
@@ -151,6 +152,10 @@ expire(struct request *rq, struct time_form form)
         reply_error_status(rq, status);
         return;
     }
+    if (change.done)
+        notify(rq, NOTIFY_GENERIC,
+            change.when_ms <= (int64_t)clock_wall_ms() ? "del" : "expire",
+            &key);
     reply_int(rq->reply, change.done);
 }
 
@@ -202,6 +207,8 @@ cmd_persist(struct request *rq)
         reply_error_status(rq, status);
         return;
     }
+    if (done)
+        notify(rq, NOTIFY_GENERIC, "persist", &key);
     reply_int(rq->reply, done);
 }
 

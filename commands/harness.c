@@ -131,6 +131,27 @@ host_send(void *ctx, struct session *s, char first, struct str rest)
     buf_append(inbox, rest.p, rest.len);
 }
 
+static struct session *
+host_find_session(void *ctx, unsigned worker, uint64_t id)
+{
+    struct harness *h = ctx;
+
+    ck_assert_uint_eq(worker, 0);
+    for (int i = 0; i < h->n_sessions; i++)
+        if (h->sessions[i].id == id)
+            return &h->sessions[i];
+    return NULL;
+}
+
+static void
+host_pause_ended(void *ctx)
+{
+    struct harness *h = ctx;
+
+    h->n_pauses_ended++;
+}
+
+/* A delivery may post further messages. */
 void
 harness_deliver(struct harness *h)
 {
@@ -169,7 +190,8 @@ make_options(struct harness *h)
         {.title = "Clients",
             .rows = command_rows,
             .n_rows = ARRAY_LEN(command_rows),
-            .values = &h->command_options},
+            .values = &h->command_options,
+            .check = command_option_check},
     };
 
     h->options = options_new(modules, ARRAY_LEN(modules));
@@ -224,6 +246,8 @@ harness_new_limit(size_t limit_bytes)
         .info = host_info,
         .post = host_post,
         .send = host_send,
+        .find_session = host_find_session,
+        .pause_ended = host_pause_ended,
     };
     h->commands.started_wall_ms = clock_wall_ms();
     h->commands.config_file = "";
@@ -262,7 +286,7 @@ harness_free(struct harness *h)
     buf_free(&h->flat);
     harness_deliver(h);
     for (int i = 0; i < h->n_sessions; i++) {
-        session_unsubscribe(h->thread, &h->sessions[i]);
+        session_leave(h->thread, &h->sessions[i]);
         session_free(&h->sessions[i]);
         buf_free(&h->inboxes[i]);
     }

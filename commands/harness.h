@@ -47,6 +47,7 @@ struct harness {
     size_t n_mail;
     struct buf inboxes[HARNESS_SESSIONS]; /* delivered, by session */
     int n_stats_resets;
+    int n_pauses_ended;
     const char *refuse_option; /* option_changed refuses this C name */
 };
 

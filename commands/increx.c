@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 #define INCREX_OPTIONS                                                         \
     (WITH_BYINT | WITH_BYFLOAT | WITH_LBOUND | WITH_UBOUND | WITH_SATURATE |   \
@@ -25,6 +26,7 @@ struct job {
     unsigned with;
     uint64_t expire_ms;
     enum outcome outcome;
+    bool new_expiry; /* result: it got another one */
 };
 
 /* The expiry that goes with a new count. */
@@ -41,13 +43,26 @@ expiry_of(const struct job *job, const struct ks_old *old)
 }
 
 static void
-put(const struct job *job, const struct ks_old *old, struct str digits,
+put(struct job *job, const struct ks_old *old, struct str digits,
     struct ks_new *new)
 {
     new->action = KS_PUT;
     new->part[0] = digits;
     new->n_parts = 1;
     new->expire_ms = expiry_of(job, old);
+    job->new_expiry = new->expire_ms != KS_KEEP_TTL;
+}
+
+static void
+notify_counted(struct request *rq, const struct ks_key *key, const char *event,
+    const struct job *job)
+{
+    if (job->outcome != COUNTED)
+        return;
+    notify(rq, NOTIFY_STRING, event, key);
+    if (job->new_expiry)
+        notify(rq, NOTIFY_GENERIC,
+            job->with & WITH_PERSIST ? "persist" : "expire", key);
 }
 
 /* ---- integers ------------------------------------------------------------ */
@@ -128,6 +143,7 @@ increx_int(struct request *rq, const struct string_options *options,
     } else if (job.job.outcome == NO_NUMBER) {
         reply_error_not_integer(rq);
     } else {
+        notify_counted(rq, &key, "incrby", &job.job);
         reply_array(rq->reply, 2);
         reply_int(rq->reply, job.value);
         reply_int(rq->reply, job.applied);
@@ -216,6 +232,7 @@ increx_float(struct request *rq, const struct string_options *options,
     } else if (job.job.outcome == NO_NUMBER) {
         reply_error(rq->reply, "ERR value is not a valid float");
     } else {
+        notify_counted(rq, &key, "incrbyfloat", &job.job);
         reply_array(rq->reply, 2);
         reply_float(rq, job.value, job.digits);
         reply_float(rq, job.applied, job.digits);

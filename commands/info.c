@@ -6,6 +6,7 @@
  */
 #include "commands/internal.h"
 #include "commands/pubsub.h"
+#include "commands/tracking.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,10 +108,13 @@ section_server(struct commands *c, struct buf *out)
 static void
 section_clients(struct commands *c, struct buf *out)
 {
+    struct tracking_counts tracking;
+
     line_u64(out, "cluster_connections", 0);
     line_u64(out, "pubsub_clients", pubsub_clients(c->state->pubsub));
-    line_u64(out, "blocked_clients", 0);
-    line_u64(out, "tracking_clients", 0);
+    line_u64(out, "blocked_clients", c->n_waiting);
+    tracking_counts(c->state->tracking, &tracking);
+    line_u64(out, "tracking_clients", tracking.clients);
     line_u64(out, "clients_in_timeout_table", 0);
 }
 
@@ -186,10 +190,12 @@ static void
 section_stats(struct commands *c, struct buf *out)
 {
     struct command_metrics commands;
+    struct tracking_counts tracking;
     struct ks_metrics ks;
 
     command_metrics_sum(c, &commands);
     ks_metrics(c->ks, &ks);
+    tracking_counts(c->state->tracking, &tracking);
     line_u64(out, "total_commands_processed", commands.commands);
     line_u64(out, "total_error_replies", commands.errors);
     line_u64(out, "protocol_errors", commands.protocol_errors);
@@ -214,6 +220,9 @@ section_stats(struct commands *c, struct buf *out)
         pubsub_count(c->state->pubsub, CHANNEL_PATTERN));
     line_u64(out, "pubsubshard_channels",
         pubsub_count(c->state->pubsub, CHANNEL_SHARD));
+    line_u64(out, "tracking_total_keys", tracking.keys);
+    line_u64(out, "tracking_total_items", tracking.items);
+    line_u64(out, "tracking_total_prefixes", tracking.prefixes);
     line_u64(out, "sync_full", 0);
     line_u64(out, "sync_partial_ok", 0);
     line_u64(out, "sync_partial_err", 0);

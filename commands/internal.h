@@ -344,6 +344,17 @@ struct command_state {
     struct acl *acl;
     struct acl_log *acl_log;
     struct latency_events *latency;      /* [immutable] the pointer */
+    struct tracking *tracking;           /* [immutable] the pointer */
+    _Atomic unsigned notify_flags;       /* enum notify_class */
+    struct monitors *monitors;           /* [immutable] the pointer */
+    _Atomic unsigned pause_type;         /* [lock] writes; see pause.c */
+    _Atomic uint64_t pause_until_ms;     /* [lock] writes; wall time */
+};
+
+/* Those of ks_observe(). */
+enum {
+    OBSERVER_NOTIFY,
+    OBSERVER_TRACKING
 };
 
 /* ---- documentation (syntax.c, docs.c) ------------------------------------ */
@@ -406,6 +417,22 @@ void command_call(struct request *rq);
 
 /* Count a queued command that was refused with the error at `error_at`. */
 void command_count_refusal(struct request *rq, size_t error_at);
+/* Would command_run() call the handler, or refuse? Replies nothing, and does
+ * not look at transactions nor at the rights of a user. */
+bool command_would_run(const struct request *rq);
+
+/* May the queued commands change data? */
+bool transaction_has_effect(const struct session *s);
+
+/* Switch a bit of commands.active. Any thread. */
+static inline void
+commands_activate(struct commands *c, unsigned what, bool on)
+{
+    if (on)
+        atomic_fetch_or(&c->active, what);
+    else
+        atomic_fetch_and(&c->active, ~what);
+}
 
 /* ---- memory (memory.c) --------------------------------------------------- */
 

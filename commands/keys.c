@@ -4,16 +4,22 @@
  * Walks over many keys are in scan.c, deadlines in expire_cmd.c. Any worker.
  */
 #include "commands/internal.h"
+#include "commands/notify.h"
+#include "commands/tracking.h"
 
 /* ---- DEL, EXISTS, TOUCH ------------------------------------------------ */
 
 static int64_t
-delete_keys(struct ks_thread *ks, const struct ks_key *keys, size_t n)
+delete_keys(struct request *rq, const struct ks_key *keys, size_t n)
 {
     int64_t deleted = 0;
 
-    for (size_t i = 0; i < n; i++)
-        deleted += ks_delete(ks, &keys[i]) == KS_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (ks_delete(rq->thread->ks, &keys[i]) != KS_OK)
+            continue;
+        notify(rq, NOTIFY_GENERIC, "del", &keys[i]);
+        deleted++;
+    }
     return deleted;
 }
 
@@ -31,7 +37,7 @@ cmd_del(struct request *rq)
         keys[i] = arg_key(rq, (int)i + 1);
     if (n > 1)
         ks_lock(ks, keys, n);
-    deleted = delete_keys(ks, keys, n);
+    deleted = delete_keys(rq, keys, n);
     if (n > 1)
         ks_unlock(ks);
     reply_int(rq->reply, deleted);
@@ -122,6 +128,7 @@ flush(struct request *rq, unsigned db)
     ks_lock_all(rq->thread->ks);
     ks_flush(rq->thread->ks, db);
     ks_unlock(rq->thread->ks);
+    tracking_flushed(rq->thread);
     reply_ok(rq->reply);
 }
 

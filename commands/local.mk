@@ -37,6 +37,17 @@ libcommands_a_SOURCES = \
     commands/latency_events.c \
     commands/lookup.c \
     commands/memory.c \
+    commands/monitor.c \
+    commands/monitor.h \
+    commands/pause.c \
+    commands/tracking.c \
+    commands/tracking.h \
+    commands/tracking_cmd.c \
+    commands/message.c \
+    commands/names.c \
+    commands/names.h \
+    commands/notify.c \
+    commands/notify.h \
     commands/rename.c \
     commands/pubsub.c \
     commands/rdb_payload.c \
@@ -92,6 +103,9 @@ check_PROGRAMS += \
     commands/stats_test \
     commands/string_edit_test \
     commands/strings_test \
+    commands/monitor_test \
+    commands/notify_test \
+    commands/tracking_test \
     commands/transaction_test \
     commands/version_test
 
@@ -183,3 +197,12 @@ commands_version_test_LDADD = $(commands_tests_ldadd)
 commands_transaction_test_SOURCES = commands/transaction_test.c
 commands_transaction_test_CFLAGS = $(commands_tests_cflags)
 commands_transaction_test_LDADD = $(commands_tests_ldadd)
+commands_monitor_test_SOURCES = commands/monitor_test.c
+commands_monitor_test_CFLAGS = $(commands_tests_cflags)
+commands_monitor_test_LDADD = $(commands_tests_ldadd)
+commands_notify_test_SOURCES = commands/notify_test.c
+commands_notify_test_CFLAGS = $(commands_tests_cflags)
+commands_notify_test_LDADD = $(commands_tests_ldadd)
+commands_tracking_test_SOURCES = commands/tracking_test.c
+commands_tracking_test_CFLAGS = $(commands_tests_cflags)
+commands_tracking_test_LDADD = $(commands_tests_ldadd)

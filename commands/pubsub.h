@@ -26,6 +26,23 @@ enum channel_kind {
     CHANNEL_KINDS
 };
 
+/* The head of each message on its way to other workers: of those that are
+ * published, and of what tracking.c and monitor.c send. */
+typedef void (*pubsub_deliver_fn)(
+    struct command_thread *t, const struct pubsub_message *m);
+
+struct pubsub_message {
+    _Atomic uint32_t holders;
+    struct slab *slab;
+    size_t bytes; /* of all, charged */
+    pubsub_deliver_fn deliver;
+};
+
+/* With one holder, `size` bytes of which only the head is set; NULL when the
+ * system has no memory. */
+struct pubsub_message *pubsub_message_new(
+    struct slab *slab, size_t size, pubsub_deliver_fn deliver);
+
 struct subscription;
 
 /* What a session listens to; there is none while that is nothing. Replaced and
@@ -63,6 +80,8 @@ bool pubsub_join(struct command_thread *t, struct session *s,
     enum channel_kind kind, struct str name);
 bool pubsub_leave(struct command_thread *t, struct session *s,
     enum channel_kind kind, struct str name);
+
+void pubsub_leave_all(struct command_thread *t, struct session *s);
 
 /* The name that the session subscribed to first, of those left; false if there
  * is none. It holds until the session leaves it. */

@@ -7,99 +7,12 @@
  * Lock order: a bucket's lock -> what command_host.post takes.
  */
 #include "commands/internal.h"
+#include "commands/names.h"
 #include "commands/pubsub.h"
 
 #include <stdlib.h>
 
 #define NAME_BUCKETS 64
-
-/* ---- tables -------------------------------------------------------------- */
-
-/* Chained, keyed by a hash; the entry's struct begins with the link. Without
- * entries there is no memory. */
-struct link {
-    struct link *next;
-    uint64_t hash;
-};
-
-struct table {
-    struct link **slots;
-    size_t n, cap;
-};
-
-static struct link *
-table_chain(const struct table *t, uint64_t hash)
-{
-    return t->cap == 0 ? NULL : t->slots[hash & (t->cap - 1)];
-}
-
-static void
-table_grow(struct table *t)
-{
-    struct table grown = {.cap = MAX(2 * t->cap, 8), .n = t->n};
-
-    grown.slots = xcalloc(grown.cap, sizeof(*grown.slots));
-    for (size_t i = 0; i < t->cap; i++) {
-        for (struct link *l = t->slots[i], *next; l != NULL; l = next) {
-            struct link **slot = &grown.slots[l->hash & (grown.cap - 1)];
-
-            next = l->next;
-            l->next = *slot;
-            *slot = l;
-        }
-    }
-    free(t->slots);
-    *t = grown;
-}
-
-static void
-table_add(struct table *t, struct link *l)
-{
-    struct link **slot;
-
-    if (t->n == t->cap)
-        table_grow(t);
-    slot = &t->slots[l->hash & (t->cap - 1)];
-    l->next = *slot;
-    *slot = l;
-    t->n++;
-}
-
-static void
-table_remove(struct table *t, struct link *l)
-{
-    struct link **at = &t->slots[l->hash & (t->cap - 1)];
-
-    while (*at != l)
-        at = &(*at)->next;
-    *at = l->next;
-    if (--t->n > 0)
-        return;
-    free(t->slots);
-    *t = (struct table){NULL, 0, 0};
-}
-
-/* A kind and a name, in both tables. */
-struct named {
-    struct link link;
-    enum channel_kind kind;
-    size_t len;
-    const char *bytes; /* behind the struct that this is part of */
-};
-
-static struct named *
-table_find(
-    const struct table *t, uint64_t hash, enum channel_kind kind, struct str s)
-{
-    for (struct link *l = table_chain(t, hash); l != NULL; l = l->next) {
-        struct named *e = (struct named *)l;
-
-        if (l->hash == hash && e->kind == kind &&
-            str_eq(s, (struct str){e->bytes, e->len}))
-            return e;
-    }
-    return NULL;
-}
 
 /* ---- structs ------------------------------------------------------------- */
 
@@ -219,28 +132,6 @@ pubsub_listeners_free(struct pubsub_listeners *l)
 
 /* ---- the shared table ---------------------------------------------------- */
 
-/* A struct with a name behind it, charged to the budget. */
-static void *
-new_named(struct pubsub *p, size_t size, enum channel_kind kind, uint64_t hash,
-    struct str name)
-{
-    char *block = xcalloc(1, size + name.len);
-    struct named *e = (struct named *)(void *)block;
-
-    slab_charge_force(p->slab, size + name.len);
-    if (name.len > 0)
-        memcpy(block + size, name.p, name.len);
-    *e = (struct named){{NULL, hash}, kind, name.len, block + size};
-    return block;
-}
-
-static void
-free_named(struct pubsub *p, size_t size, struct named *e)
-{
-    slab_uncharge(p->slab, size + e->len);
-    free(e);
-}
-
 /* The worker's part of a channel; NULL if it has none. */
 static struct presence *
 find_presence(const struct channel *c, unsigned worker)
@@ -282,7 +173,7 @@ enter_shared(struct command_thread *t, enum channel_kind kind, struct str name,
     pthread_mutex_lock(&b->lock);
     c = (struct channel *)table_find(&b->channels, h, kind, name);
     if (c == NULL) {
-        c = new_named(p, sizeof(*c), kind, h, name);
+        c = named_new(p->slab, sizeof(*c), kind, h, name);
         table_add(&b->channels, &c->named.link);
         atomic_fetch_add_explicit(&p->n[kind], 1, memory_order_relaxed);
     }
@@ -311,7 +202,7 @@ leave_shared(struct command_thread *t, enum channel_kind kind, struct str name,
     if (--c->n_subscribers == 0) {
         table_remove(&b->channels, &c->named.link);
         free(c->at);
-        free_named(p, sizeof(*c), &c->named);
+        named_free(p->slab, sizeof(*c), &c->named);
         atomic_fetch_sub_explicit(&p->n[kind], 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&b->lock);
@@ -363,7 +254,7 @@ static void
 link_subscription(struct command_thread *t, struct subscription *sub)
 {
     const struct command_host *host = &t->commands->host;
-    enum channel_kind kind = sub->audience->named.kind;
+    enum channel_kind kind = (enum channel_kind)sub->audience->named.kind;
     struct session_subscriptions *subs = sub->session->subscriptions;
     struct audience *a = sub->audience;
 
@@ -382,7 +273,7 @@ static void
 unlink_subscription(struct command_thread *t, struct subscription *sub)
 {
     const struct command_host *host = &t->commands->host;
-    enum channel_kind kind = sub->audience->named.kind;
+    enum channel_kind kind = (enum channel_kind)sub->audience->named.kind;
     struct session_subscriptions *subs = sub->session->subscriptions;
     struct audience *a = sub->audience;
 
@@ -411,7 +302,7 @@ pubsub_join(struct command_thread *t, struct session *s, enum channel_kind kind,
     if (a != NULL && find_subscription(l, a, s) != NULL)
         return false;
     if (a == NULL) {
-        a = new_named(p, sizeof(*a), kind, hash, name);
+        a = named_new(p->slab, sizeof(*a), kind, hash, name);
         table_add(&l->audiences, &a->named.link);
     }
     if (s->subscriptions == NULL) {
@@ -459,7 +350,7 @@ pubsub_leave(struct command_thread *t, struct session *s,
     free(sub);
     if (a->first == NULL) { /* `name` may be this one's: not used below */
         table_remove(&l->audiences, &a->named.link);
-        free_named(p, sizeof(*a), &a->named);
+        named_free(p->slab, sizeof(*a), &a->named);
     }
     if (listens_to_nothing(s)) {
         replace_subscriptions(t, s, NULL);
@@ -500,7 +391,7 @@ pubsub_first(const struct session *s, enum channel_kind kind, struct str *name)
 }
 
 void
-session_unsubscribe(struct command_thread *t, struct session *s)
+pubsub_leave_all(struct command_thread *t, struct session *s)
 {
     struct str name;
 
@@ -514,10 +405,9 @@ session_unsubscribe(struct command_thread *t, struct session *s)
 
 /* A message as it is sent, shared by all workers. Its first byte is '*' or '>'
  * by the protocol of each subscriber and not stored. */
-struct pubsub_message {
-    _Atomic uint32_t holders;
+struct publication_message {
+    struct pubsub_message head;
     enum channel_kind kind;
-    struct slab *slab;
     uint64_t hash, sequence;
     uint64_t except;      /* session that has it already; 0: none */
     size_t name_at;       /* what is subscribed to, in `bytes` */
@@ -533,7 +423,7 @@ bulk_bytes(struct str s)
 
 /* "$<len>\r\n<bytes>\r\n"; returns where the bytes stand. */
 static size_t
-put_bulk(struct pubsub_message *m, struct str s)
+put_bulk(struct publication_message *m, struct str s)
 {
     char *to = m->bytes + m->len;
     size_t at;
@@ -551,27 +441,29 @@ put_bulk(struct pubsub_message *m, struct str s)
     return at;
 }
 
+static void deliver(
+    struct command_thread *t, const struct pubsub_message *message);
+
 /* With one holder; NULL when the system has no memory. */
-static struct pubsub_message *
+static struct publication_message *
 message_new(struct pubsub *p, const struct named *to, struct str channel,
     struct str payload)
 {
     static const struct str words[] = {
         STR("message"), STR("pmessage"), STR("smessage")};
     struct str name = {to->bytes, to->len};
-    size_t size = sizeof(struct pubsub_message) + 64 + bulk_bytes(name) +
+    size_t size = sizeof(struct publication_message) + 64 + bulk_bytes(name) +
         bulk_bytes(channel) + bulk_bytes(payload);
-    struct pubsub_message *m = malloc(size);
+    struct publication_message *m =
+        (struct publication_message *)pubsub_message_new(
+            p->slab, size, deliver);
 
     if (m == NULL)
         return NULL;
-    *m = (struct pubsub_message){
-        .holders = 1,
-        .kind = to->kind,
-        .slab = p->slab,
-        .hash = to->link.hash,
-        .name_len = name.len,
-    };
+    m->kind = (enum channel_kind)to->kind;
+    m->hash = to->link.hash;
+    m->sequence = m->except = 0;
+    m->name_len = name.len;
     memcpy(m->bytes, to->kind == CHANNEL_PATTERN ? "4\r\n" : "3\r\n", 3);
     m->len = 3;
     put_bulk(m, words[to->kind]);
@@ -579,42 +471,22 @@ message_new(struct pubsub *p, const struct named *to, struct str channel,
     if (to->kind == CHANNEL_PATTERN)
         put_bulk(m, channel);
     put_bulk(m, payload);
-    slab_charge_force(p->slab, m->len);
     return m;
 }
 
-void
-pubsub_message_take(struct pubsub_message *m)
-{
-    atomic_fetch_add_explicit(&m->holders, 1, memory_order_relaxed);
-}
-
-/* The last holder sees what the others did: release, then acquire. */
-void
-pubsub_message_drop(struct pubsub_message *m)
-{
-    if (atomic_fetch_sub_explicit(&m->holders, 1, memory_order_acq_rel) > 1)
-        return;
-    slab_uncharge(m->slab, m->len);
-    free(m);
-}
-
-size_t
-pubsub_message_bytes(const struct pubsub_message *m)
-{
-    return m->len;
-}
-
 static struct audience *
-audience_of(const struct command_thread *t, const struct pubsub_message *m)
+audience_of(
+    const struct command_thread *t, const struct publication_message *m)
 {
     return (struct audience *)table_find(&t->listeners->audiences, m->hash,
         m->kind, (struct str){m->bytes + m->name_at, m->name_len});
 }
 
-void
-pubsub_deliver(struct command_thread *t, const struct pubsub_message *m)
+static void
+deliver(struct command_thread *t, const struct pubsub_message *message)
 {
+    const struct publication_message *m =
+        (const struct publication_message *)message;
     const struct command_host *host = &t->commands->host;
     struct audience *a = audience_of(t, m);
     struct str rest = {m->bytes, m->len};
@@ -639,7 +511,7 @@ struct publication {
 
 /* If the publisher listens as well, append the message to its output now. */
 static void
-give_self(const struct publication *pub, struct pubsub_message *m)
+give_self(const struct publication *pub, struct publication_message *m)
 {
     struct command_thread *t = pub->thread;
     struct audience *a;
@@ -660,7 +532,7 @@ static int64_t
 post(const struct publication *pub, struct bucket *b, const struct channel *c)
 {
     const struct command_host *host = &pub->thread->commands->host;
-    struct pubsub_message *m =
+    struct publication_message *m =
         message_new(shared(pub->thread), &c->named, pub->channel, pub->payload);
 
     if (m == NULL)
@@ -668,8 +540,9 @@ post(const struct publication *pub, struct bucket *b, const struct channel *c)
     m->sequence = ++b->sequence;
     give_self(pub, m);
     for (size_t i = 0; i < c->n_at; i++)
-        host->post(host->ctx, pub->thread->worker, c->at[i].worker, m);
-    pubsub_message_drop(m);
+        host->post(
+            host->ctx, pub->thread->worker, c->at[i].worker, &m->head);
+    pubsub_message_drop(&m->head);
     return (int64_t)c->n_subscribers;
 }
 
@@ -768,7 +641,7 @@ each_in_bucket(struct bucket *b, enum channel_kind kind,
         for (struct link *l = b->channels.slots[i]; l != NULL; l = l->next) {
             const struct named *e = (const struct named *)l;
 
-            if (e->kind == kind)
+            if (e->kind == (int)kind)
                 fn(arg, (struct str){e->bytes, e->len});
         }
     }

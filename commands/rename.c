@@ -7,6 +7,7 @@
  * the value under both names or none. Any worker.
  */
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 bool
 arg_database(struct request *rq, int i, unsigned *out)
@@ -32,6 +33,11 @@ arg_database(struct request *rq, int i, unsigned *out)
 enum transfer_flags {
     TRANSFER_REPLACE = 1 << 0, /* also over a value that is there */
     TRANSFER_MOVE = 1 << 1,    /* the source goes */
+};
+
+/* What the transfer is called at both ends; NULL: nothing is said. */
+struct transfer_events {
+    const char *from, *to;
 };
 
 enum transfer_result {
@@ -64,37 +70,55 @@ transfer_value(struct request *rq, const struct ks_key *from,
     return status;
 }
 
+/* A value that is replaced counts as new. */
+static void
+notify_transfer(struct request *rq, const struct ks_key *keys,
+    const struct transfer_events *events, bool replaced)
+{
+    if (replaced)
+        notify(rq, NOTIFY_NEW, "new", &keys[1]);
+    if (events->from != NULL)
+        notify(rq, NOTIFY_GENERIC, events->from, &keys[0]);
+    notify(rq, NOTIFY_GENERIC, events->to, &keys[1]);
+}
+
 static enum ks_status
 transfer_locked(struct request *rq, const struct ks_key *keys, unsigned flags,
-    enum transfer_result *result)
+    const struct transfer_events *events, enum transfer_result *result)
 {
     struct ks_thread *ks = rq->thread->ks;
+    enum ks_status status;
     struct ks_info info;
+    bool taken;
 
     *result = TRANSFER_NO_SOURCE;
     if (ks_stat(ks, &keys[0], KS_PEEK, &info) != KS_OK)
         return KS_OK;
     *result = TRANSFER_TAKEN;
-    if (!(flags & TRANSFER_REPLACE) &&
-        ks_stat(ks, &keys[1], KS_PEEK, &info) == KS_OK)
+    taken = ks_stat(ks, &keys[1], KS_PEEK, &info) == KS_OK;
+    if (taken && !(flags & TRANSFER_REPLACE))
         return KS_OK;
     *result = TRANSFER_DONE;
     if (same_key(&keys[0], &keys[1]))
         return KS_OK;
-    return transfer_value(rq, &keys[0], &keys[1], flags);
+    status = transfer_value(rq, &keys[0], &keys[1], flags);
+    if (status == KS_OK)
+        notify_transfer(rq, keys, events, taken);
+    return status;
 }
 
 /* Bring the value of `from` to `to`. Replies and returns false when memory or
  * a length is in the way. */
 static bool
 transfer(struct request *rq, struct ks_key from, struct ks_key to,
-    unsigned flags, enum transfer_result *result)
+    unsigned flags, const struct transfer_events *events,
+    enum transfer_result *result)
 {
     struct ks_key keys[2] = {from, to};
     enum ks_status status;
 
     ks_lock(rq->thread->ks, keys, 2);
-    status = transfer_locked(rq, keys, flags, result);
+    status = transfer_locked(rq, keys, flags, events, result);
     ks_unlock(rq->thread->ks);
     if (status == KS_OK)
         return true;
@@ -107,13 +131,17 @@ transfer(struct request *rq, struct ks_key from, struct ks_key to,
 
 /* ---- the commands -------------------------------------------------------- */
 
+static const struct transfer_events renamed = {"rename_from", "rename_to"};
+static const struct transfer_events moved = {"move_from", "move_to"};
+static const struct transfer_events copied = {NULL, "copy_to"};
+
 void
 cmd_rename(struct request *rq)
 {
     enum transfer_result result;
 
     if (!transfer(rq, arg_key(rq, 1), arg_key(rq, 2),
-            TRANSFER_MOVE | TRANSFER_REPLACE, &result))
+            TRANSFER_MOVE | TRANSFER_REPLACE, &renamed, &result))
         return;
     if (result == TRANSFER_DONE)
         reply_ok(rq->reply);
@@ -126,7 +154,8 @@ cmd_renamenx(struct request *rq)
 {
     enum transfer_result result;
 
-    if (!transfer(rq, arg_key(rq, 1), arg_key(rq, 2), TRANSFER_MOVE, &result))
+    if (!transfer(rq, arg_key(rq, 1), arg_key(rq, 2), TRANSFER_MOVE, &renamed,
+            &result))
         return;
     if (result == TRANSFER_NO_SOURCE)
         reply_error(rq->reply, "ERR no such key");
@@ -135,8 +164,8 @@ cmd_renamenx(struct request *rq)
 }
 
 static void
-transfer_between(
-    struct request *rq, struct ks_key from, struct ks_key to, unsigned flags)
+transfer_between(struct request *rq, struct ks_key from, struct ks_key to,
+    unsigned flags, const struct transfer_events *events)
 {
     enum transfer_result result;
 
@@ -145,8 +174,11 @@ transfer_between(
             rq->reply, "ERR source and destination objects are the same");
         return;
     }
-    if (transfer(rq, from, to, flags, &result))
-        reply_int(rq->reply, result == TRANSFER_DONE);
+    if (!transfer(rq, from, to, flags, events, &result))
+        return;
+    if (result == TRANSFER_NO_SOURCE && events == &copied)
+        notify(rq, NOTIFY_MISS, "keymiss", &from); /* it is read */
+    reply_int(rq->reply, result == TRANSFER_DONE);
 }
 
 void
@@ -157,7 +189,8 @@ cmd_move(struct request *rq)
     if (!arg_database(rq, 2, &db))
         return;
     transfer_between(rq, arg_key(rq, 1),
-        ks_key(rq->thread->commands->ks, db, arg_str(rq, 1)), TRANSFER_MOVE);
+        ks_key(rq->thread->commands->ks, db, arg_str(rq, 1)), TRANSFER_MOVE,
+        &moved);
 }
 
 void
@@ -177,5 +210,5 @@ cmd_copy(struct request *rq)
         }
     }
     transfer_between(rq, arg_key(rq, 1),
-        ks_key(rq->thread->commands->ks, db, arg_str(rq, 2)), flags);
+        ks_key(rq->thread->commands->ks, db, arg_str(rq, 2)), flags, &copied);
 }

@@ -7,6 +7,8 @@
  * lock of the host.
  */
 #include "commands/acl.h"
+#include "commands/monitor.h"
+#include "commands/tracking.h"
 
 #include <stdlib.h>
 
@@ -25,6 +27,14 @@ session_init(struct session *s, uint64_t id, const struct commands *c)
     s->queued = -1;
     s->created_s = now;
     s->active_s = now;
+}
+
+void
+session_leave(struct command_thread *t, struct session *s)
+{
+    pubsub_leave_all(t, s);
+    tracking_forget(t, s);
+    monitor_stop(t, s);
 }
 
 void
@@ -265,7 +275,9 @@ cmd_reset(struct request *rq)
 {
     struct session *s = rq->session;
 
-    session_unsubscribe(rq->thread, s);
+    pubsub_leave_all(rq->thread, s);
+    tracking_stop(rq->thread, s);
+    monitor_stop(rq->thread, s);
     transaction_discard(s);
     s->db = 0;
     s->protocol = 2;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 static const char not_integer[] = "ERR value is not an integer or out of range";
 static const char not_float[] = "ERR value is not a valid float";
@@ -41,6 +42,14 @@ edit(struct request *rq, ks_update_fn fn, void *ctx, const char **error)
         return false;
     }
     return true;
+}
+
+static void
+notify_string(struct request *rq, const char *event)
+{
+    struct ks_key key = arg_key(rq, 1);
+
+    notify(rq, NOTIFY_STRING, event, &key);
 }
 
 /* ---- APPEND and SETRANGE ----------------------------------------------- */
@@ -87,6 +96,7 @@ cmd_append(struct request *rq)
     if (!edit(rq, append, &job, &job.error))
         return;
     rq->argv[2].extent = job.tail_extent;
+    notify_string(rq, "append");
     reply_int(rq->reply, (int64_t)job.len);
 }
 
@@ -137,8 +147,11 @@ set_range(struct request *rq, size_t offset)
         return;
     }
     job.zeros = zeros.p;
-    if (edit(rq, overwrite, &job, &job.error))
+    if (edit(rq, overwrite, &job, &job.error)) {
+        if (job.bytes.len > 0)
+            notify_string(rq, "setrange");
         reply_int(rq->reply, (int64_t)job.len);
+    }
     zeros_drop(&zeros);
 }
 
@@ -189,8 +202,10 @@ increment_by(struct request *rq, int64_t by)
 {
     struct increment job = {.by = by};
 
-    if (edit(rq, increment, &job, &job.error))
+    if (edit(rq, increment, &job, &job.error)) {
+        notify_string(rq, "incrby");
         reply_int(rq->reply, job.value);
+    }
 }
 
 void
@@ -301,6 +316,8 @@ cmd_incrbyfloat(struct request *rq)
         reply_error(rq->reply, "%s", not_float);
         return;
     }
-    if (edit(rq, float_increment, &job, &job.error))
-        reply_bulk(rq->reply, (struct str){job.digits, job.len});
+    if (!edit(rq, float_increment, &job, &job.error))
+        return;
+    notify_string(rq, "incrbyfloat");
+    reply_bulk(rq->reply, (struct str){job.digits, job.len});
 }

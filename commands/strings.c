@@ -7,6 +7,7 @@
  * worker.
  */
 #include "commands/internal.h"
+#include "commands/notify.h"
 
 /* ---- reading ----------------------------------------------------------- */
 
@@ -211,11 +212,14 @@ store(struct request *rq, const struct ks_key *key, int i, uint64_t expire_ms)
     enum ks_status status;
 
     if (arg->extent == 0)
-        return ks_set(rq->thread->ks, key, arg_str(rq, i), expire_ms);
-    status =
-        ks_set_extent(rq->thread->ks, key, arg->extent, arg->len, expire_ms);
-    if (status == KS_OK)
+        status = ks_set(rq->thread->ks, key, arg_str(rq, i), expire_ms);
+    else
+        status = ks_set_extent(
+            rq->thread->ks, key, arg->extent, arg->len, expire_ms);
+    if (status == KS_OK) {
         arg->extent = 0;
+        notify_stored(rq, key, expire_ms);
+    }
     return status;
 }
 
@@ -276,8 +280,10 @@ store_if(struct request *rq, int i, const struct string_options *options,
         ks_update(rq->thread->ks, &key, store_if_allowed, &job);
 
     *done = status == KS_OK && job.done;
-    if (*done)
+    if (*done) {
         arg->extent = 0;
+        notify_stored(rq, &key, expire_ms);
+    }
     return status;
 }
 
@@ -398,8 +404,10 @@ cmd_getdel(struct request *rq)
 
     ks_lock(ks, &key, 1);
     found = fetch_value(rq, &key, &info) == KS_OK;
-    if (found)
+    if (found) {
         ks_delete(ks, &key);
+        notify(rq, NOTIFY_GENERIC, "del", &key);
+    }
     ks_unlock(ks);
 
     if (found)
@@ -417,6 +425,17 @@ set_expiry(void *ctx, const struct ks_old *old, struct ks_new *new)
         return;
     new->action = KS_EXPIRE;
     new->expire_ms = *expire_ms;
+}
+
+static void
+notify_getex(struct request *rq, const struct ks_key *key, uint64_t was_ms,
+    uint64_t expire_ms)
+{
+    if (expire_ms != KS_NO_EXPIRY)
+        notify(rq, NOTIFY_GENERIC,
+            expire_ms <= clock_wall_ms() ? "del" : "expire", key);
+    else if (was_ms != KS_NO_EXPIRY)
+        notify(rq, NOTIFY_GENERIC, "persist", key);
 }
 
 void
@@ -442,6 +461,8 @@ cmd_getex(struct request *rq)
     valid = found && string_options_deadline(rq, &options, &expire_ms);
     if (valid)
         status = ks_update(ks, &key, set_expiry, &expire_ms);
+    if (valid && status == KS_OK)
+        notify_getex(rq, &key, info.expire_ms, expire_ms);
     ks_unlock(ks);
 
     if (!found) {

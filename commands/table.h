@@ -323,6 +323,30 @@
     X("client", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
         "connection", "0.1.0", "Depends on the subcommand", "",               \
         "Looks at and controls client connections.")                          \
+    X("client|caching", cmd_client_caching, 3, CMD_CONN_, 0, 0, 0,            \
+        "connection", "0.2.0", "O(1)", "YES|NO",                              \
+        "Says whether the keys of the next command are tracked.")             \
+    X("client|getredir", cmd_client_getredir, 2, CMD_CONN_, 0, 0, 0,          \
+        "connection", "0.2.0", "O(1)", "",                                    \
+        "Returns the connection that invalidations are redirected to.")       \
+    X("client|pause", cmd_client_pause, -3, CMD_CONTROL_, 0, 0, 0,            \
+        "connection", "0.2.0", "O(1)", "timeout [WRITE|ALL]",                 \
+        "Lets commands, or those that write, wait for some milliseconds.")    \
+    X("client|tracking", cmd_client_tracking, -3, CMD_CONN_ | CMD_ALL_KEYS,   \
+        0, 0, 0,                                                              \
+        "connection", "0.2.0", "O(1)",                                        \
+        "ON|OFF [REDIRECT client-id] [PREFIX prefix] "                        \
+        "[BCAST] [OPTIN] [OPTOUT] [NOLOOP]",                                  \
+        "Sends invalidations of keys that this connection caches.")           \
+    X("client|trackinginfo", cmd_client_trackinginfo, 2, CMD_CONN_, 0, 0, 0,  \
+        "connection", "0.2.0", "O(1)", "",                                    \
+        "Says how this connection tracks keys.")                              \
+    X("client|unblock", cmd_client_unblock, -3, CMD_CONTROL_, 0, 0, 0,        \
+        "connection", "0.2.0", "O(1)", "client-id [TIMEOUT|ERROR]",           \
+        "Ends the waiting of a blocked connection: there is none here.")      \
+    X("client|unpause", cmd_client_unpause, 2, CMD_CONTROL_, 0, 0, 0,         \
+        "connection", "0.2.0", "O(N) in the paused connections", "",          \
+        "Ends a pause.")                                                      \
     X("client|getname", cmd_client_getname, 2, CMD_CONN_, 0, 0, 0,            \
         "connection", "0.1.0", "O(1)", "",                                    \
         "Returns the name of this connection.")                               \
@@ -631,6 +655,9 @@
         CMD_READ | KEYS(KEY_RO), 2, 2, 1,                                     \
         "server", "0.1.0", "O(1)", "key [SAMPLES count]",                     \
         "Returns the bytes of memory that a key takes.")                      \
+    X("monitor", cmd_monitor, 1, CMD_CONTROL_, 0, 0, 0,                       \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Shows the commands of all connections as they come.")                \
     X("shutdown", cmd_shutdown, -1,                                           \
         CMD_CONTROL_ | CMD_NO_MULTI | CMD_ALLOW_BUSY, 0, 0, 0,                \
         "server", "0.1.0", "O(1)", "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",     \

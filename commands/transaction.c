@@ -37,6 +37,7 @@ struct transaction {
     size_t extents;   /* bytes of arguments in extents */
     size_t new_bytes; /* that the commands may want to store */
     bool wants_memory; /* a command may be refused for lack of memory */
+    bool has_effect;   /* a command may write, or publish */
     bool spoiled;      /* a command could not be queued */
 };
 
@@ -131,6 +132,12 @@ session_command_lost(struct session *s)
         s->transaction->spoiled = true;
 }
 
+bool
+transaction_has_effect(const struct session *s)
+{
+    return s->transaction != NULL && s->transaction->has_effect;
+}
+
 /* ---- queueing ------------------------------------------------------------ */
 
 /* These run at once, also between MULTI and EXEC. */
@@ -207,6 +214,9 @@ append(struct transaction *t, struct request *rq)
     t->heap += bytes;
     t->extents += extents;
     t->n_keys += count_keys(rq->command, rq->argv, rq->argc);
+    t->has_effect |= rq->command->flags & CMD_WRITE ||
+        rq->command->handler == cmd_publish ||
+        rq->command->handler == cmd_spublish;
     if (rq->command->flags & CMD_DENYOOM) {
         t->wants_memory = true;
         t->new_bytes += bytes;

@@ -59,6 +59,7 @@ enum task_kind {
 struct task {
     struct request request;
     struct conn *conn;
+    struct held *held; /* that this was; owns what the arguments point at */
     char *error;      /* TASK_PROTOCOL_ERROR: owned */
     size_t first_arg; /* in batch.args, while parsing */
     uint8_t kind;
@@ -277,6 +278,14 @@ visit(struct batch *b, struct conn *c)
             return;
         conn_update_events(c);
     }
+    if (c->held != NULL && ready & EV_CLOSED) {
+        conn_dead(c);
+        return;
+    }
+    if (c->held != NULL && c->released) {
+        resume(b, c);
+        return;
+    }
     if (!(c->interest & EV_READ))
         return;
     if (c->input != NULL && c->input->unparsed)
@@ -312,6 +321,7 @@ add_task(struct batch *b, struct conn *c, enum task_kind kind)
 
     t->conn = c;
     t->kind = (uint8_t)kind;
+    t->held = NULL;
     t->error = NULL;
     t->has_extent = false;
     t->first_arg = b->n_args;
@@ -333,27 +343,55 @@ is_attack(const struct resp_arg *arg)
         (arg->len == 5 && strncasecmp(arg->p, "host:", 5) == 0);
 }
 
-/* Take the parser's command: its arguments move into the arrays of the round,
- * with the extents among them. False when nothing may follow it. */
-static bool
-take_command(struct batch *b, struct conn *c, struct resp_parser *p)
+/* Move arguments into the array of the round, with the extents among them. */
+static void
+take_args(struct batch *b, struct task *t, struct resp_arg *argv, int argc)
 {
-    struct task *t = add_task(b, c, TASK_RUN);
-    size_t n = (size_t)p->argc;
+    size_t n = (size_t)argc;
 
     if (b->n_args + n > b->cap_args) {
         b->cap_args = MAX(2 * b->cap_args, b->n_args + n);
         b->args = xrealloc(b->args, b->cap_args * sizeof(*b->args));
     }
     for (size_t i = 0; i < n; i++) {
-        b->args[b->n_args + i] = p->argv[i];
-        if (p->argv[i].extent != 0) {
+        b->args[b->n_args + i] = argv[i];
+        if (argv[i].extent != 0) {
             t->has_extent = true;
-            p->argv[i].extent = 0;
+            argv[i].extent = 0;
         }
     }
     b->n_args += n;
-    t->request.argc = p->argc;
+    t->request.argc = argc;
+}
+
+/* Commands that waited in a pause become tasks again: all of them or, when the
+ * round has no room, none. */
+static bool
+take_held(struct batch *b, struct conn *c)
+{
+    struct held *next;
+
+    if (b->n_tasks + c->n_held > ROUND_COMMANDS)
+        return false;
+    for (struct held *h = hold_take(c); h != NULL; h = next) {
+        struct task *t = add_task(b, c, (enum task_kind)h->kind);
+
+        next = h->next;
+        t->held = h;
+        t->error = h->error;
+        take_args(b, t, h->argv, h->argc);
+    }
+    return true;
+}
+
+/* Take the parser's command: its arguments move into the arrays of the round,
+ * with the extents among them. False when nothing may follow it. */
+static bool
+take_command(struct batch *b, struct conn *c, struct resp_parser *p)
+{
+    struct task *t = add_task(b, c, TASK_RUN);
+
+    take_args(b, t, p->argv, p->argc);
     if (c->input != NULL)
         large_release(b->worker, c->input);
     if (p->large_dropped)
@@ -430,6 +468,10 @@ parse_source(struct batch *b, struct source *s)
     s->ended = true;
     if (c->dead || c->closing) {
         s->len = 0;
+        return;
+    }
+    if (c->held != NULL && c->released && !take_held(b, c)) {
+        s->ended = false;
         return;
     }
     if (conn_stalled(c)) {
@@ -587,11 +629,21 @@ static void
 release_task(struct batch *b, struct task *t)
 {
     free(t->error);
-    if (!t->has_extent)
-        return;
-    for (int i = 0; i < t->request.argc; i++)
+    for (int i = 0; t->has_extent && i < t->request.argc; i++)
         if (t->request.argv[i].extent != 0)
             extent_unpin(b->worker->daemon->slab, t->request.argv[i].extent);
+    if (unlikely(t->held != NULL))
+        hold_free(b->worker, t->held);
+}
+
+/* In a pause: does it wait, or one of the same client before it? */
+static bool
+must_wait(struct task *t)
+{
+    return unlikely(t->conn->held != NULL) ||
+        (unlikely(commands_active(t->request.thread->commands) &
+             ACTIVE_PAUSE) &&
+            t->kind == TASK_RUN && command_waits(&t->request));
 }
 
 /* Run commands until all are done or their replies should be sent. */
@@ -610,7 +662,10 @@ batch_execute(struct batch *b)
         b->task++;
 
         /* What follows a QUIT or an error is not looked at. */
-        if (!c->dead && !c->closing) {
+        if (!c->dead && !c->closing && must_wait(t)) {
+            hold_add(c, &t->request, t->kind, t->error);
+            t->error = NULL;
+        } else if (!c->dead && !c->closing) {
             struct run *r = open_run(b, c);
 
             execute(b, t);

@@ -118,7 +118,29 @@ post(void *ctx, unsigned from, unsigned to, struct pubsub_message *m)
 {
     struct ashlard *d = ctx;
 
-    worker_post(d->workers[to], d->workers[from], m);
+    worker_post(d->workers[to],
+        from == COMMANDS_NO_WORKER ? NULL : d->workers[from], m);
+}
+
+/* Only its owner changes the list, so that it reads it without the lock. */
+static struct session *
+find_session(void *ctx, unsigned worker, uint64_t id)
+{
+    struct ashlard *d = ctx;
+
+    for (struct conn *c = d->workers[worker]->clients; c != NULL; c = c->next)
+        if (c->session.id == id && !c->dead)
+            return &c->session;
+    return NULL;
+}
+
+static void
+pause_ended(void *ctx)
+{
+    struct ashlard *d = ctx;
+
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_wake(d->workers[i]);
 }
 
 /* Every session is part of a connection. */
@@ -200,5 +222,7 @@ clients_host(struct ashlard *d, struct command_host *host)
         .info = info_append,
         .post = post,
         .send = send_to_session,
+        .find_session = find_session,
+        .pause_ended = pause_ended,
     };
 }

@@ -186,7 +186,8 @@ config_init(struct config *c)
         {"Memory", slab_rows, ARRAY_LEN(slab_rows), &c->slab, NULL},
         {"Keys and eviction", keyspace_rows, ARRAY_LEN(keyspace_rows),
             &c->keyspace, NULL},
-        {"Commands", command_rows, ARRAY_LEN(command_rows), &c->commands, NULL},
+        {"Commands", command_rows, ARRAY_LEN(command_rows), &c->commands,
+            command_option_check},
         {"Compatibility with redis.conf", compat_rows, ARRAY_LEN(compat_rows),
             &c->compat, NULL},
     };

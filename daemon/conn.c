@@ -97,6 +97,12 @@ conn_ready(evutil_socket_t fd, short what, void *arg)
     c->ready = (short)(c->ready | what);
 }
 
+void
+conn_make_ready(struct conn *c)
+{
+    conn_ready(c->fd, EV_READ, c);
+}
+
 static void
 link_client(struct worker *w, struct conn *c)
 {
@@ -185,7 +191,8 @@ conn_free(struct conn *c)
     close(c->fd);
     conn_input_close(c);
     close_output(c);
-    session_unsubscribe(w->commands, &c->session);
+    hold_drop(c);
+    session_leave(w->commands, &c->session);
     held = session_memory(&c->session);
     session_free(&c->session);
     conn_account_session(c, held);
@@ -316,8 +323,9 @@ stall_bytes(const struct ashlard *d)
 bool
 conn_stalled(const struct conn *c)
 {
-    return c->output != NULL &&
-        outgoing_left(&c->output->rest) > stall_bytes(c->worker->daemon);
+    return c->held != NULL ||
+        (c->output != NULL &&
+            outgoing_left(&c->output->rest) > stall_bytes(c->worker->daemon));
 }
 
 /* Close if more waits than client-output-buffer-limit allows. */
@@ -326,8 +334,9 @@ check_output_limits(struct conn *c)
 {
     struct worker *w = c->worker;
     struct limits *l = &w->daemon->limits;
-    int class =
-        session_is_subscribed(&c->session) ? OUTPUT_PUBSUB : OUTPUT_NORMAL;
+    int class = session_is_subscribed(&c->session) || c->session.monitors
+        ? OUTPUT_PUBSUB
+        : OUTPUT_NORMAL;
     size_t hard = limit_size(&l->output[class].hard);
     size_t soft = limit_size(&l->output[class].soft);
     uint32_t soft_s = limit_u32(&l->output[class].soft_s);
@@ -505,6 +514,8 @@ conn_update_events(struct conn *c)
         want |= EV_READ;
     if (c->output != NULL)
         want |= EV_WRITE;
+    if (c->held != NULL) /* it may go while nothing is read from it */
+        want |= EV_CLOSED;
     if (want == c->interest)
         return;
     if (c->interest != 0)
@@ -529,7 +540,8 @@ conn_tick(struct conn *c, uint32_t now_s)
     if (c->output != NULL)
         check_output_limits(c);
     if (timeout_s == 0 || now_s - c->active_s <= timeout_s || c->dead ||
-        session_is_subscribed(&c->session)) /* it waits for messages */
+        c->held != NULL || session_is_subscribed(&c->session) ||
+        c->session.monitors) /* it waits for messages */
         return;
     log_debug("closing idle client id=%llu", (unsigned long long)c->session.id);
     METRIC_INC(&w->metrics, timeouts);

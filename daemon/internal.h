@@ -331,7 +331,10 @@ struct conn {
     bool closing;      /* close when the output is sent */
     bool dead;         /* on the dead list */
     bool queued;       /* among the worker's queued */
+    bool released;     /* held commands may be tried anew */
     _Atomic bool kill; /* [shared] set under clients_lock */
+    uint16_t n_held;
+    struct held *held; /* commands that wait, in their order; see hold.c */
 };
 _Static_assert(sizeof(struct conn) <= 384, "an idle client is small");
 
@@ -362,8 +365,12 @@ void conn_send(struct conn *c, struct outgoing *o, struct buf *whole);
 void conn_queue(struct conn *c, char first, struct str rest);
 void conn_flush_queued(struct conn *c);
 
-/* True when so much output waits that the client's commands must wait too. */
+/* True when so much output waits that the client's commands must wait too, or
+ * when they wait for the end of a pause. */
 bool conn_stalled(const struct conn *c);
+
+/* Onto the ready list, as if input had come. */
+void conn_make_ready(struct conn *c);
 
 /* Ask the event base for what the state calls for. */
 void conn_update_events(struct conn *c);
@@ -402,6 +409,32 @@ void large_release(struct worker *w, struct conn_input *in);
 /* Release the extents of an unfinished command. */
 void large_drop(struct worker *w, struct conn_input *in);
 
+/* ---- hold.c: commands that wait for the end of a pause ------------------- */
+
+/* A copy of a task of the batch. */
+struct held {
+    struct held *next;
+    size_t bytes;  /* of this block, accounted */
+    char *error;   /* owned, for the kinds that have one */
+    uint8_t kind;  /* enum task_kind of batch.c */
+    int argc;
+    struct resp_arg argv[]; /* extents are owned; other bytes follow */
+};
+
+/* Keep a task; takes over extents and `error`. */
+void hold_add(struct conn *c, struct request *rq, uint8_t kind, char *error);
+
+/* All that was kept, to be run now; hold_free() each, whose extents and error
+ * have other owners then. */
+struct held *hold_take(struct conn *c);
+void hold_free(struct worker *w, struct held *h);
+
+/* Give up what was kept: the client goes. */
+void hold_drop(struct conn *c);
+
+/* Release the clients if the pause is over, else wait for its end. */
+void hold_look(struct worker *w);
+
 /* ---- batch.c [owner thread] ---------------------------------------------- */
 
 struct batch *batch_new(struct worker *w);
@@ -433,7 +466,7 @@ struct worker {
     pthread_t thread;
     pthread_barrier_t started;
     struct event_base *base; /* [owner thread], as all below unless marked */
-    struct event *wake_event, *tick_event;
+    struct event *wake_event, *tick_event, *hold_event;
     bool ticking;
     bool busy;      /* a batch ran since the last tick */
     uint32_t now_s; /* monotonic, read once a batch */
@@ -451,6 +484,7 @@ struct worker {
     size_t buffer_bytes;           /* buffers of the connections */
     size_t charged_bytes;          /* of these in the budget */
     unsigned n_outputs;            /* connections with unsent output */
+    unsigned n_held;               /* connections that wait in a pause */
 
     pthread_mutex_t clients_lock;
     struct conn *clients;       /* [clients_lock] */

@@ -7,6 +7,7 @@ ashlard_SOURCES = \
     daemon/clients.c \
     daemon/config.c \
     daemon/conn.c \
+    daemon/hold.c \
     daemon/info.c \
     daemon/large.c \
     daemon/listener.c \
@@ -27,6 +28,7 @@ daemon_output_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 daemon_output_test_LDADD = libslab.a libbase.a $(CHECK_LIBS)
 daemon_config_test_SOURCES = daemon/config_test.c daemon/config.c
 daemon_config_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-daemon_config_test_LDADD = libslab.a libbase.a $(CHECK_LIBS)
+daemon_config_test_LDADD = libcommands.a libkeyspace.a libprotocol.a \
+    libslab.a libbase.a $(CHECK_LIBS) -lm
 
 dist_check_SCRIPTS += daemon/cli_test.sh

@@ -194,6 +194,7 @@ maint_main(void *arg)
         clock_refresh();
         more = ks_maintain(ks);
         ks_thread_poll(ks);
+        commands_poll(&m->daemon->commands, ks);
         clock_refresh();
         if (clock_mono_us() >= next_us)
             next_us = clock_mono_us() + tick(m);

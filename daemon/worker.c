@@ -205,8 +205,20 @@ on_wake(evutil_socket_t fd, short what, void *arg)
     read_clock(w); /* it may have slept for long */
     take_connections(w);
     take_kills(w);
+    hold_look(w);
     if (depends_on_time(w))
         start_ticking(w);
+}
+
+static void
+on_hold_end(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    read_clock(w);
+    hold_look(w);
 }
 
 /* ---- messages ------------------------------------------------------------ */
@@ -257,7 +269,7 @@ drop_subscribers(struct worker *w)
     unsigned n = 0;
 
     for (struct conn *c = w->clients; c != NULL; c = c->next) {
-        if (c->dead || !session_is_subscribed(&c->session))
+        if (c->dead || !session_gets_messages(&c->session))
             continue;
         METRIC_INC(&w->metrics, output_limit_closes);
         conn_dead(c);
@@ -330,6 +342,7 @@ run_once(struct worker *w, int flags)
         start_ticking(w);
         batch_run(w->batch);
     }
+    command_thread_poll(w->commands);
     worker_take_messages(w);
     shed(w);
     reap(w);
@@ -374,7 +387,9 @@ open_base(struct worker *w)
     w->wake_event =
         event_new(w->base, w->wake_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->tick_event = event_new(w->base, -1, EV_PERSIST, on_tick, w);
+    w->hold_event = event_new(w->base, -1, 0, on_hold_end, w);
     return w->wake_event != NULL && w->tick_event != NULL &&
+        w->hold_event != NULL &&
         event_add(w->wake_event, NULL) == 0;
 }
 
@@ -422,6 +437,8 @@ worker_main(void *arg)
 static void
 release(struct worker *w)
 {
+    if (w->hold_event != NULL)
+        event_free(w->hold_event);
     if (w->tick_event != NULL)
         event_free(w->tick_event);
     if (w->wake_event != NULL)

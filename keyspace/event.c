@@ -38,7 +38,7 @@ ks_settle(struct ks_thread *t)
 }
 
 void
-event_add(struct ks_thread *t, enum ks_event_kind kind, struct str name,
+event_record(struct ks_thread *t, enum ks_event_kind kind, struct str name,
     uint32_t db)
 {
     struct event_head head = {(uint32_t)kind, db, (uint32_t)name.len};
@@ -49,7 +49,7 @@ event_add(struct ks_thread *t, enum ks_event_kind kind, struct str name,
 
 /* Apart, for the room that a key decoded takes on the stack. */
 __attribute__((noinline)) void
-event_add_item(struct ks_thread *t, enum ks_event_kind kind,
+event_record_item(struct ks_thread *t, enum ks_event_kind kind,
     const struct item_view *v)
 {
     const struct templates *ts = t->ks->templates;
@@ -58,7 +58,7 @@ event_add_item(struct ks_thread *t, enum ks_event_kind kind,
     bool known = item_key(ts, v, buf, &name);
 
     ASSERT(known); /* it is in the index */
-    event_add(t, kind, name, item_db(ts, v));
+    event_record(t, kind, name, item_db(ts, v));
 }
 
 bool

@@ -62,6 +62,12 @@ sweep_page(struct ks_thread *t, uint32_t page)
         due_note(t, run.handle, earliest);
 }
 
+void
+ks_keep_expired(struct ks *ks, bool keep)
+{
+    atomic_store(&ks->keeps_expired, keep);
+}
+
 bool
 expire_sweep(struct ks_thread *t)
 {
@@ -69,6 +75,8 @@ expire_sweep(struct ks_thread *t)
     uint32_t now_s = (uint32_t)(clock_wall_ms() / 1000);
     unsigned walked = 0;
 
+    if (atomic_load_explicit(&t->ks->keeps_expired, memory_order_relaxed))
+        return false;
     for (unsigned n = 0; n < SWEEP_RECORDS; n++) {
         if (t->sweep_page >= limit) {
             t->sweep_page = 0;

@@ -389,6 +389,7 @@ struct ks {
     struct templates *templates;
     struct index index;
     size_t fixed_bytes;
+    _Atomic bool keeps_expired;
     _Atomic uint32_t observed;     /* kinds of events, a byte per observer */
 
     _Atomic uint32_t tick;         /* coarse time in accesses */
@@ -555,9 +556,9 @@ watch_note(struct ks_thread *t, uint64_t hash, struct str name, uint32_t db,
 void watch_free(struct ks *ks);
 
 /* event.c */
-void event_add(struct ks_thread *t, enum ks_event_kind kind, struct str name,
+void event_record(struct ks_thread *t, enum ks_event_kind kind, struct str name,
     uint32_t db);
-void event_add_item(struct ks_thread *t, enum ks_event_kind kind,
+void event_record_item(struct ks_thread *t, enum ks_event_kind kind,
     const struct item_view *v);
 
 /* Does anybody want to hear of events of this kind? */
@@ -574,7 +575,7 @@ event_note(struct ks_thread *t, enum ks_event_kind kind,
     const struct ks_key *key)
 {
     if (event_wanted(t, kind))
-        event_add(t, kind, key->name, key->db);
+        event_record(t, kind, key->name, key->db);
 }
 
 /* expire.c */

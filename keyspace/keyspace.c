@@ -710,6 +710,9 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
     bool gone = false;
     struct item_view v;
 
+    if (why == REMOVE_IF_EXPIRED &&
+        atomic_load_explicit(&t->ks->keeps_expired, memory_order_relaxed))
+        return false;
     if (!item_peek(chunk, now_ms, &copy))
         return false;
     if (why == REMOVE_IF_EXPIRED && !item_expired(&copy.view, now_ms))
@@ -728,7 +731,7 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
 
         item_unlink(t, hash, place, &v);
         if (event_wanted(t, kind))
-            event_add_item(t, kind, &v);
+            event_record_item(t, kind, &v);
         gone = true;
     }
     ks_leave(t, p);

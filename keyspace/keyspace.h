@@ -297,6 +297,10 @@ typedef void (*ks_event_fn)(void *ctx, const struct ks_event *event);
 void ks_events(struct ks_thread *t, ks_event_fn fn, void *ctx);
 bool ks_has_events(const struct ks_thread *t);
 
+/* Keep expired items, which no reader sees, from being removed by readers and
+ * by maintenance: the data stand still. Any thread. */
+void ks_keep_expired(struct ks *ks, bool keep);
+
 /* ---- walks ---------------------------------------------------------------------------- */
 
 /* Called for each key found; `name` is borrowed for the call, which must not

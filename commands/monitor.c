@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* monitor.c - MONITOR: a line for each command of any client. Any worker.
+ *
+ * Commands that administer are not shown, as in Redis, and passwords neither.
+ */
+#include "commands/monitor.h"
+#include "commands/notify.h"
+#include "commands/pubsub.h"
+
+#include <stdlib.h>
+#include <sys/time.h>
+
+struct monitors {
+    _Atomic uint32_t on[256]; /* sessions that monitor, by worker */
+    _Atomic uint32_t n;
+};
+
+struct monitors *
+monitors_new(void)
+{
+    return xcalloc(1, sizeof(struct monitors));
+}
+
+void
+monitors_free(struct monitors *m)
+{
+    ASSERT(m->n == 0);
+    free(m);
+}
+
+/* ---- lines --------------------------------------------------------------- */
+
+struct line {
+    struct pubsub_message head;
+    size_t len;
+    char bytes[]; /* without the first, '+' */
+};
+
+static void
+deliver(struct command_thread *t, const struct pubsub_message *message)
+{
+    const struct line *line = (const struct line *)message;
+    const struct command_host *host = &t->commands->host;
+
+    for (struct session *s = t->first_monitor; s != NULL; s = s->next_monitor)
+        host->send(host->ctx, s, '+', (struct str){line->bytes, line->len});
+}
+
+static void
+append_char(struct buf *out, unsigned char c)
+{
+    static const char plain[] = "\\\"\n\r\t\a\b", shown[] = "\\\"nrtab";
+    const char *at = c == '\0' ? NULL : strchr(plain, c);
+
+    if (at != NULL)
+        buf_printf(out, "\\%c", shown[at - plain]);
+    else if (c >= ' ' && c <= '~')
+        buf_append(out, &c, 1);
+    else
+        buf_printf(out, "\\x%02x", c);
+}
+
+static void
+append_quoted(struct buf *out, struct str s)
+{
+    buf_append(out, "\"", 1);
+    for (size_t i = 0; i < s.len; i++)
+        append_char(out, (unsigned char)s.p[i]);
+    buf_append(out, "\"", 1);
+}
+
+/* The words after AUTH; in HELLO the two after its AUTH. */
+static bool
+is_secret(const struct request *rq, int i)
+{
+    if (rq->command->handler == cmd_auth)
+        return i > 0;
+    if (rq->command->handler != cmd_hello)
+        return false;
+    return (i > 2 && arg_is(rq, i - 1, "auth")) ||
+        (i > 3 && arg_is(rq, i - 2, "auth"));
+}
+
+static void
+write_line(const struct request *rq, struct buf *out)
+{
+    const struct command_host *host = &rq->thread->commands->host;
+    struct client_view view;
+    struct timeval now;
+
+    gettimeofday(&now, NULL);
+    host->self(host->ctx, rq->session, &view);
+    buf_printf(out, "%lld.%06ld [%u %s", (long long)now.tv_sec,
+        (long)now.tv_usec, rq->session->db, view.is_unix ? "unix:" : "");
+    if (view.is_unix) /* the path, without the port that is none */
+        view.addr[strlen(view.addr) - 2] = '\0';
+    buf_printf(out, "%s] ", view.addr);
+    for (int i = 0; i < rq->argc; i++) {
+        append_quoted(
+            out, is_secret(rq, i) ? STR("(redacted)") : arg_str(rq, i));
+        if (i + 1 < rq->argc)
+            buf_append(out, " ", 1);
+    }
+    buf_append(out, "\r\n", 2);
+}
+
+bool
+monitor_comes_after(const struct command *row)
+{
+    return row->handler == cmd_exec;
+}
+
+void
+monitor_show(struct request *rq)
+{
+    struct commands *c = rq->thread->commands;
+    struct monitors *m = c->state->monitors;
+    struct buf text = {0};
+    struct line *line;
+
+    if (rq->command->flags & CMD_ADMIN)
+        return;
+    write_line(rq, &text);
+    line = (struct line *)pubsub_message_new(
+        ks_slab(c->ks), sizeof(*line) + text.len, deliver);
+    if (line != NULL) {
+        line->len = text.len;
+        memcpy(line->bytes, text.p, text.len);
+        for (unsigned i = 0; i < ARRAY_LEN(m->on); i++)
+            if (atomic_load_explicit(&m->on[i], memory_order_relaxed) > 0)
+                c->host.post(c->host.ctx, rq->thread->worker, i, &line->head);
+        pubsub_message_drop(&line->head);
+    }
+    buf_free(&text);
+}
+
+/* ---- on and off ---------------------------------------------------------- */
+
+static void
+count_monitor(struct command_thread *t, bool on)
+{
+    struct monitors *m = t->commands->state->monitors;
+
+    if (on) {
+        atomic_fetch_add(&m->on[t->worker], 1);
+        atomic_fetch_add(&m->n, 1);
+    } else {
+        atomic_fetch_sub(&m->on[t->worker], 1);
+        atomic_fetch_sub(&m->n, 1);
+    }
+    do { /* others may begin or end meanwhile */
+        on = atomic_load(&m->n) > 0;
+        commands_activate(t->commands, ACTIVE_MONITOR, on);
+    } while (on != (atomic_load(&m->n) > 0));
+}
+
+/* In a transaction a client waits for one reply to each command. One that
+ * monitors already gets no reply, as from Redis. */
+void
+cmd_monitor(struct request *rq)
+{
+    struct session *s = rq->session;
+
+    if (s->queued >= 0) {
+        reply_error(
+            rq->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+        return;
+    }
+    if (s->monitors)
+        return;
+    s->monitors = true;
+    s->next_monitor = rq->thread->first_monitor;
+    rq->thread->first_monitor = s;
+    count_monitor(rq->thread, true);
+    reply_ok(rq->reply);
+}
+
+void
+monitor_stop(struct command_thread *t, struct session *s)
+{
+    struct session **at = &t->first_monitor;
+
+    if (likely(!s->monitors))
+        return;
+    while (*at != s)
+        at = &(*at)->next_monitor;
+    *at = s->next_monitor;
+    s->next_monitor = NULL;
+    s->monitors = false;
+    count_monitor(t, false);
+}
