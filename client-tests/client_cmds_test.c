@@ -591,10 +591,11 @@ START_TEST(resetstat_starts_the_counts_of_connections_anew)
     redisContext *c = server_connect(server), *other;
 
     ck_assert_int_ge(info_int(c, "stats", "total_connections_received"), 1);
-    ck_assert_int_gt(info_int(c, "stats", "total_net_output_bytes"), 1000);
+    while (info_int(c, "stats", "total_net_output_bytes") < 10000)
+        ;
     expect(c, "+OK", "CONFIG RESETSTAT");
     ck_assert_int_eq(info_int(c, "stats", "total_connections_received"), 0);
-    ck_assert_int_lt(info_int(c, "stats", "total_net_output_bytes"), 1000);
+    ck_assert_int_lt(info_int(c, "stats", "total_net_output_bytes"), 5000);
     other = server_connect(server);
     expect(other, "+PONG", "PING");
     ck_assert_int_eq(info_int(c, "stats", "total_connections_received"), 1);
