@@ -35,6 +35,7 @@ enum command_flags {
                                 database of the session, do not name: EXEC
                                 locks everything. Implied for what reads or
                                 writes without naming keys */
+    CMD_LIKE_ADMIN = 1 << 24, /* of the categories of CMD_ADMIN, without it */
 };
 
 /* How a command uses a key: the word of COMMAND INFO, and what it does to the

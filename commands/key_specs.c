@@ -40,7 +40,7 @@ static unsigned
 set_flags(const struct resp_arg *argv, int argc)
 {
     static const char *const reading[] = {
-        "get", "ifeq", "ifne", "ifdeq", "ifdne"};
+        "get", "ifeq", "ifne", "ifdeq", "ifdne", "ifver"};
 
     for (int i = 3; i < argc; i++) {
         for (size_t j = 0; j < ARRAY_LEN(reading); j++) {
@@ -156,7 +156,7 @@ command_categories(const struct command *row)
         {CMD_KEYSPACE, BIT(KEYSPACE)},
         {CMD_READ, BIT(READ)},
         {CMD_WRITE, BIT(WRITE)},
-        {CMD_ADMIN, BIT(ADMIN) | BIT(DANGEROUS)},
+        {CMD_ADMIN | CMD_LIKE_ADMIN, BIT(ADMIN) | BIT(DANGEROUS)},
         {CMD_DANGEROUS, BIT(DANGEROUS)},
         {CMD_CONNECTION, BIT(CONNECTION)},
         {CMD_PUBSUB, BIT(PUBSUB)},
@@ -167,5 +167,7 @@ command_categories(const struct command *row)
         if (row->flags & flags[i].flag)
             set |= flags[i].categories;
     }
+    if (set & BIT(SCRIPTING)) /* who may read may not run scripts yet */
+        set &= ~BIT(READ);
     return set | (row->flags & CMD_FAST ? BIT(FAST) : BIT(SLOW));
 }

@@ -704,22 +704,28 @@
 
 /* A library of functions that is empty. */
 #define COMMANDS_SCRIPTING(X)                                                 \
-    X("fcall", cmd_fcall, -3, CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS, 3, KEYS_COUNTED, 1, \
+    X("fcall", cmd_fcall, -3,                                                 \
+        CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS |                         \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE), 3, KEYS_COUNTED, 1,           \
         "scripting", "0.2.0", "O(1)", "function numkeys [key [key ...]] [arg [arg ...]]", \
         "Calls a function: there are none.")                                  \
-    X("fcall_ro", cmd_fcall, -3, CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS, 3, KEYS_COUNTED, 1, \
+    X("fcall_ro", cmd_fcall, -3,                                              \
+        CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS,               \
+        3, KEYS_COUNTED, 1,                                                   \
         "scripting", "0.2.0", "O(1)", "function numkeys [key [key ...]] [arg [arg ...]]", \
         "Calls a function that only reads: there are none.")                  \
     X("function", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                  \
         "scripting", "0.2.0", "Depends on the subcommand", "",                \
         "The library of functions, which is empty.")                          \
-    X("function|delete", cmd_function_delete, 3, CMD_NOSCRIPT, 0, 0, 0,       \
+    X("function|delete", cmd_function_delete, 3,                              \
+        CMD_WRITE | CMD_NOSCRIPT, 0, 0, 0,                                    \
         "scripting", "0.2.0", "O(1)", "library-name",                         \
         "Deletes a library: there is none.")                                  \
     X("function|dump", cmd_function_dump, 2, CMD_NOSCRIPT, 0, 0, 0,           \
         "scripting", "0.2.0", "O(1)", "",                                     \
         "Returns the libraries as a payload: an empty one.")                  \
-    X("function|flush", cmd_function_flush, -2, CMD_NOSCRIPT, 0, 0, 0,        \
+    X("function|flush", cmd_function_flush, -2,                               \
+        CMD_WRITE | CMD_NOSCRIPT, 0, 0, 0,                                    \
         "scripting", "0.2.0", "O(1)", "[ASYNC|SYNC]",                         \
         "Deletes all libraries: there are none.")                             \
     X("function|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                      \
@@ -731,10 +737,12 @@
     X("function|list", cmd_function_list, -2, CMD_NOSCRIPT, 0, 0, 0,          \
         "scripting", "0.2.0", "O(1)", "[LIBRARYNAME library-name-pattern] [WITHCODE]", \
         "Lists the libraries: none.")                                         \
-    X("function|load", cmd_function_load, -3, CMD_NOSCRIPT, 0, 0, 0,          \
+    X("function|load", cmd_function_load, -3,                                 \
+        CMD_PUT_ | CMD_NOSCRIPT, 0, 0, 0,                                     \
         "scripting", "0.2.0", "O(1)", "[REPLACE] function-code",              \
         "Is refused: there is no engine for functions.")                      \
-    X("function|restore", cmd_function_restore, -3, CMD_NOSCRIPT, 0, 0, 0,    \
+    X("function|restore", cmd_function_restore, -3,                           \
+        CMD_PUT_ | CMD_NOSCRIPT, 0, 0, 0,                                     \
         "scripting", "0.2.0", "O(N) in the bytes of the payload", "serialized-value [FLUSH|APPEND|REPLACE]", \
         "Accepts the payload of no library only.")                            \
     X("function|stats", cmd_function_stats, 2, CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0, \
@@ -752,13 +760,14 @@
     X("failover", cmd_failover, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0, \
         "server", "0.2.0", "O(1)", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]", \
         "Is refused: there are no replicas.")                                 \
-    X("lastsave", cmd_lastsave, 1, CMD_ABOUT_ | CMD_FAST | CMD_ADMIN, 0, 0, 0, \
+    X("lastsave", cmd_lastsave, 1,                                            \
+        CMD_ABOUT_ | CMD_FAST | CMD_LIKE_ADMIN, 0, 0, 0,                      \
         "server", "0.2.0", "O(1)", "",                                        \
         "Returns the time of the last snapshot: of the start.")               \
     X("replicaof", cmd_replicaof, 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0, \
         "server", "0.2.0", "O(1)", "host port",                               \
         "Accepts NO ONE only: there is no replication.")                      \
-    X("role", cmd_role, 1, CMD_CONN_ | CMD_FAST | CMD_DANGEROUS, 0, 0, 0,     \
+    X("role", cmd_role, 1, CMD_CONN_ | CMD_FAST | CMD_LIKE_ADMIN, 0, 0, 0,    \
         "server", "0.2.0", "O(1)", "",                                        \
         "Returns the role in replication: a master without replicas.")        \
     X("save", cmd_save, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI, 0, 0, 0,  \
@@ -794,7 +803,8 @@
     X("cluster|nodes", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                 \
         "cluster", "0.2.0", "O(1)", "",                                       \
         "Is refused: there is no cluster.")                                   \
-    X("cluster|replicas", cmd_no_cluster, 3, CMD_STALE, 0, 0, 0,              \
+    X("cluster|replicas", cmd_no_cluster, 3,                                  \
+        CMD_STALE | CMD_ADMIN, 0, 0, 0,                                       \
         "cluster", "0.2.0", "O(1)", "node-id",                                \
         "Is refused: there is no cluster.")                                   \
     X("cluster|shards", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                \
