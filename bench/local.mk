@@ -65,3 +65,12 @@ bench: bench-programs
 	$(BASH_PATH) '$(srcdir)/bench/run.sh'
 
 .PHONY: bench bench-programs
+
+# Starts ./ashlard, or $ASHLARD; minutes, so not part of `make bench`.
+EXTRA_PROGRAMS += bench/live_memory
+bench_live_memory_SOURCES = \
+    bench/daemon.c \
+    bench/daemon.h \
+    bench/live_memory.c \
+    $(bench_common)
+bench_live_memory_LDADD = libbase.a -lm

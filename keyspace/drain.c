@@ -58,10 +58,10 @@ move_chunk(struct ks_thread *t, uint32_t from)
     return true;
 }
 
-enum if_no_room { KEEP_ITEM, EVICT_ITEM };
+enum how { MOVE_OR_KEEP, MOVE_OR_EVICT, EVICT };
 
 static void
-move_page(struct ks_thread *t, uint32_t page, enum if_no_room otherwise)
+empty_page(struct ks_thread *t, uint32_t page, enum how how)
 {
     struct slab_run run;
 
@@ -73,7 +73,7 @@ move_page(struct ks_thread *t, uint32_t page, enum if_no_room otherwise)
 
         if (i + 8 < run.n)
             __builtin_prefetch(slab_ptr(t->slab, handle + 8 * run.step));
-        if (!move_chunk(t, handle) && otherwise == EVICT_ITEM)
+        if ((how == EVICT || !move_chunk(t, handle)) && how != MOVE_OR_KEEP)
             (void)remove_chunk(t, handle, REMOVE_EVICT);
     }
 }
@@ -85,7 +85,7 @@ drain_class(struct ks_thread *t, unsigned cls)
 
     if (page == UINT32_MAX)
         return false;
-    move_page(t, page, KEEP_ITEM);
+    empty_page(t, page, MOVE_OR_KEEP);
     return slab_drain_end(t->slab, page);
 }
 
@@ -103,7 +103,33 @@ drain_sparsest(struct ks_thread *t)
 
     if (page == UINT32_MAX)
         return false;
-    move_page(t, page, EVICT_ITEM);
+    empty_page(t, page, MOVE_OR_EVICT);
+    return slab_drain_end(t->slab, page);
+}
+
+/* The limit was lowered: to evict items one by one, while others write more of
+ * them, takes a minute for a GiB, and whole pages some seconds. What else is
+ * evicted is far below a 64th. */
+static bool
+is_far_above(const struct ks_thread *t)
+{
+    size_t limit = slab_limit(t->slab);
+
+    return slab_used(t->slab) > limit + limit / 64 &&
+        slab_headroom(t->slab) == 0;
+}
+
+bool
+drain_far_above(struct ks_thread *t)
+{
+    uint32_t page;
+
+    if (!is_far_above(t) || !evict_takes_any(t))
+        return false;
+    page = evict_worst_page(t);
+    if (page == UINT32_MAX || !slab_drain_page(t->slab, page))
+        return false;
+    empty_page(t, page, EVICT);
     return slab_drain_end(t->slab, page);
 }
 
@@ -114,7 +140,7 @@ drain_pending(struct ks_thread *t)
 
     if (page == UINT32_MAX)
         return false;
-    move_page(t, page, KEEP_ITEM);
+    empty_page(t, page, MOVE_OR_KEEP);
     return slab_drain_end(t->slab, page);
 }
 

@@ -531,6 +531,24 @@ judge_extents(struct judge *j)
     }
 }
 
+/* What the items of a run are worth per chunk, the share of free ones
+ * included. */
+static float
+run_score(const struct judge *j, const struct slab_run *run)
+{
+    float sum = 0;
+
+    for (uint32_t i = 0; i < run->n; i++) {
+        uint8_t state = slab_run_state(run, i);
+        uint16_t age = (uint16_t)(j->now - slab_run_stamp(run, i));
+
+        if (state != SLAB_MARK_FREE)
+            sum += density(j->t->ks, rank_class(run->chunk_bytes, state),
+                       age_bucket(age)) / weight_of(j, run->chunk_bytes);
+    }
+    return sum / (float)run->n;
+}
+
 /* A free chunk whose mark says otherwise (a hit raced with the free) would be
  * chosen again and again: correct it, unless the chunk is an item by now. */
 static void
@@ -564,13 +582,43 @@ evict_takes_any(const struct ks_thread *t)
     return p != KS_NOEVICTION && !only_volatile(p);
 }
 
-bool
-evict_one(struct ks_thread *t, unsigned cls)
+static struct judge
+judge_now(struct ks_thread *t)
 {
-    struct judge j = {.t = t, .now = (uint16_t)now_tick(t->ks),
+    return (struct judge){.t = t, .now = (uint16_t)now_tick(t->ks),
         .now_ms = clock_wall_ms(), .policy = policy_of(t),
         .weight = __atomic_load_n(&t->ks->options->eviction_weight,
             __ATOMIC_RELAXED)};
+}
+
+#define PAGES_TO_COMPARE 8
+
+uint32_t
+evict_worst_page(struct ks_thread *t)
+{
+    struct judge j = judge_now(t);
+    uint32_t worst = UINT32_MAX;
+    struct slab_run run;
+    float least = 0;
+
+    for (unsigned i = 0; i < PAGES_TO_COMPARE; i++) {
+        float score;
+
+        if (!slab_sample(t->slab, next_random(t), SAMPLE, &run))
+            continue;
+        score = run_score(&j, &run);
+        if (worst == UINT32_MAX || score < least) {
+            worst = run.page;
+            least = score;
+        }
+    }
+    return worst;
+}
+
+bool
+evict_one(struct ks_thread *t, unsigned cls)
+{
+    struct judge j = judge_now(t);
     size_t large = extent_live_bytes(t->slab);
     size_t used = slab_used(t->slab);
     struct slab_run run;
@@ -626,6 +674,7 @@ evict_alloc(struct ks_thread *t, size_t bytes, enum room room)
     if (likely(handle != 0))
         return handle;
     cls = slab_class_of(t->slab, bytes);
+    (void)drain_far_above(t);
     for (unsigned i = 0, failures = 0; failures < MAX_TRIES; i++) {
         if (!evict_one(t, cls))
             failures++;

@@ -503,6 +503,9 @@ uint32_t evict_alloc(struct ks_thread *t, size_t bytes, enum room room);
 /* Evict one item, best one of class `cls` if it is as bad as others. False when
  * none was found. */
 bool evict_one(struct ks_thread *t, unsigned cls);
+/* The page whose items are worth the least per byte, of a few random ones;
+ * UINT32_MAX when there is none. */
+uint32_t evict_worst_page(struct ks_thread *t);
 /* Whether the policy lets any item go. */
 bool evict_takes_any(const struct ks_thread *t);
 /* Bytes of an item in memory: chunk and extent. */
@@ -524,6 +527,9 @@ bool drain_class(struct ks_thread *t, unsigned cls);
 /* Empty the page with the smallest share of live items, if that is small,
  * evicting the ones that find no room elsewhere. */
 bool drain_sparsest(struct ks_thread *t);
+/* Evict all items of a page, the worst of a few, if more is used than the limit
+ * by far. True if the page is gone. */
+bool drain_far_above(struct ks_thread *t);
 /* Drain a class that has a page's worth of holes; if there is none after
  * `evicted` items went in vain, the sparsest page. */
 void drain_any(struct ks_thread *t, unsigned evicted);

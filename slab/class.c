@@ -219,10 +219,10 @@ slab_n_classes(const struct slab *s)
 
 /* ---- pages of a class ---------------------------------------------------- */
 
-static unsigned
-bucket_of(const struct size_class *c, uint32_t n_free)
+unsigned
+class_bucket_of(const struct size_class *c, uint32_t n_free)
 {
-    return (n_free - 1) * N_BUCKETS / c->n_chunks;
+    return n_free > 0 ? (n_free - 1) * N_BUCKETS / c->n_chunks : N_BUCKETS;
 }
 
 /* A page of the class changes its number of free chunks: full pages are in no
@@ -232,12 +232,9 @@ set_page_free(
     struct slab *s, struct size_class *c, uint32_t page, uint32_t n_free)
 {
     struct page *p = &s->pages[page];
-    unsigned from = N_BUCKETS, to = N_BUCKETS; /* none */
+    unsigned from = class_bucket_of(c, p->n_free);
+    unsigned to = class_bucket_of(c, n_free);
 
-    if (p->n_free > 0)
-        from = bucket_of(c, p->n_free);
-    if (n_free > 0)
-        to = bucket_of(c, n_free);
     p->n_free = n_free;
     if (from == to)
         return;
@@ -288,7 +285,7 @@ class_forget_page(struct slab *s, struct size_class *c, uint32_t page)
 static void
 release_empty_page(struct slab *s, struct size_class *c, uint32_t page)
 {
-    list_remove(s, &c->bucket[bucket_of(c, c->n_chunks)], page);
+    list_remove(s, &c->bucket[class_bucket_of(c, c->n_chunks)], page);
     DROP(&c->n_free, c->n_chunks);
     class_forget_page(s, c, page);
     page_release(s, page);

@@ -76,7 +76,8 @@ begin(struct slab *s, struct size_class *c, uint32_t page, unsigned bucket)
 {
     struct page *p = &s->pages[page];
 
-    list_remove(s, &c->bucket[bucket], page);
+    if (bucket < N_BUCKETS)
+        list_remove(s, &c->bucket[bucket], page);
     DROP(&c->n_free, p->n_free);
     BUMP(&c->n_free_draining, p->n_free);
     BUMP(&c->n_draining, 1);
@@ -146,6 +147,25 @@ slab_drain_sparsest(struct slab *s, unsigned share)
         page = PAGE_NONE;
     spin_unlock(&c->lock);
     return page;
+}
+
+bool
+slab_drain_page(struct slab *s, uint32_t page)
+{
+    uint32_t kind = page_kind_of(s, page);
+    struct size_class *c = &s->classes[kind_class(kind)];
+    bool begun;
+
+    CHECK(s, SLAB_MAGIC);
+    if (kind_state(kind) != PAGE_IN_USE)
+        return false;
+    spin_lock(&c->lock);
+    class_empty_depot(s, c); /* this may have released the page */
+    begun = page_kind_of(s, page) == kind;
+    if (begun)
+        begin(s, c, page, class_bucket_of(c, s->pages[page].n_free));
+    spin_unlock(&c->lock);
+    return begun;
 }
 
 bool

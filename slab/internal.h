@@ -219,6 +219,9 @@ void class_put(
 void class_put_to_pages(
     struct slab *s, struct size_class *c, const uint32_t *handles, unsigned n);
 
+/* The list for pages with so many free chunks; N_BUCKETS: none, when full. */
+unsigned class_bucket_of(const struct size_class *c, uint32_t n_free);
+
 /* [class lock] */
 void class_return(struct slab *s, struct size_class *c, uint32_t handle);
 void class_empty_depot(struct slab *s, struct size_class *c);

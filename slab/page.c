@@ -482,9 +482,13 @@ zero_heads(struct slab *s, const struct size_class *c, uint32_t page)
 uint32_t
 page_acquire(struct slab *s, const struct size_class *c)
 {
-    uint32_t page = take_resident(s, c->page_size);
+    size_t limit = LOAD(&s->budget.limit);
+    uint32_t page = PAGE_NONE;
     char *base;
 
+    /* After the limit was lowered free pages are to go, not to be filled. */
+    if (LOAD(&s->budget.used) <= limit + limit / 64)
+        page = take_resident(s, c->page_size);
     if (page == PAGE_NONE)
         page = commit_cold(s, c->page_size);
     if (page == PAGE_NONE && s->region.huge && commit_super(s, c->page_size))

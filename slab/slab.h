@@ -220,6 +220,10 @@ bool slab_drain_end(struct slab *s, uint32_t page);
  * pages of each class. */
 uint32_t slab_drain_sparsest(struct slab *s, unsigned share);
 
+/* The page is taken out of allocation as by slab_drain_begin(), whatever it
+ * holds. False if it is not in use, or draining already. */
+bool slab_drain_page(struct slab *s, uint32_t page);
+
 /* A page that is draining and not being worked on, or UINT32_MAX; marks it as
  * worked on, as slab_drain_begin does. */
 uint32_t slab_drain_pending(struct slab *s);
