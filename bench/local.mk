@@ -73,4 +73,4 @@ bench_live_memory_SOURCES = \
     bench/daemon.h \
     bench/live_memory.c \
     $(bench_common)
-bench_live_memory_LDADD = libbase.a -lm
+bench_live_memory_LDADD = $(bench_libs)

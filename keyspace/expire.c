@@ -3,10 +3,12 @@
  * deadline has passed, keep stamps from wrapping, finish draining pages, hold
  * the memory limit, keep a reserve of free pages.
  *
- * Each page knows the earliest deadline of its items in seconds (an upper
- * bound: an item that went earlier leaves it as it was). The sweep looks at
- * the page records only, and walks the pages that are due. Everything is done
- * in slices of bounded work; ks_maintain() says whether there is more.
+ * Each page knows the earliest deadline of its items in quarters of a second (an
+ * upper bound: an item that went earlier leaves it as it was). The sweep looks
+ * at the page records only, and walks the pages that are due; what is left on a
+ * page then waits for a full second, so that a page of random deadlines is not
+ * walked for each of them. Everything is done in slices of bounded work;
+ * ks_maintain() says whether there is more.
  */
 #include "keyspace/internal.h"
 
@@ -17,13 +19,26 @@
 #define AGE_PASS_TICKS 4096   /* one pass over all pages in this many ticks */
 #define WARM_EXTENT_MS 1000   /* free extents older than this go back */
 
-/* Deadlines in seconds, rounded up, so that a due page has an expired item. */
+#define DUE_MS 250
+#define DUE_BEGIN_MS ((uint64_t)1704067200000) /* 2024; good for 34 years */
+
+/* Rounded up, so that a due page has an expired item. */
 static uint32_t
 due_of(uint64_t expire_ms)
 {
-    uint64_t s = (expire_ms + 999) / 1000;
+    uint64_t due = expire_ms > DUE_BEGIN_MS
+        ? (expire_ms - DUE_BEGIN_MS + DUE_MS - 1) / DUE_MS : 0;
 
-    return s < UINT32_MAX ? (uint32_t)s : UINT32_MAX - 1;
+    return due < UINT32_MAX ? (uint32_t)due : UINT32_MAX - 1;
+}
+
+static uint32_t
+due_now(void)
+{
+    uint64_t now_ms = clock_wall_ms();
+
+    return now_ms > DUE_BEGIN_MS
+        ? (uint32_t)((now_ms - DUE_BEGIN_MS) / DUE_MS) : 0;
 }
 
 void
@@ -59,7 +74,7 @@ sweep_page(struct ks_thread *t, uint32_t page)
         earliest = MIN(earliest, MAX(copy.view.expire_ms, now_ms + 1));
     }
     if (earliest != KS_NO_EXPIRY)
-        due_note(t, run.handle, earliest);
+        due_note(t, run.handle, ROUND_UP(earliest, 1000));
 }
 
 void
@@ -72,7 +87,7 @@ bool
 expire_sweep(struct ks_thread *t)
 {
     uint32_t limit = slab_page_limit(t->slab);
-    uint32_t now_s = (uint32_t)(clock_wall_ms() / 1000);
+    uint32_t now = due_now();
     unsigned walked = 0;
 
     if (atomic_load_explicit(&t->ks->keeps_expired, memory_order_relaxed))
@@ -82,7 +97,7 @@ expire_sweep(struct ks_thread *t)
             t->sweep_page = 0;
             return false;
         }
-        if (slab_due_get(t->slab, t->sweep_page) <= now_s) {
+        if (slab_due_get(t->slab, t->sweep_page) <= now) {
             if (walked++ == SWEEP_PAGES)
                 return true;
             sweep_page(t, t->sweep_page);
