@@ -64,9 +64,7 @@ write_superblock(struct slab *s)
 struct slab *
 slab_new(const struct slab_config *cfg, struct buf *err)
 {
-    /* Huge pages are larger than the supers of a small cache. */
-    size_t planned = cfg->huge_pages ? MAX(cfg->limit_bytes, 1 * GIB)
-                                     : cfg->limit_bytes;
+    size_t planned = cfg->limit_bytes;
     struct slab *s;
 
     ASSERT(cfg->limit_bytes > 0);
@@ -77,6 +75,8 @@ slab_new(const struct slab_config *cfg, struct buf *err)
         munmap(s, sizeof *s);
         return NULL;
     }
+    if (s->region.huge) /* larger than the supers of a small cache */
+        planned = MAX(planned, 1 * GIB);
     s->magic = SLAB_MAGIC;
     s->view.base = s->region.base;
     s->view.max_handle = offset_handle(s->region.bytes - 16);
