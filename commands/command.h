@@ -250,6 +250,7 @@ struct command_thread {
     struct trackers *trackers; /* sessions that cache values */
     struct session *first_monitor;
     struct buf events;       /* of keys, to be published */
+    size_t events_tracked;   /* of these bytes the readers have been told */
     uint32_t until_sample;   /* calls until the next whose time is taken */
     uint64_t random;         /* state of the distance between two samples */
 };

@@ -264,10 +264,10 @@ events_publish(struct command_thread *t, struct session *s)
     if (t->events.len == 0)
         return;
     if (active & ACTIVE_TRACKING)
-        tracking_changed(t, s, &t->events);
+        tracking_changed(t, s);
     while (active & ACTIVE_NOTIFY && events_next(&t->events, &at, &e))
         publish_event(t, &e);
-    t->events.len = 0;
+    t->events.len = t->events_tracked = 0;
     if (t->events.cap > LIST_KEEP)
         buf_free(&t->events);
 }

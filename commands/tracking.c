@@ -727,6 +727,46 @@ tracking_keep_limit(struct command_thread *t)
             return;
 }
 
+static void
+changed_key(struct command_thread *t, struct session *by, struct str key)
+{
+    struct tracking *k = shared(t);
+    uint64_t hash = hash_bytes(&k->seed, key.p, key.len);
+    struct shard *s = shard_of(k, hash);
+    struct cached_key *e;
+    bool spare = by != NULL && by->tracker != NULL &&
+        flags_of(by->tracker) & TRACKER_NOLOOP;
+
+    pthread_mutex_lock(&s->lock);
+    e = (struct cached_key *)table_find(&s->keys, hash, 0, key);
+    if (e != NULL)
+        take_key(k, s, e);
+    pthread_mutex_unlock(&s->lock);
+    if (e != NULL)
+        tell_readers(t, e, spare ? by->id : 0);
+}
+
+static bool
+is_change(const struct pending_event *e)
+{
+    return e->event == NULL && e->kind != KS_EVENT_MISS;
+}
+
+/* Of those since the last call. Within a transaction, what is read after a
+ * change is not outdated by it. */
+static void
+tell_of_changes(struct command_thread *t, struct session *by)
+{
+    struct tracking *k = shared(t);
+    struct pending_event e;
+
+    while (atomic_load_explicit(&k->n_keys, memory_order_relaxed) > 0 &&
+        events_next(&t->events, &t->events_tracked, &e))
+        if (is_change(&e))
+            changed_key(t, by, e.key);
+    t->events_tracked = t->events.len;
+}
+
 /* With OPTIN only what was asked for is cached, with OPTOUT all but that. */
 static bool
 caches(unsigned flags)
@@ -747,6 +787,7 @@ tracking_remember(struct request *rq)
 
     if (!(rq->command->flags & CMD_READ) || !caches(flags_of(tracker)))
         return;
+    tell_of_changes(rq->thread, rq->session);
     keys = command_keys_of(rq->command, rq->argv, rq->argc);
     for (int i = keys.first; i <= keys.last; i += keys.step)
         remember_key(rq->thread, rq->session->id, arg_str(rq, i));
@@ -754,25 +795,6 @@ tracking_remember(struct request *rq)
 }
 
 /* ---- keys that change ---------------------------------------------------- */
-
-static void
-changed_key(struct command_thread *t, struct session *by, struct str key)
-{
-    struct tracking *k = shared(t);
-    uint64_t hash = hash_bytes(&k->seed, key.p, key.len);
-    struct shard *s = shard_of(k, hash);
-    struct cached_key *e;
-    bool spare = by != NULL && by->tracker != NULL &&
-        flags_of(by->tracker) & TRACKER_NOLOOP;
-
-    pthread_mutex_lock(&s->lock);
-    e = (struct cached_key *)table_find(&s->keys, hash, 0, key);
-    if (e != NULL)
-        take_key(k, s, e);
-    pthread_mutex_unlock(&s->lock);
-    if (e != NULL)
-        tell_readers(t, e, spare ? by->id : 0);
-}
 
 /* Keys that changed, each once, in order. */
 struct changes {
@@ -783,12 +805,6 @@ struct changes {
     } * each;
     size_t n, cap;
 };
-
-static bool
-is_change(const struct pending_event *e)
-{
-    return e->event == NULL && e->kind != KS_EVENT_MISS;
-}
 
 static int
 compare_changes(const void *a, const void *b)
@@ -888,21 +904,15 @@ tell_prefix(struct command_thread *t, struct session *by,
 }
 
 void
-tracking_changed(
-    struct command_thread *t, struct session *by, const struct buf *events)
+tracking_changed(struct command_thread *t, struct session *by)
 {
     struct tracking *k = shared(t);
-    struct pending_event e;
-    size_t at = 0;
 
-    while (atomic_load_explicit(&k->n_keys, memory_order_relaxed) > 0 &&
-        events_next(events, &at, &e))
-        if (is_change(&e))
-            changed_key(t, by, e.key);
+    tell_of_changes(t, by);
     if (atomic_load_explicit(&k->n_prefixes, memory_order_relaxed) > 0) {
         struct changes c = {0};
 
-        read_changes(events, &c);
+        read_changes(&t->events, &c);
         pthread_mutex_lock(&k->lock);
         for (size_t i = 0; c.n > 0 && i < k->n_prefixes; i++)
             tell_prefix(t, by, &k->prefixes[i], &c);

@@ -69,9 +69,9 @@ void tracking_remember(struct request *rq);
  * tracking-table-max-keys. */
 void tracking_keep_limit(struct command_thread *t);
 
-/* These keys have changed; `by` is the session that did it, or NULL. */
-void tracking_changed(
-    struct command_thread *t, struct session *by, const struct buf *events);
+/* The keys of the thread's events have changed; `by` is the session that did
+ * it, or NULL. */
+void tracking_changed(struct command_thread *t, struct session *by);
 
 /* All keys are gone. */
 void tracking_flushed(struct command_thread *t);

@@ -68,6 +68,21 @@ START_TEST(own_changes_are_told_but_with_noloop)
 }
 END_TEST
 
+/* What is read after a change in a transaction is as new as can be. */
+START_TEST(a_transaction_invalidates_what_it_read_before)
+{
+    SAY(h, "CLIENT", "TRACKING", "ON");
+    SAY(h, "MULTI");
+    SAY(h, "SET", "a", "1");
+    SAY(h, "GET", "a");
+    SAY(h, "GET", "b");
+    SAY(h, "SET", "b", "1");
+    SAY(h, "EXEC");
+    ck_assert_str_eq(harness_inbox(h, 0), INVALID(ONE("1", "b")));
+    HEARS(0, INVALID(ONE("1", "a")), "SET", "a", "2");
+}
+END_TEST
+
 START_TEST(expired_keys_are_told)
 {
     uint64_t now = 1700000000000u;
@@ -261,7 +276,8 @@ END_TEST
 
 HARNESS_MAIN("commands/tracking", start, stop,
     a_key_that_was_read_is_invalidated_once,
-    own_changes_are_told_but_with_noloop, expired_keys_are_told,
+    own_changes_are_told_but_with_noloop,
+    a_transaction_invalidates_what_it_read_before, expired_keys_are_told,
     flushing_invalidates_everything, broadcasts_come_in_one_message_by_prefix,
     optin_and_optout_ask_for_each_command,
     redirection_reaches_a_subscriber_of_resp2, a_lost_target_is_told,
