@@ -220,7 +220,9 @@ START_TEST(the_hash_is_of_all_but_the_holes)
         {"user:1234567:x:y", "user:1234567::xy"},
         {"a:123:b:12345", "a:12345:b:123"}, /* which one is the main hole */
         {"a:123/b:12345", "a:123:b/12345"},
-        {"a:0123:b:12345", "a:123:b:12345"}};
+        {"a:0123:b:12345", "a:123:b:12345"},
+        {"a:12345/123", "a:12345/"}, {"a:12345/", "a:12345/123"},
+        {"usr:1234567", "usr:x/1234567"}, {"usr:x/1234567", "usr:1234567"}};
 
     hash_seed_random(&seed);
     for (size_t i = 0; i < ARRAY_LEN(same); i++) {
@@ -486,16 +488,16 @@ near_miss(const char *name, size_t len, char to[FORM_MAX_NAME + 1])
 static struct str
 on_heap(const char *p, size_t len)
 {
-    char *copy = xcalloc(1, len + 1);
+    char *copy = xcalloc(1, MAX(len, 1));
 
-    memcpy(copy + 1, p, len);
-    return (struct str){copy + 1, len};
+    memcpy(copy, p, len);
+    return (struct str){copy, len};
 }
 
 static void
 free_copy(struct str s)
 {
-    free((char *)(uintptr_t)s.p - 1);
+    free((char *)(uintptr_t)s.p);
 }
 
 static bool
@@ -578,6 +580,38 @@ START_TEST(any_key_comes_back_and_no_other_is_taken_for_it)
 }
 END_TEST
 
+START_TEST(bytes_of_a_wrong_number_are_refused)
+{
+    static const char nine[9] = {7}, two[2] = {7}, zeros[129];
+    static const char uuid[] = "n:00000000-0000-0000-0000-000000000000";
+    char buf[FORM_MAX_DECODED];
+    struct key_form f;
+    struct str back;
+
+    form_as("n:1234567", SHAPE_NUMBERS, &f);
+    ck_assert(form_equals(&f, (struct str){two, 2}, STR("n:7")));
+    ck_assert(!form_equals(&f, (struct str){nine, 9}, STR("n:7")));
+    ck_assert(!form_decode(&f, (struct str){nine, 9}, buf, &back));
+    form_as("a:0123:b:4567", SHAPE_NUMBERS, &f); /* 4567 is the main one */
+    ck_assert(form_decode(&f, STR("\x7b\xd7\x11"), buf, &back));
+    ck_assert(str_eq(back, STR("a:0123:b:4567")));
+    ck_assert(!form_decode(&f, STR("\x90\xce\x00\xd7\x11"), buf, &back));
+    ck_assert(!form_decode(&f, STR("\xfb"), buf, &back));
+    ck_assert(!form_decode(&f, STR(""), buf, &back));
+    ck_assert(!form_equals(&f, STR("\xfb"), STR("a:0123:b:4567")));
+    form_as(uuid, SHAPE_NUMBERS, &f);
+    for (size_t len = 0; len < 20; len++) {
+        struct str bytes = {zeros, len};
+
+        ck_assert_int_eq(form_equals(&f, bytes, str_of(uuid)), len == 16);
+        ck_assert_int_eq(form_decode(&f, bytes, buf, &back), len == 16);
+    }
+    form_as("user:alice", SHAPE_SPACE, &f);
+    ck_assert(form_decode(&f, (struct str){zeros, 128}, buf, &back));
+    ck_assert(!form_decode(&f, (struct str){zeros, 129}, buf, &back));
+}
+END_TEST
+
 START_TEST(garbage_is_refused_or_stands_for_a_key)
 {
     unsigned keys = 0;
@@ -627,6 +661,7 @@ main(void)
     tcase_add_test(c, keys_of_more_than_128_bytes_are_not_packed);
     tcase_add_loop_test(c, any_key_comes_back_and_no_other_is_taken_for_it, 0,
         2);
+    tcase_add_test(c, bytes_of_a_wrong_number_are_refused);
     tcase_add_loop_test(c, garbage_is_refused_or_stands_for_a_key, 0, 2);
     suite_add_tcase(s, c);
     srunner_run_all(r, CK_NORMAL);
