@@ -200,7 +200,7 @@ static const struct key_set {
     {"user:N:sess:HEX32", user_sess},
     {"rate:ip:A.B.C.D", ip_address},
     {"stats:Y-M-D:page:N", date_and_number},
-    {"page:/word/word/word-ID", url_path},
+    {"page:PATH-ID", url_path},
     {"account:name:field", user_name},
     {"token:BASE62", token},
     {"memtier-N", memtier},
@@ -387,12 +387,12 @@ run_case(const struct key_set *set, bool interning, unsigned n)
 static void
 print_tsv(const char *name, const char *kind, const struct result *r)
 {
-    printf("interning\t%s %s\trss\tbytes/item\t%.1f\n", name, kind,
+    printf("interning\t%s/%s\trss\tbytes/item\t%.1f\n", name, kind,
         r->rss_bytes);
-    printf("interning\t%s %s\toverhead\tbytes/item\t%.1f\n", name, kind,
+    printf("interning\t%s/%s\toverhead\tbytes/item\t%.1f\n", name, kind,
         r->rss_bytes - r->raw_bytes);
-    printf("interning\t%s %s\tget\tns\t%.1f\n", name, kind, r->get_ns);
-    printf("interning\t%s %s\tset\tns\t%.1f\n", name, kind, r->set_ns);
+    printf("interning\t%s/%s\tget\tns\t%.1f\n", name, kind, r->get_ns);
+    printf("interning\t%s/%s\tset\tns\t%.1f\n", name, kind, r->set_ns);
 }
 
 int
