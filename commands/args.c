@@ -46,7 +46,7 @@ arg_key(const struct request *rq, int i)
         unsigned at = hash_at(rq, i);
 
         if (at < rq->n_hashes)
-            return (struct ks_key){arg_str(rq, i), rq->hashes[at], db};
+            return request_key(rq, i, at);
     }
     return ks_key(rq->thread->commands->ks, db, arg_str(rq, i));
 }

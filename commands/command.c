@@ -406,6 +406,9 @@ command_prefetch_lines(struct request *rq)
         struct ks_key key = ks_key(c->ks, rq->hash_db, arg_str(rq, i));
 
         ks_prefetch_line(c->ks, &key);
+        if (rq->n_hashes == 0) /* the oldest is the one to keep */
+            rq->hash_epoch = key.epoch;
+        rq->hash_spaces[rq->n_hashes] = key.space;
         rq->hashes[rq->n_hashes++] = key.hash;
     }
 }
@@ -417,7 +420,7 @@ command_prefetch_items(struct request *rq)
 
     for (unsigned n = 0; n < rq->n_hashes; n++) {
         int i = rq->command->first_key + (int)n * rq->command->key_step;
-        struct ks_key key = {arg_str(rq, i), rq->hashes[n], rq->hash_db};
+        struct ks_key key = request_key(rq, i, n);
 
         ks_prefetch_item(ks, &key);
     }

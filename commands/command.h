@@ -318,10 +318,12 @@ struct request {
     int argc;
     const struct command *command; /* set by prefetch or command_run */
     struct reply *reply;
-    /* Hashes of the first keys, for database hash_db: valid if command is set;
-     * by command_prefetch_lines(). */
+    /* The first keys, for database hash_db: valid if command is set; by
+     * command_prefetch_lines(). */
     unsigned n_hashes;
     unsigned hash_db;
+    uint32_t hash_epoch;
+    uint16_t hash_spaces[REQUEST_PREFETCH_KEYS];
     uint64_t hashes[REQUEST_PREFETCH_KEYS];
 };
 

@@ -193,8 +193,7 @@ cmd_digest(struct request *rq)
 /* The same under the key's lock, for a value that has no version yet. The read
  * was counted before. */
 static enum ks_status
-fetch_numbered(
-    struct request *rq, const struct ks_key *key, struct ks_info *info)
+fetch_numbered(struct request *rq, struct ks_key *key, struct ks_info *info)
 {
     struct ks_thread *ks = rq->thread->ks;
     enum ks_status status;

@@ -294,6 +294,7 @@ harness_free(struct harness *h)
     commands_free(&h->commands);
     /* No command may have kept a pin or lost an extent. */
     ks_flush(h->ks_thread, KS_ALL_DBS);
+    ks_reclaim(h->ks_thread);
     slab_stats(h->slab, &stats);
     ck_assert_uint_eq(stats.extents_live, 0);
     ks_thread_free(h->ks_thread);

@@ -476,6 +476,14 @@ arg_str(const struct request *rq, int i)
 #define ARG_SHOWN(rq, i)                                                       \
     (int)MIN((rq)->argv[i].len, (size_t)128), (rq)->argv[i].p
 
+/* The key in argv[i] as it was prefetched, the n-th of these. */
+static inline struct ks_key
+request_key(const struct request *rq, int i, unsigned n)
+{
+    return ks_key_of(rq->hash_db, arg_str(rq, i), rq->hashes[n],
+        rq->hash_epoch, rq->hash_spaces[n]);
+}
+
 /* argv[i] equals a word, ASCII case ignored. */
 bool arg_is(const struct request *rq, int i, const char *word);
 

@@ -296,10 +296,9 @@ static bool
 is_watched(const struct transaction *t, const struct ks_key *key)
 {
     for (const struct watching *w = t->watching; w != NULL; w = w->next) {
-        struct ks_key other = ks_watch_key(w->watch);
+        struct ks_key other = ks_watch_key(t->commands->ks, w->watch);
 
-        if (other.hash == key->hash && other.db == key->db &&
-            str_eq(other.name, key->name))
+        if (other.db == key->db && str_eq(other.name, key->name))
             return true;
     }
     return false;
@@ -389,7 +388,7 @@ lock_keys(struct request *rq, const struct transaction *t)
     size_t n = 0;
 
     for (const struct watching *w = t->watching; w != NULL; w = w->next)
-        keys[n++] = ks_watch_key(w->watch);
+        keys[n++] = ks_watch_key(t->commands->ks, w->watch);
     for (const struct queued *q = t->first; q != NULL; q = q->next) {
         if (uses_all_keys(q->row)) {
             ks_lock_all(ks);

@@ -27,6 +27,8 @@ move_chunk(struct ks_thread *t, uint32_t from)
         return false;
     if (item_expired(&copy.view, now_ms))
         return remove_chunk(t, from, REMOVE_IF_EXPIRED);
+    if (any_dead(t->ks) && item_is_dead(t->ks, &copy.view))
+        return remove_chunk(t, from, REMOVE_IF_DEAD);
     to = slab_alloc(t->slab_thread, copy.view.size);
     if (to == 0)
         return false;

@@ -58,7 +58,7 @@ event_record_item(struct ks_thread *t, enum ks_event_kind kind,
     bool known = item_key(ts, v, buf, &name);
 
     ASSERT(known); /* it is in the index */
-    event_record(t, kind, name, item_db(ts, v));
+    event_record(t, kind, name, db_of_item(t->ks, v));
 }
 
 bool

@@ -666,12 +666,18 @@ evict_alloc(struct ks_thread *t, size_t bytes, enum room room)
     uint32_t handle;
     unsigned cls;
 
-    if (unlikely(must_refuse(t, room))) {
+    while (unlikely(must_refuse(t, room))) {
+        if (reclaim_help(t))
+            continue;
         METRIC_INC(&t->metrics, eviction_failures);
         return 0;
     }
     handle = slab_alloc(t->slab_thread, bytes);
     if (likely(handle != 0))
+        return handle;
+    while (handle == 0 && reclaim_help(t)) /* first what is dead */
+        handle = slab_alloc(t->slab_thread, bytes);
+    if (handle != 0)
         return handle;
     cls = slab_class_of(t->slab, bytes);
     (void)drain_far_above(t);
@@ -705,6 +711,8 @@ ks_make_room(struct ks_thread *t, size_t bytes)
 {
     if (is_hopeless(t, bytes))
         return false;
+    while (slab_headroom(t->slab) < bytes && reclaim_help(t))
+        ; /* first what is dead */
     for (unsigned i = 0, failures = 0; failures < MAX_TRIES; i++) {
         if (slab_headroom(t->slab) >= bytes)
             return true;

@@ -18,6 +18,7 @@
 #define STAMP_OLD 49152       /* ticks: older stamps are set to this age */
 #define AGE_PASS_TICKS 4096   /* one pass over all pages in this many ticks */
 #define WARM_EXTENT_MS 1000   /* free extents older than this go back */
+#define DROP_PERIOD_US 200000 /* between looks at unused namespaces */
 
 #define DUE_MS 250
 #define DUE_BEGIN_MS ((uint64_t)1704067200000) /* 2024; good for 34 years */
@@ -190,6 +191,18 @@ ks_set_sweeping(struct ks *ks, bool on)
     atomic_store_explicit(&ks->sweep_off, !on, memory_order_relaxed);
 }
 
+/* Takes all locks when there is something to look at: not too often. */
+static void
+drop_unused_namespaces(struct ks_thread *t)
+{
+    uint64_t now_us = clock_mono_us();
+
+    if (now_us < t->drop_at_us)
+        return;
+    t->drop_at_us = now_us + DROP_PERIOD_US;
+    ns_drop_unused(t);
+}
+
 bool
 ks_maintain(struct ks_thread *t)
 {
@@ -197,6 +210,8 @@ ks_maintain(struct ks_thread *t)
 
     CHECK(t, KS_THREAD_MAGIC);
     tick_idle(t->ks);
+    more |= reclaim_step(t); /* first: what is dead goes before the living */
+    drop_unused_namespaces(t);
     if (!atomic_load_explicit(&t->ks->sweep_off, memory_order_relaxed))
         more |= expire_sweep(t);
     more |= clamp_stamps(t);

@@ -160,12 +160,12 @@ index_destroy(struct index *ix)
 }
 
 uint64_t
-index_hash(const struct hash_seed *seed, struct str name, uint32_t db)
+index_hash(const struct hash_seed *seed, struct str name, uint32_t space)
 {
     uint64_t h = hash_bytes(seed, name.p, name.len);
 
-    if (db != 0) {
-        h ^= db * 0x9e3779b97f4a7c15u;
+    if (space != 0) {
+        h ^= space * 0x9e3779b97f4a7c15u;
         h *= 0xd6e8feb86659fd93u;
         h ^= h >> 32;
     }
@@ -181,7 +181,7 @@ index_hash_item(const struct index *ix, const struct item_view *v,
 
     if (!item_key(ix->templates, v, buf, &name))
         return false;
-    *hash = index_hash(ix->seed, name, item_db(ix->templates, v));
+    *hash = index_hash(ix->seed, name, item_space(ix->templates, v));
     return true;
 }
 
@@ -392,29 +392,30 @@ index_read(struct index *ix, uint64_t hash, index_visit_fn visit, void *ctx,
 /* ---- under the lock ------------------------------------------------------------------- */
 
 static inline bool
-chunk_has_key(const struct index *ix, const void *chunk, struct str name,
-    uint32_t db)
+chunk_has_key(const struct index *ix, const void *chunk,
+    const struct ks_key *key)
 {
     struct item_view v;
 
     return item_read(chunk, 0, &v) &&
-        item_has_key(ix->templates, &v, name, db);
+        item_has_key(ix->templates, &v, key->name, key->space);
 }
 
 uint32_t
-index_find(struct index *ix, uint64_t hash, struct str name, uint32_t db,
+index_find(struct index *ix, const struct ks_key *key,
     struct index_place *place)
 {
-    struct partition *p = &ix->partition[index_partition(hash)];
-    struct index_line *line = partition_line(p, home_line(p, hash));
+    struct partition *p = &ix->partition[index_partition(key->hash)];
+    struct index_line *line = partition_line(p, home_line(p, key->hash));
 
     for (unsigned n = 1u + line->overflow; n > 0; n--, line = next_line(line)) {
-        for (unsigned m = match_tags(line, tag_of(hash)); m; m &= m - 1) {
+        for (unsigned m = match_tags(line, tag_of(key->hash)); m;
+             m &= m - 1) {
             unsigned slot = (unsigned)__builtin_ctz(m);
             uint32_t handle = slot_handle(line, slot);
 
             if (handle == 0 ||
-                !chunk_has_key(ix, slab_ptr(ix->slab, handle), name, db))
+                !chunk_has_key(ix, slab_ptr(ix->slab, handle), key))
                 continue;
             *place = (struct index_place){line, slot};
             return handle;

@@ -43,9 +43,9 @@ cpu_relax(void)
  * of the deadline in milliseconds: exact for deadlines less than 24 days away
  * when written; the sweeper removes an item long before the number could be
  * read as a deadline to come. Later deadlines and long keys stand in the
- * extension. An id below TEMPLATE_FIRST_ID says which database (1..15) the key
- * belongs to; items of database 0 have none. From there on it names a template
- * (template.c), which knows the database and most of the key; `key` is then the
+ * extension. An id below TEMPLATE_FIRST_ID says which space the key stands in
+ * (space.c); items of space 0 have none. From there on it names a template
+ * (template.c), which knows the space and most of the key; `key` is then the
  * packed rest. An item never changes while it is in the index, but for its
  * expiry, which is replaced inside an odd line version.
  */
@@ -64,7 +64,8 @@ enum item_bits {
  * (version.c). */
 #define ITEM_HAS_VERSION (1u << 31)
 
-#define TEMPLATE_FIRST_ID KS_DATABASES
+#define SPACES 1024
+#define TEMPLATE_FIRST_ID SPACES
 #define ITEM_IDS (TEMPLATE_FIRST_ID + 4096)
 
 enum item_kind { ITEM_STRING = 1, ITEM_STRING_RAW = 2 };
@@ -91,7 +92,7 @@ struct item_extent_ref {
  * the line version is checked; lengths are clamped so that reading is safe. */
 struct item_view {
     uint32_t header;
-    uint32_t id;            /* database or template: see item_db() */
+    uint32_t id;            /* space or template: see item_space() */
     struct str stored;      /* the key as the item has it: see item_key() */
     const char *value;      /* in the chunk; of an extent item the ref */
     size_t value_len;       /* of the value, also in an extent */
@@ -178,30 +179,34 @@ struct template_memo {
 void template_encode(struct templates *ts, struct template_memo *memo,
     const struct ks_key *key, uint64_t random, struct stored_key *out);
 
-/* The database of a template; UINT32_MAX if there is no such template. */
-uint32_t template_db(const struct templates *ts, uint32_t id);
-/* Whether the packed key stands for `name` of `db`. */
+/* The space of a template; UINT32_MAX if there is no such template. */
+uint32_t template_space(const struct templates *ts, uint32_t id);
+/* Whether the packed key stands for `name` of `space`. */
 bool template_equals(const struct templates *ts, uint32_t id,
-    struct str packed, struct str name, uint32_t db);
+    struct str packed, struct str name, uint32_t space);
 /* The whole key, in `buf`. False if the packed bytes stand for none. */
 bool template_decode(const struct templates *ts, uint32_t id,
     struct str packed, char buf[KS_MAX_KEY], struct str *name);
 
+/* Give up the templates of all spaces that `is_free` says yes to. No item has
+ * one of their ids; the epoch of the spaces has moved or is about to. */
+void templates_drop(struct templates *ts, const bool is_free[SPACES]);
+
 /* The same for any item. item_key() may return the stored bytes themselves. */
 
 static inline uint32_t
-item_db(const struct templates *ts, const struct item_view *v)
+item_space(const struct templates *ts, const struct item_view *v)
 {
-    return v->id < TEMPLATE_FIRST_ID ? v->id : template_db(ts, v->id);
+    return v->id < TEMPLATE_FIRST_ID ? v->id : template_space(ts, v->id);
 }
 
 static inline bool
 item_has_key(const struct templates *ts, const struct item_view *v,
-    struct str name, uint32_t db)
+    struct str name, uint32_t space)
 {
     if (v->id < TEMPLATE_FIRST_ID)
-        return v->id == db && str_eq(v->stored, name);
-    return template_equals(ts, v->id, v->stored, name, db);
+        return v->id == space && str_eq(v->stored, name);
+    return template_equals(ts, v->id, v->stored, name, space);
 }
 
 static inline bool
@@ -309,9 +314,9 @@ void partition_lock(struct partition *p);
 bool partition_trylock(struct partition *p);
 void partition_unlock(struct partition *p);
 
-/* Hash of an item's key and database; as ks_key() makes it. */
+/* Hash of an item's key and space; as ks_key() makes it. */
 uint64_t index_hash(const struct hash_seed *seed, struct str name,
-    uint32_t db);
+    uint32_t space);
 
 /* The same of an item. False if it is none (it may be under change). */
 bool index_hash_item(const struct index *ix, const struct item_view *v,
@@ -327,8 +332,8 @@ bool index_read(struct index *ix, uint64_t hash, index_visit_fn visit,
     void *ctx, uint64_t *retries);
 
 /* The following need the partition's lock. */
-uint32_t index_find(struct index *ix, uint64_t hash, struct str name,
-    uint32_t db, struct index_place *place);
+uint32_t index_find(struct index *ix, const struct ks_key *key,
+    struct index_place *place);
 bool index_find_handle(struct index *ix, uint64_t hash, uint32_t handle,
     struct index_place *place);
 /* Add a handle known to be absent. False only when the address range of the
@@ -350,6 +355,198 @@ uint32_t index_physical_lines(const struct partition *p);
 
 void index_prefetch_line(const struct index *ix, uint64_t hash);
 void index_prefetch_item(const struct index *ix, uint64_t hash);
+
+/* ---- namespaces (namespace.c) -----------------------------------------------
+ *
+ * A key belongs to the longest configured prefix that it begins with, else to
+ * what it has up to its first delimiter, else to the namespace without a name.
+ * A database number leads to a home, and SWAPDB exchanges the homes of two
+ * numbers: an entry is of a home and a prefix.
+ */
+#define NS_MAX_NAME 128 /* a delimiter further back is none */
+#define NS_UNKNOWN KS_NS_UNKNOWN
+#define NS_BASE UINT16_MAX /* as entry.space: that of the home */
+
+/* Entries that are always there: for what has none, and for the keys without a
+ * prefix. */
+static inline uint16_t
+ns_other(unsigned home)
+{
+    return (uint16_t)home;
+}
+
+static inline uint16_t
+ns_nameless(unsigned home)
+{
+    return (uint16_t)(KS_DATABASES + home);
+}
+
+enum ns_count {
+    NS_ITEMS, NS_EXPIRES, NS_BYTES, /* what is there */
+    NS_HITS, NS_MISSES, NS_SETS, NS_EVICTIONS, NS_EXPIRIES,
+    NS_COUNTS };
+
+/* What one thread counted of one namespace. [owner thread] writes; of the first
+ * three under the partition's lock, so that their sum is exact for who holds
+ * them all. */
+struct ns_counts {
+    _Atomic int64_t n[NS_COUNTS];
+};
+_Static_assert(sizeof(struct ns_counts) == CACHE_LINE, "one cache line");
+
+enum ns_kind { NS_FREE, NS_FIXED, NS_LEARNED, NS_FORCED };
+
+struct ns_entry {
+    _Atomic uint64_t hash;   /* of home and name; checked before the name */
+    uint64_t word[2];        /* [all partitions] or [lock] if free, as those:
+                                its first 16 bytes, zeros after its end */
+    _Atomic uint16_t space;  /* its own, or NS_BASE */
+    uint8_t home;            /* those */
+    uint8_t name_len;
+    _Atomic uint8_t kind;
+    bool left_base;          /* [all] its items in the base space are dead */
+    _Atomic bool uncounted;  /* [all] writes: these still count in `other` */
+    char name[NS_MAX_NAME];
+    uint64_t died_at;        /* [all] number of the latest flush */
+    int64_t base[NS_COUNTS]; /* [threads_lock] of ended threads and resets */
+    _Atomic int64_t dead_items, dead_bytes;
+};
+
+struct namespaces {
+    struct ns_entry *entry;
+    uint32_t n_entries, max_learned; /* [immutable] */
+    _Atomic uint32_t *slot; /* tag | entry + 1; 0: free. n_slots is 2^n */
+    uint32_t n_slots;
+    _Atomic uint32_t lock;  /* of making an entry; under partition locks */
+    uint16_t *free;         /* [lock] */
+    uint32_t n_free, n_learned; /* [lock] */
+    _Atomic bool is_full;   /* somebody found no place */
+    bool has_delimiter;     /* these: [immutable] */
+    bool is_plain;          /* there is a delimiter, and no prefixes */
+    uint8_t delimiter;
+    char *prefix_text;
+    struct str *prefix;     /* longest first */
+    size_t n_prefixes;
+    uint64_t prefix_first[4]; /* bits: first bytes of these */
+    uint64_t secret[2];
+};
+
+bool namespaces_init(struct ks *ks, struct buf *err);
+void namespaces_free(struct ks *ks);
+
+/* The name of a key's namespace: its beginning; "" for none. */
+struct str ns_name(const struct namespaces *ns, struct str key);
+/* The entry of a key's namespace; NS_UNKNOWN when it has none. Any thread;
+ * exact for who then finds the epoch unchanged. */
+uint16_t ns_find(const struct ks *ks, unsigned home, struct str key);
+/* The same; makes the entry if it can, else it is that of the others. Under the
+ * partition lock of the key. */
+uint16_t ns_find_or_make(struct ks *ks, unsigned home, struct str key);
+/* Under all locks: make an entry whatever the limit; NS_UNKNOWN if even so
+ * there is no place. */
+uint16_t ns_force(struct ks *ks, unsigned home, struct str name);
+/* Start what counts events anew. */
+void namespaces_reset(struct ks *ks);
+void ns_sum(struct ks *ks, uint16_t entry, int64_t sum[NS_COUNTS]);
+/* Under all locks: the items of the entry are dead now. Returns their number
+ * and that of those with an expiry. */
+void ns_bury(struct ks *ks, uint16_t entry, int64_t *items, int64_t *expires);
+/* Give up the entries that are empty, when somebody found no place and no item
+ * counts among the others. */
+void ns_drop_unused(struct ks_thread *t);
+
+/* ---- spaces (space.c) -------------------------------------------------------- */
+
+#define NO_SPACE UINT16_MAX
+
+enum space_state { SPACE_FREE, SPACE_LIVE, SPACE_RETIRED };
+
+struct space {
+    _Atomic uint8_t state; /* these: [all partitions] writes */
+    _Atomic uint8_t home;
+    uint64_t retired_at;   /* number of the flush */
+};
+
+/* How a key finds its space. On a line of its own: every command reads it. */
+struct mapping {
+    _Atomic uint32_t epoch; /* odd while it changes */
+    _Atomic uint32_t n_own; /* namespaces with a space of their own */
+    _Atomic uint16_t base[KS_DATABASES]; /* space by number of database */
+    _Atomic uint8_t home[KS_DATABASES];  /* home by number */
+};
+_Static_assert(sizeof(struct mapping) <= CACHE_LINE, "one cache line");
+
+struct spaces {
+    struct space space[SPACES];
+    _Atomic uint16_t base[KS_DATABASES]; /* [all] writes: by home */
+    _Atomic uint64_t flushes;      /* [all] writes: number of the latest */
+    _Atomic uint64_t reclaimed;    /* [all] writes: what died until this flush
+                                      is gone */
+    _Atomic uint32_t n_uncounted;  /* [all] writes: entries that are */
+    uint32_t few_items;            /* [immutable] so many are deleted at once;
+                                      tests set it before threads run */
+};
+
+void spaces_init(struct ks *ks);
+
+/* Bracket what changes where keys lead. Under all locks. */
+void mapping_change_begin(struct ks *ks);
+void mapping_change_end(struct ks *ks);
+
+/* Whether the key leads where it led when ks_key() made it. A reader asks after
+ * it has read, a writer under the partition's lock. */
+static inline bool key_is_current(const struct ks *ks,
+    const struct ks_key *key);
+
+/* The same key as it is now. */
+void key_renew(const struct ks *ks, struct ks_key *key);
+/* Take the lock of the partition where the key is now; returns which. */
+unsigned ks_enter_key(struct ks_thread *t, struct ks_key *key);
+
+/* Whose an item is, under its partition's lock (without, an estimate). */
+struct owner {
+    unsigned home;
+    uint16_t ns;
+    bool dead;      /* no key leads to it any more */
+    bool uncounted; /* dead, and still counted among the living */
+};
+void owner_of_item(const struct ks *ks, const struct item_view *v,
+    struct owner *out);
+void owner_of_key(const struct ks *ks, const struct ks_key *key,
+    struct owner *out);
+bool item_is_dead(const struct ks *ks, const struct item_view *v);
+
+/* Whether there may be dead items. */
+static inline bool any_dead(const struct ks *ks);
+
+/* What died until flush number `until` is gone from the index: give its spaces
+ * and ids out again. Takes all locks. */
+void spaces_settle(struct ks_thread *t, uint64_t until);
+
+/* ---- reclaiming (reclaim.c) --------------------------------------------------- */
+
+/* A walk over all items. The partition's lock is held for a few lines. */
+struct reclaim {
+    bool active;
+    uint64_t until;       /* flushes before the walk began */
+    unsigned partition;
+    uint32_t line;
+    uint32_t n_old, n_new, frontier; /* of the partition when it was left */
+};
+
+/* One bounded slice of the walk of the maintenance thread; true if there is
+ * more to do. */
+bool reclaim_step(struct ks_thread *t);
+/* Free some dead items, if there may be any; for who is short of memory. Never
+ * waits for a lock. False when this thread has looked everywhere. */
+bool reclaim_help(struct ks_thread *t);
+
+/* Under all locks: take the items of a home (KS_ALL_DBS: of all), and if `name`
+ * is not NULL of that namespace only, out of the index, and collect them for
+ * unlinked_free(). */
+void unlink_matching(struct ks_thread *t, unsigned home,
+    const struct str *name);
+void unlinked_free(struct ks_thread *t);
 
 /* ---- hit density (evict.c) ---------------------------------------------------- */
 
@@ -388,6 +585,8 @@ struct ks {
     struct hash_seed seed;
     struct templates *templates;
     struct index index;
+    struct namespaces namespaces;
+    struct spaces spaces;
     size_t fixed_bytes;
     _Atomic bool keeps_expired;
     _Atomic uint32_t observed;     /* kinds of events, a byte per observer */
@@ -409,6 +608,8 @@ struct ks {
     _Atomic uint64_t several_begun;
     _Atomic uint64_t several_ended;
     char pad2[CACHE_LINE];
+    struct mapping mapping;
+    char pad3[CACHE_LINE];
 
     _Atomic uint64_t last_version; /* given to a value (version.c) */
     _Atomic bool sweep_off;        /* ks_set_sweeping() */
@@ -430,8 +631,10 @@ struct ks_thread {
     struct slab *slab;
     struct slab_thread *slab_thread;
     struct ks_metrics metrics;                     /* [owner thread] writes */
-    _Atomic int64_t items[KS_DATABASES];           /* [owner thread] writes */
+    _Atomic int64_t items[KS_DATABASES];  /* [owner thread] writes; by home */
     _Atomic int64_t expires[KS_DATABASES];
+    struct ns_counts *ns;                          /* by entry */
+    void *ns_block;                                /* owned: where ns stands */
     struct histogram histogram;
     uint64_t random;
     struct template_memo memo;
@@ -447,8 +650,49 @@ struct ks_thread {
     uint32_t sweep_page;     /* next page of the expiry sweep */
     uint32_t age_page;       /* next page whose stamps are clamped */
     uint32_t age_tick;
+    struct reclaim reclaim;  /* of the maintenance thread */
+    struct reclaim help;     /* where reclaim_help() goes on */
+    uint64_t drop_at_us;     /* when to look for unused namespaces again */
+    struct buf unlinked;     /* to be freed after the unlock */
     struct ks_thread *next;  /* [threads_lock] */
 };
+
+static inline bool
+key_is_current(const struct ks *ks, const struct ks_key *key)
+{
+    read_fence(memory_order_acquire);
+    return likely(atomic_load_explicit(&ks->mapping.epoch,
+        memory_order_relaxed) == key->epoch);
+}
+
+static inline bool
+any_dead(const struct ks *ks)
+{
+    return unlikely(
+        atomic_load_explicit(&ks->spaces.flushes, memory_order_relaxed) !=
+        atomic_load_explicit(&ks->spaces.reclaimed, memory_order_relaxed));
+}
+
+static inline void
+add_i64(_Atomic int64_t *counter, int64_t n)
+{
+    int64_t v = atomic_load_explicit(counter, memory_order_relaxed);
+
+    atomic_store_explicit(counter, v + n, memory_order_relaxed);
+}
+
+/* The entry that a read counts in. */
+static inline uint16_t
+ns_of_read(const struct ks *ks, const struct ks_key *key)
+{
+    unsigned home = atomic_load_explicit(&ks->mapping.home[key->db],
+        memory_order_relaxed);
+    uint16_t ns = key->ns;
+
+    if (ns == NS_UNKNOWN)
+        ns = ns_find(ks, home, key->name);
+    return ns != NS_UNKNOWN ? ns : ns_other(home);
+}
 
 static inline uint64_t
 next_random(struct ks_thread *t)
@@ -476,6 +720,7 @@ struct fresh {
     uint64_t expire_ms;
     size_t bytes;       /* item and extent */
     bool same;          /* what clients see is what the item it replaces has */
+    bool is_rewrite;    /* no new value */
 };
 
 /* The mark of an item that has just been published in place of `old` (0: it
@@ -515,12 +760,25 @@ size_t item_memory(const struct ks_thread *t, uint32_t handle,
 /* Take the item out of the index (the caller holds its partition and found it)
  * and correct the counters; the chunk is the caller's to free. */
 void item_unlink(struct ks_thread *t, uint64_t hash, struct index_place place,
-    const struct item_view *v);
+    const struct item_view *v, const struct owner *owner);
 /* Free a chunk that is out of the index, and its extent. */
 void item_free(struct ks_thread *t, uint32_t handle, uint32_t extent);
 /* The same, straight to the page: for batches that are to give pages back. */
 void item_free_to_page(struct ks_thread *t, uint32_t handle, uint32_t extent);
-void count_item(struct ks_thread *t, const struct item_view *v, int delta);
+/* An item of `bytes` (item and extent) and this expiry comes (1), goes (-1). */
+void count_item(struct ks_thread *t, const struct owner *owner, size_t bytes,
+    bool expires, int delta);
+/* One takes the place of another of this key, `was`. */
+void count_replaced(struct ks_thread *t, const struct owner *owner,
+    const struct item_view *was, const struct fresh *now);
+/* Its deadline is put (1) or taken away (-1). */
+void count_expiry(struct ks_thread *t, const struct owner *owner, int delta);
+
+static inline size_t
+item_bytes(const struct item_view *v)
+{
+    return v->size + (v->extent ? v->value_len : 0);
+}
 
 /* drain.c */
 bool drain_class(struct ks_thread *t, unsigned cls);
@@ -538,7 +796,7 @@ bool drain_pending(struct ks_thread *t);
 /* Take an item out if it is (still) in the index and `want` agrees; used by
  * eviction, expiry and draining on chunks found by walking pages. Returns true
  * when it was removed and freed. */
-enum remove_reason { REMOVE_EVICT, REMOVE_IF_EXPIRED };
+enum remove_reason { REMOVE_EVICT, REMOVE_IF_EXPIRED, REMOVE_IF_DEAD };
 bool remove_chunk(struct ks_thread *t, uint32_t handle,
     enum remove_reason why);
 
@@ -548,22 +806,33 @@ void version_init(struct ks *ks);
 
 /* watch.c: a change of an item, under its partition's lock. */
 enum watch_event { WATCH_CHANGED, WATCH_EXPIRED };
-void watch_mark(struct ks_thread *t, struct str name, uint32_t db,
+void watch_mark(struct ks_thread *t, uint64_t hash, struct str name,
     enum watch_event event);
 
 static inline void
-watch_note(struct ks_thread *t, uint64_t hash, struct str name, uint32_t db,
+watch_note(struct ks_thread *t, const struct ks_key *key,
     enum watch_event event)
 {
-    if (unlikely(t->ks->index.partition[index_partition(hash)].n_watches != 0))
-        watch_mark(t, name, db, event);
+    unsigned p = index_partition(key->hash);
+
+    if (unlikely(t->ks->index.partition[p].n_watches != 0))
+        watch_mark(t, key->hash, key->name, event);
 }
+
+/* Under all locks: mark the watches that `changed` says yes to. */
+typedef bool (*watch_changed_fn)(void *ctx, const struct ks_key *key,
+    bool was_there);
+void watch_mark_all(struct ks_thread *t, watch_changed_fn changed, void *ctx);
+/* Under all locks, after keys came to lead elsewhere: the watches follow. */
+void watch_follow(struct ks_thread *t);
 
 void watch_free(struct ks *ks);
 
 /* event.c */
 void event_record(struct ks_thread *t, enum ks_event_kind kind, struct str name,
     uint32_t db);
+/* The number of the database that an item is in; under its partition's lock. */
+unsigned db_of_item(const struct ks *ks, const struct item_view *v);
 void event_record_item(struct ks_thread *t, enum ks_event_kind kind,
     const struct item_view *v);
 

@@ -12,7 +12,7 @@
 
 struct read_state {
     struct ks_thread *t;
-    const struct ks_key *key;
+    struct ks_key key;
     ks_place_fn place;       /* NULL: the value is not wanted */
     void *ctx;
     uint64_t now_ms;
@@ -38,7 +38,7 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     struct item_view *v = &r->view;
 
     if (!item_read(chunk, r->now_ms, v) ||
-        !item_has_key(r->t->ks->templates, v, r->key->name, r->key->db))
+        !item_has_key(r->t->ks->templates, v, r->key.name, r->key.space))
         return false;
     unpin(r); /* of a try that was interfered with */
     r->handle = handle;
@@ -58,6 +58,19 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     return true;
 }
 
+static bool
+read_item_locked(struct read_state *r)
+{
+    struct index_place place;
+    unsigned p = ks_enter_key(r->t, &r->key);
+    uint32_t handle = index_find(&r->t->ks->index, &r->key, &place);
+    bool found = handle != 0 &&
+        read_visit(r, slab_ptr(r->t->slab, handle), handle);
+
+    ks_leave(r->t, p);
+    return found;
+}
+
 /* While a change of several keys is under way, the lock decides whether the
  * read is before or after all of it. */
 static bool
@@ -67,25 +80,20 @@ read_item(struct read_state *r)
     uint64_t retries = 0, token;
     bool found;
 
-    if (unlikely(r->t->holds || !ks_read_begin(ks, &token))) {
-        struct index_place place;
-        unsigned p = index_partition(r->key->hash);
-        uint32_t handle;
-
-        ks_enter(r->t, p);
-        handle = index_find(&ks->index, r->key->hash, r->key->name,
-            r->key->db, &place);
-        found = handle != 0 &&
-            read_visit(r, slab_ptr(r->t->slab, handle), handle);
-        ks_leave(r->t, p);
-        return found;
-    }
-    found = index_read(&ks->index, r->key->hash, read_visit, r, &retries);
-    if (unlikely(retries != 0))
-        METRIC_ADD(&r->t->metrics, read_retries, retries);
-    if (!found)
+    for (;;) {
+        if (unlikely(r->t->holds || !ks_read_begin(ks, &token)))
+            return read_item_locked(r);
+        found = index_read(&ks->index, r->key.hash, read_visit, r, &retries);
+        if (unlikely(retries != 0))
+            METRIC_ADD(&r->t->metrics, read_retries, retries);
+        if (!found)
+            unpin(r);
+        if (key_is_current(ks, &r->key))
+            return found;
         unpin(r);
-    return found;
+        retries = 0;
+        key_renew(ks, &r->key);
+    }
 }
 
 static void
@@ -111,6 +119,7 @@ static enum ks_status
 count_read(struct read_state *r, enum ks_read_mode mode, bool found)
 {
     struct ks_thread *t = r->t;
+    uint16_t ns;
 
     if (found && item_expired(&r->view, r->now_ms)) {
         if (!t->holds)
@@ -120,12 +129,15 @@ count_read(struct read_state *r, enum ks_read_mode mode, bool found)
     if (mode == KS_PEEK)
         return found ? KS_OK : KS_MISS;
     tick_access(t);
+    ns = ns_of_read(t->ks, &r->key);
     if (!found) {
         METRIC_INC(&t->metrics, misses);
-        event_note(t, KS_EVENT_MISS, r->key);
+        add_i64(&t->ns[ns].n[NS_MISSES], 1);
+        event_note(t, KS_EVENT_MISS, &r->key);
         return KS_MISS;
     }
     METRIC_INC(&t->metrics, hits);
+    add_i64(&t->ns[ns].n[NS_HITS], 1);
     if (mode == KS_READ)
         mark_hit(t, r->handle, r->view.extent);
     return KS_OK;
@@ -135,7 +147,7 @@ enum ks_status
 ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     ks_place_fn place, void *ctx, struct ks_info *info)
 {
-    struct read_state r = {.t = t, .key = key, .place = place, .ctx = ctx,
+    struct read_state r = {.t = t, .key = *key, .place = place, .ctx = ctx,
         .now_ms = clock_wall_ms()};
     bool found = read_item(&r);
     enum ks_status status = count_read(&r, mode, found);
@@ -156,7 +168,7 @@ enum ks_status
 ks_stat(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     struct ks_info *info)
 {
-    struct read_state r = {.t = t, .key = key, .now_ms = clock_wall_ms()};
+    struct read_state r = {.t = t, .key = *key, .now_ms = clock_wall_ms()};
     bool found = read_item(&r);
 
     memset(info, 0, sizeof(*info));
@@ -188,18 +200,18 @@ watch_item(struct ks_thread *t, const struct item_view *v)
     bool known = item_key(ts, v, buf, &name);
 
     ASSERT(known); /* it is in the index */
-    watch_mark(t, name, item_db(ts, v),
+    watch_mark(t, index_hash(&t->ks->seed, name, item_space(ts, v)), name,
         item_expired(v, clock_wall_ms()) ? WATCH_EXPIRED : WATCH_CHANGED);
 }
 
 void
 item_unlink(struct ks_thread *t, uint64_t hash, struct index_place place,
-    const struct item_view *v)
+    const struct item_view *v, const struct owner *owner)
 {
     if (unlikely(t->ks->index.partition[index_partition(hash)].n_watches != 0))
         watch_item(t, v);
     index_erase(&t->ks->index, hash, place);
-    count_item(t, v, -1);
+    count_item(t, owner, item_bytes(v), v->expire_ms != KS_NO_EXPIRY, -1);
 }
 
 void
@@ -309,6 +321,7 @@ build_item(struct ks_thread *t, const struct ks_key *key,
     out->same = false;
     out->bytes = item_size(shape, now_ms) +
         (shape->extent ? shape->value_len : 0);
+    out->is_rewrite = shape->is_rewrite;
     return KS_OK;
 }
 
@@ -319,20 +332,24 @@ struct former {
 };
 
 /* Put a fresh item into the index in place of the one at `place` (handle
- * `old`, 0 for none). Under the partition lock. */
+ * `old`, 0 for none). Under the partition lock; the key is current. */
 static bool
 publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
     struct index_place place, const struct fresh *fresh, struct former *former)
 {
     struct ks *ks = t->ks;
-    struct item_view now = {.id = key->db, .expire_ms = fresh->expire_ms};
+    struct owner owner = {.home = ks->mapping.home[key->db], .ns = key->ns};
     uint64_t now_ms = clock_wall_ms();
 
     *former = (struct former){0, 0};
+    if (owner.ns == NS_UNKNOWN)
+        owner.ns = ns_find_or_make(ks, owner.home, key->name);
     if (old == 0) {
         if (!index_insert(&ks->index, key->hash, fresh->handle))
             return false;
         METRIC_INC(&t->metrics, inserts);
+        count_item(t, &owner, fresh->bytes, fresh->expire_ms != KS_NO_EXPIRY,
+            1);
         event_note(t, KS_EVENT_NEW, key);
     } else {
         struct item_view was;
@@ -340,7 +357,7 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
 
         ASSERT(there);
         index_swap(place, fresh->handle);
-        count_item(t, &was, -1);
+        count_replaced(t, &owner, &was, fresh);
         *former = (struct former){old, was.extent};
         METRIC_INC(&t->metrics, replaces);
         if (likely(!item_expired(&was, now_ms))) {
@@ -350,9 +367,10 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
             event_note(t, KS_EVENT_NEW, key);
         }
     }
-    count_item(t, &now, 1);
+    if (!fresh->is_rewrite)
+        add_i64(&t->ns[owner.ns].n[NS_SETS], 1);
     if (!fresh->same)
-        watch_note(t, key->hash, key->name, key->db, WATCH_CHANGED);
+        watch_note(t, key, WATCH_CHANGED);
     mark_new(t, fresh->handle, old, fresh);
     return true;
 }
@@ -365,27 +383,33 @@ discard(struct ks_thread *t, const struct fresh *fresh, bool keep_extent)
     item_free(t, fresh->handle, keep_extent ? 0 : fresh->extent);
 }
 
-/* Insert or replace with a fresh item, lock included. */
-static enum ks_status
+enum stored { STORED, STORE_FULL, STORE_AGAIN };
+
+/* Insert or replace with a fresh item, lock included. STORE_AGAIN: the key
+ * leads elsewhere by now, and the item was built for where it led. */
+static enum stored
 store(struct ks_thread *t, const struct ks_key *key, const struct fresh *fresh)
 {
     unsigned p = index_partition(key->hash);
     struct index_place place = {NULL, 0};
-    struct former former;
+    struct former former = {0, 0};
+    enum stored stored = STORE_AGAIN;
     uint32_t old;
-    bool done;
 
     ks_enter(t, p);
-    old = index_find(&t->ks->index, key->hash, key->name, key->db, &place);
-    done = publish(t, key, old, place, fresh, &former);
+    if (key_is_current(t->ks, key)) {
+        old = index_find(&t->ks->index, key, &place);
+        stored = publish(t, key, old, place, fresh, &former) ? STORED
+                                                             : STORE_FULL;
+    }
     ks_leave(t, p);
-    if (!done)
-        return KS_NO_MEMORY;
+    if (stored != STORED)
+        return stored;
     if (former.handle != 0)
         item_free(t, former.handle, former.extent);
     if (fresh->expire_ms != KS_NO_EXPIRY)
         due_note(t, fresh->handle, fresh->expire_ms);
-    return KS_OK;
+    return STORED;
 }
 
 static void
@@ -397,15 +421,38 @@ keep_ttl_put(void *ctx, const struct ks_old *old, struct ks_new *new)
     *new = *wanted;
 }
 
+/* Build and store an item, from `value` or around `extent`, which stays the
+ * caller's on failure. */
+static enum ks_status
+build_and_store(struct ks_thread *t, const struct ks_key *wanted,
+    struct str value, uint32_t extent, uint64_t expire_ms)
+{
+    struct ks_key key = *wanted;
+
+    for (;;) {
+        struct item_shape shape = {.key = key.name, .id = key.space,
+            .expire_ms = expire_ms, .value_len = value.len, .extent = extent};
+        struct fresh fresh;
+        enum ks_status status =
+            build_item(t, &key, &shape, &value, extent == 0, &fresh);
+        enum stored stored;
+
+        if (status != KS_OK)
+            return status;
+        stored = store(t, &key, &fresh);
+        if (stored == STORED)
+            return KS_OK;
+        discard(t, &fresh, extent != 0);
+        if (stored == STORE_FULL)
+            return KS_NO_MEMORY;
+        key_renew(t->ks, &key);
+    }
+}
+
 enum ks_status
 ks_set(struct ks_thread *t, const struct ks_key *key, struct str value,
     uint64_t expire_ms)
 {
-    struct item_shape shape = {.key = key->name, .id = key->db,
-        .expire_ms = expire_ms, .value_len = value.len};
-    struct fresh fresh;
-    enum ks_status status;
-
     if (too_large(key, value.len))
         return KS_TOO_LARGE;
     if (expire_ms == KS_KEEP_TTL) {
@@ -419,13 +466,7 @@ ks_set(struct ks_thread *t, const struct ks_key *key, struct str value,
         return KS_OK;
     }
     tick_access(t);
-    status = build_item(t, key, &shape, &value, 1, &fresh);
-    if (status != KS_OK)
-        return status;
-    status = store(t, key, &fresh);
-    if (status != KS_OK)
-        discard(t, &fresh, false);
-    return status;
+    return build_and_store(t, key, value, 0, expire_ms);
 }
 
 enum ks_status
@@ -433,9 +474,8 @@ ks_set_extent(struct ks_thread *t, const struct ks_key *key, uint32_t extent,
     size_t len, uint64_t expire_ms)
 {
     struct str value = {extent_ptr(t->slab, extent), len};
-    struct item_shape shape = {.key = key->name, .id = key->db,
+    struct item_shape shape = {.key = key->name, .id = key->space,
         .expire_ms = expire_ms, .value_len = len};
-    struct fresh fresh;
     enum ks_status status;
 
     if (too_large(key, len))
@@ -454,14 +494,7 @@ ks_set_extent(struct ks_thread *t, const struct ks_key *key, uint32_t extent,
         return status;
     }
     tick_access(t);
-    shape.extent = extent;
-    status = build_item(t, key, &shape, NULL, 0, &fresh);
-    if (status != KS_OK)
-        return status;
-    status = store(t, key, &fresh);
-    if (status != KS_OK)
-        discard(t, &fresh, true);
-    return status;
+    return build_and_store(t, key, value, extent, expire_ms);
 }
 
 /* ---- updating ------------------------------------------------------------------------- */
@@ -469,7 +502,7 @@ ks_set_extent(struct ks_thread *t, const struct ks_key *key, uint32_t extent,
 /* An update under way, under the partition lock. */
 struct update {
     struct ks_thread *t;
-    const struct ks_key *key;
+    struct ks_key key;     /* current */
     uint64_t now_ms;
     uint32_t handle;       /* of the item there is, 0 for none; it may have
                               expired */
@@ -487,8 +520,7 @@ view_old(struct update *u)
     struct item_view *v = &u->view;
     bool there;
 
-    u->handle = index_find(&u->t->ks->index, u->key->hash, u->key->name,
-        u->key->db, &u->place);
+    u->handle = index_find(&u->t->ks->index, &u->key, &u->place);
     if (u->handle == 0)
         return;
     there = item_read(slab_ptr(u->t->slab, u->handle), u->now_ms, v);
@@ -507,16 +539,21 @@ view_old(struct update *u)
 static void
 update_delete(struct update *u)
 {
+    struct owner owner;
+
     if (u->handle == 0)
         return;
-    item_unlink(u->t, u->key->hash, u->place, &u->view);
+    owner_of_key(u->t->ks, &u->key, &owner);
+    item_unlink(u->t, u->key.hash, u->place, &u->view, &owner);
     u->former = (struct former){u->handle, u->view.extent};
     event_note(u->t, u->old.exists ? KS_EVENT_DELETED : KS_EVENT_EXPIRED,
-        u->key);
-    if (u->old.exists)
+        &u->key);
+    if (u->old.exists) {
         METRIC_INC(&u->t->metrics, deletes);
-    else
+    } else {
         METRIC_INC(&u->t->metrics, expired);
+        add_i64(&u->t->ns[owner.ns].n[NS_EXPIRIES], 1);
+    }
 }
 
 static uint64_t
@@ -530,7 +567,7 @@ resolve_expiry(const struct update *u, uint64_t expire_ms)
 static enum ks_status
 update_publish(struct update *u, const struct fresh *fresh, bool keep_extent)
 {
-    if (!publish(u->t, u->key, u->handle, u->place, fresh, &u->former)) {
+    if (!publish(u->t, &u->key, u->handle, u->place, fresh, &u->former)) {
         discard(u->t, fresh, keep_extent);
         return KS_NO_MEMORY;
     }
@@ -542,7 +579,7 @@ update_publish(struct update *u, const struct fresh *fresh, bool keep_extent)
 static enum ks_status
 update_put(struct update *u, const struct ks_new *new)
 {
-    struct item_shape shape = {.key = u->key->name, .id = u->key->db,
+    struct item_shape shape = {.key = u->key.name, .id = u->key.space,
         .raw = new->raw, .expire_ms = resolve_expiry(u, new->expire_ms)};
     struct fresh fresh;
     enum ks_status status;
@@ -550,7 +587,7 @@ update_put(struct update *u, const struct ks_new *new)
 
     for (unsigned i = 0; i < new->n_parts; i++)
         shape.value_len += new->part[i].len;
-    if (too_large(u->key, shape.value_len))
+    if (too_large(&u->key, shape.value_len))
         return KS_TOO_LARGE;
     if (shape.expire_ms <= u->now_ms) {
         update_delete(u);
@@ -559,7 +596,7 @@ update_put(struct update *u, const struct ks_new *new)
             shape.extent = new->extent;
             taken = true;
         }
-        status = build_item(u->t, u->key, &shape, new->part, new->n_parts,
+        status = build_item(u->t, &u->key, &shape, new->part, new->n_parts,
             &fresh);
         if (status == KS_OK)
             status = update_publish(u, &fresh, taken);
@@ -578,14 +615,14 @@ rewrite(struct update *u, uint64_t expire_ms, uint64_t version)
 {
     struct ks_thread *t = u->t;
     struct item_view *v = &u->view;
-    struct item_shape shape = {.key = u->key->name, .id = u->key->db,
+    struct item_shape shape = {.key = u->key.name, .id = u->key.space,
         .expire_ms = expire_ms, .version = version,
         .value_len = v->value_len, .extent = v->extent, .raw = u->old.raw,
         .is_rewrite = true};
     struct fresh fresh;
     enum ks_status status;
 
-    status = build_item(t, u->key, &shape, &u->old.value, 1, &fresh);
+    status = build_item(t, &u->key, &shape, &u->old.value, 1, &fresh);
     if (status != KS_OK)
         return status;
     fresh.same = version != v->version;
@@ -611,13 +648,13 @@ update_expiry(struct update *u, uint64_t expire_ms)
     changed = item_set_expiry(chunk, expire_ms, u->now_ms);
     index_write_end(u->place.line);
     if (changed) {
-        struct item_view now = *v;
+        struct owner owner;
 
-        count_item(t, v, -1);
-        now.expire_ms = expire_ms;
-        count_item(t, &now, 1);
-        watch_note(t, u->key->hash, u->key->name, u->key->db, WATCH_CHANGED);
-        event_note(t, KS_EVENT_CHANGED, u->key);
+        owner_of_key(t->ks, &u->key, &owner);
+        count_expiry(t, &owner, (expire_ms != KS_NO_EXPIRY) -
+            (v->expire_ms != KS_NO_EXPIRY));
+        watch_note(t, &u->key, WATCH_CHANGED);
+        event_note(t, KS_EVENT_CHANGED, &u->key);
         mark_expires(t, u->handle, expire_ms != KS_NO_EXPIRY);
         u->due_handle = u->handle;
         u->due_ms = expire_ms;
@@ -657,15 +694,15 @@ enum ks_status
 ks_update(struct ks_thread *t, const struct ks_key *key, ks_update_fn fn,
     void *ctx)
 {
-    struct update u = {.t = t, .key = key, .now_ms = clock_wall_ms()};
+    struct update u = {.t = t, .key = *key, .now_ms = clock_wall_ms()};
     struct ks_new new = {.action = KS_LEAVE, .expire_ms = KS_KEEP_TTL};
-    unsigned p = index_partition(key->hash);
     enum ks_status status;
+    unsigned p;
 
     if (key->name.len > KS_MAX_KEY)
         return KS_TOO_LARGE;
     tick_access(t);
-    ks_enter(t, p);
+    p = ks_enter_key(t, &u.key);
     t->viewed = p; /* evictions leave the item that fn looks at alone */
     view_old(&u);
     fn(ctx, &u.old, &new);
@@ -684,10 +721,9 @@ ks_update(struct ks_thread *t, const struct ks_key *key, ks_update_fn fn,
 enum ks_status
 ks_delete(struct ks_thread *t, const struct ks_key *key)
 {
-    struct update u = {.t = t, .key = key, .now_ms = clock_wall_ms()};
-    unsigned p = index_partition(key->hash);
+    struct update u = {.t = t, .key = *key, .now_ms = clock_wall_ms()};
+    unsigned p = ks_enter_key(t, &u.key);
 
-    ks_enter(t, p);
     view_old(&u);
     update_delete(&u);
     ks_leave(t, p);
@@ -698,6 +734,40 @@ ks_delete(struct ks_thread *t, const struct ks_key *key)
 
 /* ---- removal by handle ------------------------------------------------------------------- */
 
+/* Is there reason to remove it; dead items go for any. */
+static bool
+may_go(const struct item_view *v, uint64_t now_ms, bool dead,
+    enum remove_reason why)
+{
+    return dead || why == REMOVE_EVICT ||
+        (why == REMOVE_IF_EXPIRED && item_expired(v, now_ms));
+}
+
+static void
+count_removed(struct ks_thread *t, const struct owner *owner, bool expired)
+{
+    if (owner->dead)
+        return;
+    if (expired) {
+        METRIC_INC(&t->metrics, expired);
+        add_i64(&t->ns[owner->ns].n[NS_EXPIRIES], 1);
+    } else {
+        METRIC_INC(&t->metrics, evicted);
+        add_i64(&t->ns[owner->ns].n[NS_EVICTIONS], 1);
+    }
+}
+
+/* Under the partition's lock. */
+static void
+note_removed(struct ks_thread *t, const struct item_view *v, uint64_t now_ms)
+{
+    enum ks_event_kind kind =
+        item_expired(v, now_ms) ? KS_EVENT_EXPIRED : KS_EVENT_EVICTED;
+
+    if (event_wanted(t, kind))
+        event_record_item(t, kind, v);
+}
+
 bool
 remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
 {
@@ -705,6 +775,7 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
     struct index_place place;
     uint64_t now_ms = clock_wall_ms();
     void *chunk = slab_ptr(t->slab, handle);
+    struct owner owner;
     uint64_t hash;
     unsigned p;
     bool gone = false;
@@ -724,23 +795,18 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
         return false;
     /* with the handle in the index the chunk is an item, and nobody's else */
     if (index_find_handle(&t->ks->index, hash, handle, &place) &&
-        item_read(chunk, now_ms, &v) &&
-        (why == REMOVE_EVICT || item_expired(&v, now_ms))) {
-        enum ks_event_kind kind =
-            item_expired(&v, now_ms) ? KS_EVENT_EXPIRED : KS_EVENT_EVICTED;
-
-        item_unlink(t, hash, place, &v);
-        if (event_wanted(t, kind))
-            event_record_item(t, kind, &v);
-        gone = true;
+        item_read(chunk, now_ms, &v)) {
+        owner_of_item(t->ks, &v, &owner);
+        gone = may_go(&v, now_ms, owner.dead, why);
+        if (gone)
+            item_unlink(t, hash, place, &v, &owner);
+        if (gone && !owner.dead)
+            note_removed(t, &v, now_ms);
     }
     ks_leave(t, p);
     if (!gone)
         return false;
-    if (item_expired(&v, now_ms))
-        METRIC_INC(&t->metrics, expired);
-    else
-        METRIC_INC(&t->metrics, evicted);
+    count_removed(t, &owner, item_expired(&v, now_ms));
     item_free_to_page(t, handle, v.extent);
     return true;
 }

@@ -28,7 +28,13 @@
         "Store what many keys have in common once, and numbers and hex in " \
         "keys packed. Concerns keys that are written from then on.")        \
     X(namespace_delimiter, OPT_STRING, ":", 0, 0, OPT_START, "",            \
-        "The byte that ends the namespace part of a key.")
+        "The byte that ends the namespace part of a key; empty: none does.")\
+    X(namespace_prefixes, OPT_STRING, "", 0, 0, OPT_REPEAT, "",             \
+        "Prefixes that are namespaces of their own, whatever delimiters "   \
+        "they contain: the longest that a key begins with counts.")         \
+    X(max_namespaces, OPT_INT, "1024", 16, 32768, OPT_START, "",            \
+        "Namespaces that are counted each; further ones are counted "       \
+        "together. 64 bytes per thread, and 300, are for each of them.")
 
 struct keyspace_options {
     KEYSPACE_OPTIONS(OPTION_MEMBER)
@@ -92,14 +98,30 @@ struct slab *ks_slab(const struct ks *ks);
 
 /* ---- keys -------------------------------------------------------------------- */
 
-/* A key as an operation wants it: bytes are borrowed for the call. */
+/* A key as an operation wants it: bytes are borrowed for the call. A key that
+ * was made before a flush or a SWAPDB is not wrong: operations see that and
+ * work with what the name means now; ks_lock() corrects it in place. */
 struct ks_key {
     struct str name;
-    uint64_t hash; /* of name and db, by ks_key() */
+    uint64_t hash;  /* of name and space, by ks_key() */
     unsigned db;
+    uint32_t epoch; /* the rest is the keyspace's own: where db and namespace
+                       led at this time */
+    uint16_t space;
+    uint16_t ns;
 };
 
 struct ks_key ks_key(const struct ks *ks, unsigned db, struct str name);
+
+#define KS_NS_UNKNOWN UINT16_MAX
+
+/* The key that ks_key() made before, from what was kept of it. */
+static inline struct ks_key
+ks_key_of(unsigned db, struct str name, uint64_t hash, uint32_t epoch,
+    uint16_t space)
+{
+    return (struct ks_key){name, hash, db, epoch, space, KS_NS_UNKNOWN};
+}
 
 /* Bring the index line, then the likely item, towards the cache. Call the first
  * for a batch of keys, then the second for all of them, then operate. */
@@ -226,13 +248,14 @@ bool ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes);
 
 /* ---- several keys, atomically ------------------------------------------------------ */
 
-/* Take the partition locks of all keys, ascending. Until ks_unlock() this
+/* Take the partition locks of all keys, ascending, as they lead at that moment:
+ * keys that a flush has moved are corrected in place. Until ks_unlock() this
  * thread's operations on these keys see and make one atomic change; other
  * keys must not be used meanwhile. Nests: the keys of an inner lock are among
  * those of the outermost, which alone locks. Every other read waits while a
  * ks_lock() of more than one key (the same twice included) holds its key. */
-void ks_lock(struct ks_thread *t, const struct ks_key *keys, size_t n);
-void ks_lock_to_read(struct ks_thread *t, const struct ks_key *keys, size_t n);
+void ks_lock(struct ks_thread *t, struct ks_key *keys, size_t n);
+void ks_lock_to_read(struct ks_thread *t, struct ks_key *keys, size_t n);
 void ks_unlock(struct ks_thread *t);
 
 /* A consistent read of several keys without a lock: begin says false while a
@@ -257,7 +280,7 @@ bool ks_watch_changed(struct ks_thread *t, const struct ks_watch *w);
 /* Frees it. Not under ks_lock(). Any thread. */
 void ks_unwatch(struct ks *ks, struct ks_watch *w);
 /* The key, as long as the watch lives; the memory the watch takes. */
-struct ks_key ks_watch_key(const struct ks_watch *w);
+struct ks_key ks_watch_key(const struct ks *ks, const struct ks_watch *w);
 size_t ks_watch_bytes(const struct ks_watch *w);
 
 /* ---- events ---------------------------------------------------------------------------- */
@@ -319,10 +342,55 @@ uint64_t ks_scan(struct ks_thread *t, unsigned db, uint64_t cursor,
 /* A random key of the database into `name`; KS_MISS when it is empty. */
 enum ks_status ks_random(struct ks_thread *t, unsigned db, struct buf *name);
 
-/* Remove all items of a database (or of all, db = KS_ALL_DBS). When it returns
- * no reader sees an item that was there when it was called. */
+/* ---- flushes --------------------------------------------------------------------------
+
+ * When one of these returns, no reader sees an item that was there when it was
+ * called, and counts are exact. What is large becomes unreachable at once,
+ * however much it is; the maintenance thread frees its memory. They take all
+ * locks for some microseconds; also under ks_lock_all(). */
+
+/* All items of a database, or of all of them. */
 #define KS_ALL_DBS UINT32_MAX
 void ks_flush(struct ks_thread *t, unsigned db);
+
+/* All items of a namespace. KS_MISS: no key can belong to a namespace of this
+ * name, see ks_namespace_of(). */
+enum ks_status ks_flush_namespace(struct ks_thread *t, unsigned db,
+    struct str name);
+
+/* Exchange the keys of two databases. */
+void ks_swap(struct ks_thread *t, unsigned a, unsigned b);
+
+/* Free now what flushes have left to the maintenance thread; ks_count() only
+ * if counts depend on it: they are right when it returns. Not within ks_lock()
+ * of some keys (then ks_count() leaves the counts as they are). */
+void ks_reclaim(struct ks_thread *t);
+void ks_count(struct ks_thread *t);
+
+/* ---- namespaces ----------------------------------------------------------------------- */
+
+/* The name of a key's namespace: a configured prefix or what it has up to the
+ * first delimiter; "" if there is neither. Points into `key`. */
+struct str ks_namespace_of(const struct ks *ks, struct str key);
+
+#define KS_NAMESPACE_COUNTS(X)                                              \
+    X(items) X(expires) X(bytes) X(hits) X(misses) X(sets) X(evictions)     \
+    X(expiries) X(dead_items) X(dead_bytes)
+
+struct ks_namespace {
+    char name[128];
+    size_t name_len;
+    bool is_other; /* what counts for all that have no entry */
+    /* bytes: of keys as they are stored, values, and their headers. Dead: not
+     * there any more for clients, and still in memory. */
+#define X(name) uint64_t name;
+    KS_NAMESPACE_COUNTS(X)
+#undef X
+};
+
+/* The namespaces of a database into a new array, which the caller frees; their
+ * number. Any thread. */
+size_t ks_namespaces(struct ks *ks, unsigned db, struct ks_namespace **out);
 
 /* ---- statistics -------------------------------------------------------------------------- */
 

@@ -7,7 +7,8 @@ libkeyspace_a_SOURCES = \
 	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/evict.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
-	keyspace/version.c keyspace/watch.c
+	keyspace/version.c keyspace/watch.c \
+	keyspace/namespace.c keyspace/space.c keyspace/reclaim.c
 libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 KEYSPACE_TEST_LIBS = libkeyspace.a libslab.a libbase.a $(CHECK_LIBS) -lm
@@ -52,3 +53,19 @@ check_PROGRAMS += keyspace/shape_test
 keyspace_shape_test_SOURCES = keyspace/shape_test.c
 keyspace_shape_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_shape_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/namespace_test
+keyspace_namespace_test_SOURCES = keyspace/namespace_test.c keyspace/testing.h
+keyspace_namespace_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_namespace_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/space_test
+keyspace_space_test_SOURCES = keyspace/space_test.c keyspace/testing.h
+keyspace_space_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_space_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/space_stress_test
+keyspace_space_stress_test_SOURCES = keyspace/space_stress_test.c \
+	keyspace/testing.h
+keyspace_space_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_space_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)

@@ -24,6 +24,21 @@ spin_unlock(_Atomic uint32_t *lock)
 
 /* ---- set-up ------------------------------------------------------------------- */
 
+static bool
+init_parts(struct ks *ks, struct buf *err)
+{
+    if (!namespaces_init(ks, err))
+        return false;
+    ks->templates = templates_new(ks->slab, &ks->seed, err);
+    if (ks->templates != NULL) {
+        if (index_init(&ks->index, ks->slab, &ks->seed, ks->templates, err))
+            return true;
+        templates_free(ks->templates);
+    }
+    namespaces_free(ks);
+    return false;
+}
+
 struct ks *
 ks_new(const struct ks_config *cfg, struct buf *err)
 {
@@ -36,14 +51,11 @@ ks_new(const struct ks_config *cfg, struct buf *err)
     ks->options = cfg->options;
     ks->seed = cfg->seed;
     ks->fixed_bytes = sizeof(*ks);
-    ks->templates = templates_new(ks->slab, &ks->seed, err);
-    if (ks->templates == NULL || !index_init(&ks->index, ks->slab, &ks->seed,
-        ks->templates, err)) {
-        if (ks->templates != NULL)
-            templates_free(ks->templates);
+    if (!init_parts(ks, err)) {
         free(ks);
         return NULL;
     }
+    spaces_init(ks);
     evict_init(ks);
     version_init(ks);
     return ks;
@@ -57,8 +69,21 @@ ks_free(struct ks *ks)
     watch_free(ks);
     index_destroy(&ks->index);
     templates_free(ks->templates);
+    namespaces_free(ks);
     ks->magic = 0;
     free(ks);
+}
+
+/* Counters of all namespaces, each on a line of its own; lines become resident
+ * as they are used. */
+static void
+make_ns_counts(struct ks_thread *t)
+{
+    size_t bytes = t->ks->namespaces.n_entries * sizeof(*t->ns);
+    char *block = xcalloc(1, bytes + CACHE_LINE);
+
+    t->ns_block = block;
+    t->ns = (void *)(block + (-(uintptr_t)block & (CACHE_LINE - 1)));
 }
 
 struct ks_thread *
@@ -72,6 +97,7 @@ ks_thread_new(struct ks *ks)
     t->slab = ks->slab;
     t->slab_thread = slab_thread_new(ks->slab);
     t->viewed = N_PARTITIONS;
+    make_ns_counts(t);
     do {
         if (getrandom(&t->random, sizeof(t->random), 0) < 0)
             t->random = (uintptr_t)t;
@@ -92,6 +118,9 @@ add_counters(struct ks *ks, const struct ks_thread *t)
         ks->base_items[db] += atomic_load(&t->items[db]);
         ks->base_expires[db] += atomic_load(&t->expires[db]);
     }
+    for (uint32_t i = 0; i < ks->namespaces.n_entries; i++)
+        for (unsigned k = 0; k < NS_COUNTS; k++)
+            ks->namespaces.entry[i].base[k] += atomic_load(&t->ns[i].n[k]);
 }
 
 void
@@ -111,6 +140,8 @@ ks_thread_free(struct ks_thread *t)
     slab_thread_free(t->slab_thread);
     buf_free(&t->walk);
     buf_free(&t->events);
+    buf_free(&t->unlinked);
+    free(t->ns_block);
     t->magic = 0;
     free(t);
 }
@@ -134,12 +165,6 @@ ks_slab(const struct ks *ks)
 }
 
 /* ---- keys ----------------------------------------------------------------------- */
-
-struct ks_key
-ks_key(const struct ks *ks, unsigned db, struct str name)
-{
-    return (struct ks_key){name, index_hash(&ks->seed, name, db), db};
-}
 
 void
 ks_prefetch_line(const struct ks *ks, const struct ks_key *key)
@@ -208,13 +233,29 @@ take_held(struct ks_thread *t, bool several)
         atomic_fetch_add(&ks->several_begun, 1);
 }
 
+/* Before there was the lock, a flush may have made keys lead elsewhere. */
+static bool
+renew_keys(struct ks_thread *t, struct ks_key *keys, size_t n)
+{
+    bool renewed = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (key_is_current(t->ks, &keys[i]))
+            continue;
+        key_renew(t->ks, &keys[i]);
+        renewed = true;
+    }
+    return renewed;
+}
+
 /* Within another ks_lock() there is nothing to take: all keys are held. */
 static bool
-enter_nested(struct ks_thread *t, const struct ks_key *keys, size_t n)
+enter_nested(struct ks_thread *t, struct ks_key *keys, size_t n)
 {
     CHECK(t, KS_THREAD_MAGIC);
     if (likely(!t->holds))
         return false;
+    (void)renew_keys(t, keys, n);
     for (size_t i = 0; i < n; i++)
         ASSERT(holds(t, index_partition(keys[i].hash)));
     t->nested++;
@@ -231,22 +272,30 @@ hold_keys(struct ks_thread *t, const struct ks_key *keys, size_t n)
     }
 }
 
-void
-ks_lock(struct ks_thread *t, const struct ks_key *keys, size_t n)
+static void
+lock_keys(struct ks_thread *t, struct ks_key *keys, size_t n, bool several)
 {
-    if (enter_nested(t, keys, n))
-        return;
-    hold_keys(t, keys, n);
-    take_held(t, n > 1);
+    for (;;) {
+        hold_keys(t, keys, n);
+        take_held(t, several);
+        if (!renew_keys(t, keys, n))
+            return;
+        ks_unlock(t);
+    }
 }
 
 void
-ks_lock_to_read(struct ks_thread *t, const struct ks_key *keys, size_t n)
+ks_lock(struct ks_thread *t, struct ks_key *keys, size_t n)
 {
-    if (enter_nested(t, keys, n))
-        return;
-    hold_keys(t, keys, n);
-    take_held(t, false);
+    if (!enter_nested(t, keys, n))
+        lock_keys(t, keys, n, n > 1);
+}
+
+void
+ks_lock_to_read(struct ks_thread *t, struct ks_key *keys, size_t n)
+{
+    if (!enter_nested(t, keys, n))
+        lock_keys(t, keys, n, false);
 }
 
 void
@@ -297,22 +346,55 @@ ks_read_end(const struct ks *ks, uint64_t token)
 
 /* ---- counters ------------------------------------------------------------------------ */
 
+/* Of an item that is dead: what clients see was corrected by the flush. */
 static void
-add_i64(_Atomic int64_t *counter, int64_t n)
+count_dead_item(struct ks *ks, const struct owner *owner, size_t bytes)
 {
-    int64_t v = atomic_load_explicit(counter, memory_order_relaxed);
+    struct ns_entry *e = &ks->namespaces.entry[owner->ns];
 
-    atomic_store_explicit(counter, v + n, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&e->dead_items, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&e->dead_bytes, (int64_t)bytes,
+        memory_order_relaxed);
 }
 
 void
-count_item(struct ks_thread *t, const struct item_view *v, int delta)
+count_expiry(struct ks_thread *t, const struct owner *owner, int delta)
 {
-    uint32_t db = item_db(t->ks->templates, v);
+    add_i64(&t->expires[owner->home], delta);
+    add_i64(&t->ns[owner->ns].n[NS_EXPIRES], delta);
+}
 
-    add_i64(&t->items[db], delta);
-    if (v->expire_ms != KS_NO_EXPIRY)
-        add_i64(&t->expires[db], delta);
+void
+count_item(struct ks_thread *t, const struct owner *owner, size_t bytes,
+    bool expires, int delta)
+{
+    struct owner counted = *owner;
+
+    if (unlikely(owner->dead && !owner->uncounted)) {
+        count_dead_item(t->ks, owner, bytes);
+        return;
+    }
+    if (owner->uncounted)
+        counted.ns = ns_other(owner->home);
+    add_i64(&t->items[counted.home], delta);
+    add_i64(&t->ns[counted.ns].n[NS_ITEMS], delta);
+    add_i64(&t->ns[counted.ns].n[NS_BYTES], delta * (int64_t)bytes);
+    if (expires)
+        count_expiry(t, &counted, delta);
+}
+
+void
+count_replaced(struct ks_thread *t, const struct owner *owner,
+    const struct item_view *was, const struct fresh *now)
+{
+    int64_t more = (int64_t)now->bytes - (int64_t)item_bytes(was);
+    int expires = (now->expire_ms != KS_NO_EXPIRY) -
+        (was->expire_ms != KS_NO_EXPIRY);
+
+    if (more != 0)
+        add_i64(&t->ns[owner->ns].n[NS_BYTES], more);
+    if (expires != 0)
+        count_expiry(t, owner, expires);
 }
 
 void
@@ -320,14 +402,17 @@ ks_db_stats(const struct ks *ks, unsigned db, struct ks_db_stats *out)
 {
     struct ks *lockable = (struct ks *)(uintptr_t)ks;
     int64_t items, expires;
+    unsigned home;
 
     ASSERT(db < KS_DATABASES);
     spin_lock(&lockable->threads_lock);
-    items = ks->base_items[db];
-    expires = ks->base_expires[db];
+    home = atomic_load(&ks->mapping.home[db]);
+    items = ks->base_items[home];
+    expires = ks->base_expires[home];
     for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next) {
-        items += atomic_load_explicit(&t->items[db], memory_order_relaxed);
-        expires += atomic_load_explicit(&t->expires[db], memory_order_relaxed);
+        items += atomic_load_explicit(&t->items[home], memory_order_relaxed);
+        expires += atomic_load_explicit(&t->expires[home],
+            memory_order_relaxed);
     }
     spin_unlock(&lockable->threads_lock);
     /* an item counted by one thread and removed by another, between */
@@ -363,6 +448,7 @@ ks_metrics_reset(struct ks *ks)
     for (size_t i = 0; i < N_METRICS; i++)
         base[i] -= sum[i]; /* modulo 2^64 */
     spin_unlock(&ks->threads_lock);
+    namespaces_reset(ks);
 }
 
 void

@@ -12,9 +12,15 @@
  * compares the key with each candidate item in the item's own representation,
  * and the hash is that of the whole key.
  *
- * A template is immutable once published and lives as long as the keyspace.
- * Any thread reads without a lock; learning takes a lock that nobody waits
- * for. All tables are bounded: a flood of shapes costs packing, not memory.
+ * A template is immutable from when it is published until its space is given
+ * up, when no item has its id. Whoever still uses the id has a key of an epoch
+ * gone by (space.c): a reader's result is then dropped, and a writer encodes
+ * again. What such a reader meets is a mixture of two forms, each byte of which
+ * is in range: it never leaves the tables nor the buffer of template_decode().
+ *
+ * Any thread reads without a lock; learning takes a lock that nobody but
+ * templates_drop() waits for. All tables are bounded: a flood of shapes costs
+ * packing, not memory.
  */
 #include "keyspace/internal.h"
 #include "keyspace/packing.h"
@@ -26,6 +32,8 @@
 #define DELIMITER ':' /* ends the namespace of a key */
 #define MAX_TEMPLATES (ITEM_IDS - TEMPLATE_FIRST_ID)
 #define TABLE_SLOTS 8192
+#define FREE UINT32_MAX
+#define DROPPED 1 /* a slot that is free, but ends no search */
 #define CANDIDATE_SETS 1024
 #define CANDIDATE_WAYS 4
 
@@ -40,7 +48,7 @@
 #define MAX_WORD_TEMPLATES (MAX_TEMPLATES / 2)
 
 struct template {
-    uint32_t db;
+    _Atomic uint32_t space; /* FREE: the id is free */
     struct key_form form;
 };
 _Static_assert(sizeof(struct template) == 128, "two cache lines");
@@ -54,14 +62,16 @@ struct candidate {
 };
 
 struct templates {
-    struct template record[MAX_TEMPLATES]; /* [immutable] below n */
-    _Atomic uint32_t slot[TABLE_SLOTS];    /* 16 hash bits | id; 0: free */
+    struct template record[MAX_TEMPLATES]; /* [immutable] while in use */
+    _Atomic uint32_t slot[TABLE_SLOTS]; /* 16 hash bits | id; 0: free */
     struct candidate candidate[CANDIDATE_SETS][CANDIDATE_WAYS]; /* [lock] */
+    uint16_t free_id[MAX_TEMPLATES]; /* [lock] records given up */
     struct slab *slab;
     const struct hash_seed *seed;
-    _Atomic uint32_t lock; /* only ever tried */
-    char pad[CACHE_LINE];  /* every look-up reads n */
-    _Atomic uint32_t n;    /* published records */
+    _Atomic uint32_t lock;   /* learners only try it */
+    _Atomic uint32_t n_free; /* [lock] writes: of the records, given up */
+    char pad[CACHE_LINE];    /* every look-up reads n */
+    _Atomic uint32_t n;      /* records used so far */
 };
 
 /* ---- set-up --------------------------------------------------------------- */
@@ -95,23 +105,30 @@ templates_free(struct templates *ts)
     munmap(ts, sizeof(*ts));
 }
 
+static uint32_t
+records_used(const struct templates *ts)
+{
+    return atomic_load_explicit(&ts->n, memory_order_acquire);
+}
+
 uint32_t
 templates_count(const struct templates *ts)
 {
-    return atomic_load_explicit(&ts->n, memory_order_acquire);
+    return records_used(ts) -
+        atomic_load_explicit(&ts->n_free, memory_order_relaxed);
 }
 
 size_t
 templates_bytes(const struct templates *ts)
 {
-    return fixed_bytes() + templates_count(ts) * sizeof(struct template);
+    return fixed_bytes() + records_used(ts) * sizeof(struct template);
 }
 
 /* NULL for an id that no template has: a chunk under change may say any. */
 static inline const struct template *
 template_of(const struct templates *ts, uint32_t id)
 {
-    /* pairs with the release in publish_template() */
+    /* pairs with the release in take_record() */
     uint32_t n = atomic_load_explicit(&ts->n, memory_order_acquire);
     uint32_t at = id - TEMPLATE_FIRST_ID;
 
@@ -122,17 +139,24 @@ template_of(const struct templates *ts, uint32_t id)
 
 static uint64_t
 template_hash(const struct templates *ts, const struct key_shape *s,
-    uint32_t db)
+    uint32_t space)
 {
-    uint64_t h = (shape_hash(ts->seed, s) ^ db) * 0xbf58476d1ce4e5b9u;
+    uint64_t h = (shape_hash(ts->seed, s) ^ space) * 0xbf58476d1ce4e5b9u;
 
     return h ^ h >> 32;
+}
+
+/* Pairs with the release in publish_template(): then the form is whole. */
+static inline uint32_t
+space_of(const struct template *tp)
+{
+    return atomic_load_explicit(&tp->space, memory_order_acquire);
 }
 
 /* The id of the template of a shape, 0 for none. */
 static uint32_t
 find_template(const struct templates *ts, const struct key_shape *s,
-    uint32_t db, uint64_t hash)
+    uint32_t space, uint64_t hash)
 {
     for (uint32_t i = 0; i < TABLE_SLOTS; i++) {
         uint32_t slot = atomic_load_explicit(
@@ -140,10 +164,10 @@ find_template(const struct templates *ts, const struct key_shape *s,
 
         if (slot == 0)
             return 0;
-        if (slot >> 16 == hash >> 48) {
+        if (slot >> 16 == hash >> 48 && slot != DROPPED) {
             const struct template *tp = template_of(ts, slot & 0xffff);
 
-            if (tp->db == db && form_is_of(&tp->form, s))
+            if (space_of(tp) == space && form_is_of(&tp->form, s))
                 return slot & 0xffff;
         }
     }
@@ -152,25 +176,96 @@ find_template(const struct templates *ts, const struct key_shape *s,
 
 /* ---- learning --------------------------------------------------------------- */
 
-static void
-publish_template(struct templates *ts, const struct key_shape *s,
-    uint32_t db, uint64_t hash)
+/* The id and a record for a new template; 0 when there is none. [lock] */
+static uint32_t
+take_record(struct templates *ts, struct template **record)
 {
     uint32_t n = atomic_load_explicit(&ts->n, memory_order_relaxed);
-    struct template *tp = &ts->record[n];
-    uint64_t at = hash;
+    uint32_t n_free = atomic_load_explicit(&ts->n_free, memory_order_relaxed);
 
-    tp->db = db;
-    form_make(&tp->form, s);
-    slab_charge_force(ts->slab, sizeof(*tp));
-    /* pairs with template_of(): first the record, then its number */
-    atomic_store_explicit(&ts->n, n + 1, memory_order_release);
-    while (atomic_load_explicit(&ts->slot[at % TABLE_SLOTS],
-        memory_order_relaxed) != 0)
+    if (n_free > 0) {
+        n = ts->free_id[n_free - 1];
+        atomic_store_explicit(&ts->n_free, n_free - 1, memory_order_relaxed);
+    } else if (n < MAX_TEMPLATES) {
+        atomic_store_explicit(&ts->record[n].space, FREE,
+            memory_order_relaxed); /* until it is whole */
+        slab_charge_force(ts->slab, sizeof(struct template));
+        /* pairs with template_of() */
+        atomic_store_explicit(&ts->n, n + 1, memory_order_release);
+    } else {
+        return 0;
+    }
+    *record = &ts->record[n];
+    return n + TEMPLATE_FIRST_ID;
+}
+
+/* Make a template findable. [lock] */
+static void
+put_slot(struct templates *ts, uint64_t hash, uint32_t id)
+{
+    uint64_t at = hash;
+    uint32_t slot;
+
+    while ((slot = atomic_load_explicit(&ts->slot[at % TABLE_SLOTS],
+        memory_order_relaxed)) != 0 && slot != DROPPED)
         at++;
+    /* pairs with find_template(): first the record, then its number */
     atomic_store_explicit(&ts->slot[at % TABLE_SLOTS],
-        (uint32_t)(hash >> 48) << 16 | (n + TEMPLATE_FIRST_ID),
-        memory_order_release);
+        (uint32_t)(hash >> 48) << 16 | id, memory_order_release);
+}
+
+static void
+publish_template(struct templates *ts, const struct key_shape *s,
+    uint32_t space, uint64_t hash)
+{
+    struct template *tp;
+    uint32_t id = take_record(ts, &tp);
+
+    if (id == 0)
+        return;
+    form_make(&tp->form, s);
+    atomic_store_explicit(&tp->space, space, memory_order_release);
+    put_slot(ts, hash, id);
+}
+
+/* Give the ids of these spaces up. [lock] */
+static void
+drop_slots(struct templates *ts, const bool is_free[SPACES])
+{
+    for (uint32_t i = 0; i < TABLE_SLOTS; i++) {
+        uint32_t slot = atomic_load_explicit(&ts->slot[i],
+            memory_order_relaxed);
+        uint32_t n = (slot & 0xffff) - TEMPLATE_FIRST_ID;
+
+        if (slot == 0 || slot == DROPPED || !is_free[ts->record[n].space])
+            continue;
+        atomic_store_explicit(&ts->slot[i], DROPPED, memory_order_relaxed);
+        atomic_store_explicit(&ts->record[n].space, FREE,
+            memory_order_relaxed);
+        ts->free_id[ts->n_free] = (uint16_t)n;
+        atomic_fetch_add_explicit(&ts->n_free, 1, memory_order_relaxed);
+    }
+}
+
+/* What was dropped before a slot that ends every search needs no place. */
+static void
+clear_dropped(struct templates *ts)
+{
+    for (uint32_t i = 2 * TABLE_SLOTS; i-- > 0;)
+        if (ts->slot[i % TABLE_SLOTS] == DROPPED &&
+            ts->slot[(i + 1) % TABLE_SLOTS] == 0)
+            atomic_store_explicit(&ts->slot[i % TABLE_SLOTS], 0,
+                memory_order_relaxed);
+}
+
+void
+templates_drop(struct templates *ts, const bool is_free[SPACES])
+{
+    while (atomic_exchange_explicit(&ts->lock, 1, memory_order_acquire) != 0)
+        cpu_relax();
+    drop_slots(ts, is_free);
+    clear_dropped(ts);
+    atomic_store_explicit(&ts->lock, 0, memory_order_release);
 }
 
 /* The entry of a shape. When its set is full of others, the one of least score
@@ -206,26 +301,26 @@ sightings_wanted(const struct key_shape *s, uint32_t n_templates)
 
 /* Note that a key of this shape was inserted. */
 static void
-learn(struct templates *ts, const struct key_shape *s, uint32_t db)
+learn(struct templates *ts, const struct key_shape *s, uint32_t space)
 {
     uint32_t limit = s->packing == PACK_RAW ? MAX_WORD_TEMPLATES :
         MAX_TEMPLATES;
     uint32_t saved = shape_saves(s), n;
-    uint64_t hash = template_hash(ts, s, db);
+    uint64_t hash = template_hash(ts, s, space);
     struct candidate *c;
 
-    if (atomic_load_explicit(&ts->n, memory_order_relaxed) >= limit ||
+    if (templates_count(ts) >= limit ||
         atomic_exchange_explicit(&ts->lock, 1, memory_order_acquire) != 0)
         return;
-    n = atomic_load_explicit(&ts->n, memory_order_relaxed);
+    n = templates_count(ts);
     c = n < limit ? find_candidate(ts, hash, saved) : NULL;
     if (c != NULL) {
         c->score = MIN(c->score + saved, UINT32_MAX / 2);
         if (++c->seen >= sightings_wanted(s, n)) {
             *c = (struct candidate){0};
             /* another thread may have been faster */
-            if (find_template(ts, s, db, hash) == 0)
-                publish_template(ts, s, db, hash);
+            if (find_template(ts, s, space, hash) == 0)
+                publish_template(ts, s, space, hash);
         }
     }
     atomic_store_explicit(&ts->lock, 0, memory_order_release);
@@ -237,7 +332,7 @@ learn(struct templates *ts, const struct key_shape *s, uint32_t db)
 static inline size_t
 id_bytes(const struct ks_key *key)
 {
-    return key->db == 0 ? 2 : 0;
+    return key->space == 0 ? 2 : 0;
 }
 
 /* Pack the key by a template that it may not fit. */
@@ -248,7 +343,7 @@ try_template(const struct templates *ts, uint32_t id,
     const struct template *tp = template_of(ts, id);
     struct str packed;
 
-    if (tp == NULL || tp->db != key->db ||
+    if (tp == NULL || space_of(tp) != key->space ||
         !form_pack(&tp->form, key->name, out->packed, &packed) ||
         packed.len + id_bytes(key) >= key->name.len)
         return false;
@@ -268,7 +363,7 @@ try_last(const struct templates *ts, uint32_t id, const struct ks_key *key,
     if (out->key.p == out->packed || shape_is_word(out->key))
         return true;
     out->key = key->name;
-    out->id = key->db;
+    out->id = key->space;
     return false;
 }
 
@@ -296,9 +391,9 @@ learn_kinds(struct templates *ts, const struct ks_key *key,
 
     if (kinds & 1u << SHAPE_NUMBERS &&
         shape_make(scan, SHAPE_NUMBERS, &s))
-        learn(ts, &s, key->db);
+        learn(ts, &s, key->space);
     if (kinds & 1u << word && shape_make(scan, word, &s))
-        learn(ts, &s, key->db);
+        learn(ts, &s, key->space);
 }
 
 void
@@ -310,7 +405,7 @@ template_encode(struct templates *ts, struct template_memo *memo,
     uint16_t *last;
 
     out->key = key->name;
-    out->id = key->db;
+    out->id = key->space;
     if (key->name.len < FORM_MIN_NAME || key->name.len > FORM_MAX_NAME)
         return;
     last = &memo->id[memo_of(key->name)];
@@ -323,7 +418,8 @@ template_encode(struct templates *ts, struct template_memo *memo,
 
         if (!shape_make(&scan, kind, &s) || shape_saves(&s) <= id_bytes(key))
             continue;
-        id = find_template(ts, &s, key->db, template_hash(ts, &s, key->db));
+        id = find_template(ts, &s, key->space,
+            template_hash(ts, &s, key->space));
         if (id != 0 && try_template(ts, id, key, out)) {
             *last = (uint16_t)id;
             break;
@@ -337,20 +433,21 @@ template_encode(struct templates *ts, struct template_memo *memo,
 /* ---- items to keys ------------------------------------------------------------- */
 
 uint32_t
-template_db(const struct templates *ts, uint32_t id)
+template_space(const struct templates *ts, uint32_t id)
 {
     const struct template *tp = template_of(ts, id);
 
-    return tp != NULL ? tp->db : UINT32_MAX;
+    return tp != NULL ? space_of(tp) : FREE;
 }
 
 bool
 template_equals(const struct templates *ts, uint32_t id, struct str packed,
-    struct str name, uint32_t db)
+    struct str name, uint32_t space)
 {
     const struct template *tp = template_of(ts, id);
 
-    return tp != NULL && tp->db == db && form_equals(&tp->form, packed, name);
+    return tp != NULL && space_of(tp) == space &&
+        form_equals(&tp->form, packed, name);
 }
 
 bool
@@ -359,5 +456,6 @@ template_decode(const struct templates *ts, uint32_t id, struct str packed,
 {
     const struct template *tp = template_of(ts, id);
 
-    return tp != NULL && form_decode(&tp->form, packed, buf, name);
+    return tp != NULL && space_of(tp) != FREE &&
+        form_decode(&tp->form, packed, buf, name);
 }

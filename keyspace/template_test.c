@@ -84,7 +84,7 @@ assert_round_trip(const char *name)
     MUST(str_eq(back, same), back);
     MUST(item_has_key(f.ks->templates, &v, same, 0), same);
     MUST(!item_has_key(f.ks->templates, &v, same, 1), same);
-    MUST(item_db(f.ks->templates, &v) == 0, same);
+    MUST(item_space(f.ks->templates, &v) == 0, same);
     for (size_t i = 0; i < same.len; i++) { /* each byte counts */
         memcpy(other, name, same.len);
         for (unsigned c = 0; c < 256; c++) {
@@ -186,7 +186,7 @@ START_TEST(a_template_belongs_to_one_database)
         s = encode("shared:123456", 3);
     ck_assert_uint_ge(s->id, TEMPLATE_FIRST_ID);
     ck_assert_uint_ne(s->id, id);
-    ck_assert_uint_eq(template_db(f.ks->templates, s->id), 3);
+    ck_assert_uint_eq(template_space(f.ks->templates, s->id), 3);
 }
 END_TEST
 
@@ -285,7 +285,7 @@ START_TEST(garbage_is_no_key_of_any_template)
         if (id > last) {
             struct str key = STR("a:1234567");
 
-            MUST(template_db(f.ks->templates, id) == UINT32_MAX, key);
+            MUST(template_space(f.ks->templates, id) == UINT32_MAX, key);
             MUST(!template_decode(f.ks->templates, id,
                 (struct str){bytes, len}, buf, &name), name);
             MUST(!template_equals(f.ks->templates, id,

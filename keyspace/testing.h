@@ -16,7 +16,8 @@ struct fixture {
 };
 
 static inline void
-fixture_open(struct fixture *f, size_t limit_bytes)
+fixture_open_with(struct fixture *f, size_t limit_bytes,
+    const struct keyspace_options *options)
 {
     struct slab_config slab = {.limit_bytes = limit_bytes,
         .backing = SLAB_MEMFD};
@@ -26,10 +27,7 @@ fixture_open(struct fixture *f, size_t limit_bytes)
     memset(f, 0, sizeof(*f));
     f->slab = slab_new(&slab, &err);
     ck_assert_msg(f->slab != NULL, "%.*s", (int)err.len, err.p);
-    f->options.maxmemory_policy = KS_ALLKEYS_LRU;
-    f->options.eviction_weight = 2;
-    f->options.large_value_threshold = 16384;
-    f->options.key_interning = 1;
+    f->options = *options;
     cfg.slab = f->slab;
     cfg.options = &f->options;
     hash_seed_random(&cfg.seed);
@@ -39,6 +37,18 @@ fixture_open(struct fixture *f, size_t limit_bytes)
     buf_free(&err);
 }
 
+static inline void
+fixture_open(struct fixture *f, size_t limit_bytes)
+{
+    const struct keyspace_options options = {
+        .maxmemory_policy = KS_ALLKEYS_LRU, .eviction_weight = 2,
+        .large_value_threshold = 16384, .key_interning = 1,
+        .namespace_delimiter = (char *)(uintptr_t)":",
+        .max_namespaces = 1024};
+
+    fixture_open_with(f, limit_bytes, &options);
+}
+
 /* Everything given back: the slab must be as empty as when it was made. */
 static inline void
 fixture_close(struct fixture *f)
@@ -46,6 +56,7 @@ fixture_close(struct fixture *f)
     struct slab_stats s;
 
     ks_flush(f->t, KS_ALL_DBS);
+    ks_reclaim(f->t);
     ks_thread_free(f->t);
     ks_free(f->ks);
     slab_stats(f->slab, &s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* walk.c - operations on many keys: SCAN, RANDOMKEY, flush.
+/* walk.c - operations on many keys: SCAN, RANDOMKEY.
  *
  * A cursor is a position in hash order: 8 bits of partition, 40 of the rest,
  * so that it stays below 2^53 for clients that hold it in a double. As the
@@ -36,10 +36,22 @@ keep(struct ks_thread *t, uint64_t hash, uint32_t handle,
     buf_append(&t->walk, name.p, name.len);
 }
 
-/* Keep the items of `db` whose home is the line of `from`, from that hash on.
+/* Whether the item is a key of a home, and which. */
+static bool
+is_key_of(const struct ks *ks, unsigned home, const struct item_view *v,
+    char buf[KS_MAX_KEY], struct str *name)
+{
+    uint32_t space = item_space(ks->templates, v);
+
+    return space < SPACES && ks->spaces.space[space].home == home &&
+        item_key(ks->templates, v, buf, name) && !item_is_dead(ks, v);
+}
+
+/* Keep the items of `home` whose line is that of `from`, from that hash on.
  * Returns the first hash of the next line, 0 at the end of the partition. */
 static uint64_t
-collect_line(struct ks_thread *t, unsigned db, uint64_t from, uint64_t now_ms)
+collect_line(struct ks_thread *t, unsigned home, uint64_t from,
+    uint64_t now_ms)
 {
     struct index *ix = &t->ks->index;
     char buf[KS_MAX_KEY];
@@ -58,11 +70,10 @@ collect_line(struct ks_thread *t, unsigned db, uint64_t from, uint64_t now_ms)
 
             if (handle == 0 ||
                 !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
-                item_db(ix->templates, &v) != db ||
                 item_expired(&v, now_ms) ||
-                !item_key(ix->templates, &v, buf, &name))
+                !is_key_of(t->ks, home, &v, buf, &name))
                 continue;
-            hash = index_hash(ix->seed, name, db);
+            hash = index_hash(ix->seed, name, item_space(ix->templates, &v));
             if (hash >= from && (last || hash < end) &&
                 index_partition(hash) == index_partition(from))
                 keep(t, hash, handle, &v, name);
@@ -82,11 +93,13 @@ collect(struct ks_thread *t, unsigned db, uint64_t cursor)
     uint64_t from = cursor << CURSOR_SHIFT;
     unsigned p = index_partition(from);
     uint64_t now_ms = clock_wall_ms();
+    unsigned home;
 
     t->walk.len = 0;
     ks_enter(t, p);
+    home = t->ks->mapping.home[db];
     for (unsigned i = 0; i < LINES_AT_ONCE; i++) {
-        from = collect_line(t, db, from, now_ms);
+        from = collect_line(t, home, from, now_ms);
         if (from == 0)
             break;
     }
@@ -164,83 +177,4 @@ ks_random(struct ks_thread *t, unsigned db, struct buf *name)
             break;
     }
     return r.seen > 0 ? KS_OK : KS_MISS;
-}
-
-/* ---- flush ------------------------------------------------------------------------ */
-
-struct flushed {
-    uint32_t handle, extent;
-};
-
-#define FLUSH_LINES 16
-
-/* Ask for the headers and the marks of all items in the lines at once: met one
- * by one, each would cost two cache misses. */
-static void
-prefetch_lines(struct ks_thread *t, const struct index_line *line, uint32_t n)
-{
-    for (; n > 0; n--, line = next_line(line)) {
-        for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
-            uint32_t handle = atomic_load_explicit(&line->handle[slot],
-                memory_order_relaxed);
-
-            if (handle == 0)
-                continue;
-            __builtin_prefetch(slab_ptr(t->slab, handle));
-            __builtin_prefetch((const void *)slab_mark(t->slab, handle).state);
-        }
-    }
-}
-
-/* Take all items of `db` out of a few lines; they are freed after the unlock.
- * Growth only moves items towards lines that are still to come. */
-static void
-flush_lines(struct ks_thread *t, unsigned partition, uint32_t from, uint32_t n,
-    unsigned db)
-{
-    struct partition *p = &t->ks->index.partition[partition];
-    struct flushed out[FLUSH_LINES * LINE_SLOTS];
-    uint64_t hash = (uint64_t)partition << 56, now_ms = clock_wall_ms();
-    struct index_line *line = partition_line(p, from);
-    unsigned n_out = 0;
-
-    ks_enter(t, partition);
-    prefetch_lines(t, line, n);
-    for (; n > 0; n--, line = next_line(line)) {
-        for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
-            uint32_t handle = atomic_load_explicit(&line->handle[slot],
-                memory_order_relaxed);
-            struct item_view v;
-
-            if (handle == 0 ||
-                !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
-                (db != KS_ALL_DBS &&
-                    item_db(t->ks->templates, &v) != db))
-                continue;
-            item_unlink(t, hash, (struct index_place){line, slot}, &v);
-            out[n_out++] = (struct flushed){handle, v.extent};
-        }
-    }
-    ks_leave(t, partition);
-    for (unsigned i = 0; i < n_out; i++)
-        item_free_to_page(t, out[i].handle, out[i].extent);
-}
-
-void
-ks_flush(struct ks_thread *t, unsigned db)
-{
-    CHECK(t, KS_THREAD_MAGIC);
-    for (unsigned p = 0; p < N_PARTITIONS; p++) {
-        struct partition *part = &t->ks->index.partition[p];
-
-        if (atomic_load_explicit(&part->n_items, memory_order_relaxed) == 0)
-            continue;
-        for (uint32_t at = 0; at < index_physical_lines(part);
-             at += FLUSH_LINES) {
-            uint32_t left = index_physical_lines(part) - at;
-
-            flush_lines(t, p, at, MIN(left, FLUSH_LINES), db);
-        }
-    }
-    slab_thread_flush(t->slab_thread);
 }

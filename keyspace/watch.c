@@ -5,7 +5,8 @@
  * under the partition's lock. Whoever changes an item holds that lock anyway,
  * and sees in the same cache line that nobody watches. A change marks the
  * watches of the key, by name, and takes them out of the table: the next
- * change has nothing to do. Any thread.
+ * change has nothing to do. Where a key leads may change (space.c): then all
+ * watches that are still in a table follow theirs. Any thread.
  */
 #include "keyspace/internal.h"
 
@@ -16,7 +17,7 @@
 struct ks_watch {
     struct ks_watch *next, **link; /* [lock] link NULL: not in the table */
     uint64_t expire_ms; /* [immutable] of the item when the watch began */
-    uint64_t hash;      /* [immutable] */
+    uint64_t hash;      /* [lock], all locks to change */
     uint32_t db;        /* [immutable] */
     uint32_t name_len;  /* [immutable] */
     bool was_there;     /* [immutable] and had not expired */
@@ -41,9 +42,9 @@ name_of(const struct ks_watch *w)
 }
 
 struct ks_key
-ks_watch_key(const struct ks_watch *w)
+ks_watch_key(const struct ks *ks, const struct ks_watch *w)
 {
-    return (struct ks_key){name_of(w), w->hash, w->db};
+    return ks_key(ks, w->db, name_of(w));
 }
 
 size_t
@@ -84,8 +85,7 @@ note_item(struct ks_thread *t, const struct ks_key *key, struct ks_watch *w)
     struct index_place place;
     struct item_view v;
     uint64_t now_ms = clock_wall_ms();
-    uint32_t handle =
-        index_find(&t->ks->index, key->hash, key->name, key->db, &place);
+    uint32_t handle = index_find(&t->ks->index, key, &place);
 
     w->expire_ms = KS_NO_EXPIRY;
     if (handle == 0 || !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
@@ -96,24 +96,26 @@ note_item(struct ks_thread *t, const struct ks_key *key, struct ks_watch *w)
 }
 
 struct ks_watch *
-ks_watch(struct ks_thread *t, const struct ks_key *key)
+ks_watch(struct ks_thread *t, const struct ks_key *wanted)
 {
-    unsigned number = index_partition(key->hash);
-    struct partition *p = &t->ks->index.partition[number];
+    struct ks_key key = *wanted;
     struct watch_table *table = xcalloc(1, sizeof(*table));
-    struct ks_watch *w = xcalloc(1, sizeof(*w) + key->name.len);
+    struct ks_watch *w = xcalloc(1, sizeof(*w) + key.name.len);
+    struct partition *p;
+    unsigned number;
 
-    w->hash = key->hash;
-    w->db = key->db;
-    w->name_len = (uint32_t)key->name.len;
-    if (key->name.len > 0)
-        memcpy(w->name, key->name.p, key->name.len);
-    ks_enter(t, number);
+    w->db = key.db;
+    w->name_len = (uint32_t)key.name.len;
+    if (key.name.len > 0)
+        memcpy(w->name, key.name.p, key.name.len);
+    number = ks_enter_key(t, &key);
+    p = &t->ks->index.partition[number];
+    w->hash = key.hash;
     if (p->watches == NULL) {
         p->watches = table;
         table = NULL;
     }
-    note_item(t, key, w);
+    note_item(t, &key, w);
     link_watch(p, w);
     ks_leave(t, number);
     free(table);
@@ -123,11 +125,10 @@ ks_watch(struct ks_thread *t, const struct ks_key *key)
 bool
 ks_watch_changed(struct ks_thread *t, const struct ks_watch *w)
 {
-    unsigned number = index_partition(w->hash);
-    bool changed;
+    struct ks_key key = ks_watch_key(t->ks, w);
+    unsigned number = ks_enter_key(t, &key);
+    bool changed = w->changed || w->expire_ms <= clock_wall_ms();
 
-    ks_enter(t, number);
-    changed = w->changed || w->expire_ms <= clock_wall_ms();
     ks_leave(t, number);
     return changed;
 }
@@ -135,9 +136,17 @@ ks_watch_changed(struct ks_thread *t, const struct ks_watch *w)
 void
 ks_unwatch(struct ks *ks, struct ks_watch *w)
 {
-    struct partition *p = &ks->index.partition[index_partition(w->hash)];
+    struct ks_key key = ks_watch_key(ks, w);
+    struct partition *p;
 
-    partition_lock(p);
+    for (;;) {
+        p = &ks->index.partition[index_partition(key.hash)];
+        partition_lock(p);
+        if (key_is_current(ks, &key))
+            break;
+        partition_unlock(p);
+        key_renew(ks, &key);
+    }
     if (w->link != NULL)
         unlink_watch(p, w);
     partition_unlock(p);
@@ -148,20 +157,96 @@ ks_unwatch(struct ks *ks, struct ks_watch *w)
  * saw it before: the thread that removes it may have a later clock than the
  * one that asks. */
 void
-watch_mark(struct ks_thread *t, struct str name, uint32_t db,
+watch_mark(struct ks_thread *t, uint64_t hash, struct str name,
     enum watch_event event)
 {
-    uint64_t hash = index_hash(&t->ks->seed, name, db);
     struct partition *p = &t->ks->index.partition[index_partition(hash)];
     struct ks_watch *next;
 
     for (struct ks_watch *w = *bucket_of(p, hash); w != NULL; w = next) {
         next = w->next;
-        if (w->hash != hash || w->db != db || !str_eq(name_of(w), name) ||
+        if (w->hash != hash || !str_eq(name_of(w), name) ||
             (event == WATCH_EXPIRED && !w->was_there))
             continue;
         w->changed = true;
         unlink_watch(p, w);
+    }
+}
+
+/* ---- all watches ------------------------------------------------------------- */
+
+/* Call fn for each watch of each table, under all locks; it may take the watch
+ * out. */
+static void
+each_watch(struct ks *ks, void (*fn)(struct partition *p, struct ks_watch *w,
+    void *ctx), void *ctx)
+{
+    for (unsigned i = 0; i < N_PARTITIONS; i++) {
+        struct partition *p = &ks->index.partition[i];
+
+        for (unsigned b = 0; p->n_watches != 0 && b < WATCH_BUCKETS; b++) {
+            struct ks_watch *next;
+
+            for (struct ks_watch *w = p->watches->bucket[b]; w; w = next) {
+                next = w->next;
+                fn(p, w, ctx);
+            }
+        }
+    }
+}
+
+struct marking {
+    watch_changed_fn changed;
+    void *ctx;
+};
+
+static void
+mark_if_changed(struct partition *p, struct ks_watch *w, void *ctx)
+{
+    const struct marking *m = ctx;
+    struct ks_key key = {.name = name_of(w), .db = w->db};
+
+    if (!m->changed(m->ctx, &key, w->was_there))
+        return;
+    w->changed = true;
+    unlink_watch(p, w);
+}
+
+void
+watch_mark_all(struct ks_thread *t, watch_changed_fn changed, void *ctx)
+{
+    struct marking m = {changed, ctx};
+
+    each_watch(t->ks, mark_if_changed, &m);
+}
+
+/* Take every watch out, then put all back: none is met twice. */
+static void
+take_out(struct partition *p, struct ks_watch *w, void *ctx)
+{
+    struct ks_watch **all = ctx;
+
+    unlink_watch(p, w);
+    w->next = *all;
+    *all = w;
+}
+
+void
+watch_follow(struct ks_thread *t)
+{
+    struct ks_watch *all = NULL, *next;
+
+    each_watch(t->ks, take_out, &all);
+    for (struct ks_watch *w = all; w != NULL; w = next) {
+        struct ks_key key = ks_watch_key(t->ks, w);
+        struct partition *p =
+            &t->ks->index.partition[index_partition(key.hash)];
+
+        next = w->next;
+        if (p->watches == NULL)
+            p->watches = xcalloc(1, sizeof(*p->watches));
+        w->hash = key.hash;
+        link_watch(p, w);
     }
 }
 

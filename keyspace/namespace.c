@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* namespace.c - which namespace a key belongs to, and what is counted of each.
+ *
+ * Entries are found without a lock and made under one that is held for some
+ * stores. A write makes them, a read never does. What finds no place counts in
+ * the entry of the others. For every item to be subtracted where it was added,
+ * a prefix without an entry gets one only while nothing counts among the
+ * others: places become free only then (ns_drop_unused()), and in a flush, which
+ * makes the walk that follows put it right (`uncounted`). Each thread counts in
+ * lines of its own.
+ */
+#include "keyspace/internal.h"
+
+#include <endian.h>
+#include <stdlib.h>
+
+#define N_FIXED (2 * KS_DATABASES)
+#define N_FORCED 64 /* places for flushes of what has no entry */
+#define MAX_PREFIXES 64
+
+static void
+lock(_Atomic uint32_t *l)
+{
+    while (atomic_exchange_explicit(l, 1, memory_order_acquire) != 0)
+        cpu_relax();
+}
+
+static void
+unlock(_Atomic uint32_t *l)
+{
+    atomic_store_explicit(l, 0, memory_order_release);
+}
+
+/* ---- names ------------------------------------------------------------------- */
+
+#define BYTES(b) ((uint64_t)0x0101010101010101 * (b))
+
+static inline uint64_t
+load64(const char *p)
+{
+    uint64_t w;
+
+    memcpy(&w, p, 8);
+    return w;
+}
+
+/* How long the key is up to its first delimiter, that included; 0: none. */
+static inline size_t
+delimited(uint8_t delimiter, struct str key)
+{
+    size_t n = MIN(key.len, (size_t)NS_MAX_NAME), i = 0;
+
+    for (; i + 8 <= n; i += 8) {
+        uint64_t w = le64toh(load64(key.p + i)) ^ BYTES(delimiter);
+        uint64_t zero = (w - BYTES(1)) & ~w & BYTES(0x80);
+
+        if (zero != 0)
+            return i + (size_t)__builtin_ctzll(zero) / 8 + 1;
+    }
+    for (; i < n; i++)
+        if ((uint8_t)key.p[i] == delimiter)
+            return i + 1;
+    return 0;
+}
+
+static struct str
+configured(const struct namespaces *ns, struct str key)
+{
+    for (size_t i = 0; i < ns->n_prefixes; i++) {
+        struct str p = ns->prefix[i];
+
+        if (p.len <= key.len && memcmp(p.p, key.p, p.len) == 0)
+            return (struct str){key.p, p.len};
+    }
+    return (struct str){key.p, 0};
+}
+
+static inline bool
+may_be_configured(const struct namespaces *ns, struct str key)
+{
+    uint8_t first;
+
+    if (likely(ns->n_prefixes == 0) || key.len == 0)
+        return false;
+    first = (uint8_t)key.p[0];
+    return ns->prefix_first[first / 64] >> (first % 64) & 1;
+}
+
+struct str
+ns_name(const struct namespaces *ns, struct str key)
+{
+    if (unlikely(may_be_configured(ns, key))) {
+        struct str name = configured(ns, key);
+
+        if (name.len != 0)
+            return name;
+    }
+    if (unlikely(!ns->has_delimiter))
+        return (struct str){key.p, 0};
+    return (struct str){key.p, delimited(ns->delimiter, key)};
+}
+
+struct str
+ks_namespace_of(const struct ks *ks, struct str key)
+{
+    return ns_name(&ks->namespaces, key);
+}
+
+/* ---- finding ------------------------------------------------------------------ */
+
+/* A name as it is compared: most have at most 16 bytes, and these are two
+ * words. */
+struct name {
+    uint64_t word[2]; /* the first 16 bytes, zeros after the end */
+    uint64_t hash;    /* never 0 */
+    struct str text;
+};
+
+/* `longer`: a hash of what the words do not hold. */
+static inline uint64_t
+mix(const struct namespaces *ns, unsigned home, const struct name *n,
+    uint64_t longer)
+{
+    unsigned __int128 mixed =
+        (unsigned __int128)(n->word[0] ^ ns->secret[0]) *
+        (n->word[1] ^ ns->secret[1] ^ longer ^ (n->text.len << 8 | home));
+
+    return ((uint64_t)mixed ^ (uint64_t)(mixed >> 64)) | 1;
+}
+
+static struct name
+name_of(const struct ks *ks, unsigned home, struct str text)
+{
+    struct name n = {.text = text};
+    uint64_t longer = 0;
+
+    memcpy(n.word, text.p, MIN(text.len, sizeof(n.word)));
+    if (text.len > sizeof(n.word))
+        longer = hash_bytes(&ks->seed, text.p, text.len);
+    n.hash = mix(&ks->namespaces, home, &n, longer);
+    return n;
+}
+
+static inline bool
+is_entry(const struct ns_entry *e, unsigned home, const struct name *n)
+{
+    return atomic_load_explicit(&e->hash, memory_order_relaxed) == n->hash &&
+        e->word[0] == n->word[0] && e->word[1] == n->word[1] &&
+        e->home == home && e->name_len == n->text.len &&
+        (n->text.len <= 16 || memcmp(e->name, n->text.p, n->text.len) == 0);
+}
+
+static inline uint16_t
+find(const struct namespaces *ns, unsigned home, const struct name *n)
+{
+    for (uint32_t i = 0; i < ns->n_slots; i++) {
+        uint32_t slot = atomic_load_explicit(
+            &ns->slot[(n->hash + i) & (ns->n_slots - 1)],
+            memory_order_acquire);
+
+        if (slot == 0)
+            break;
+        if (slot >> 16 == n->hash >> 48 &&
+            is_entry(&ns->entry[(slot & 0xffff) - 1], home, n))
+            return (uint16_t)((slot & 0xffff) - 1);
+    }
+    return NS_UNKNOWN;
+}
+
+static inline uint64_t
+delimiters(const struct namespaces *ns, uint64_t word)
+{
+    uint64_t x = word ^ BYTES(ns->delimiter);
+
+    return (x - BYTES(1)) & ~x & BYTES(0x80);
+}
+
+/* What the key has up to the first delimiter, if that is one of its first 16
+ * bytes: without a copy. `found` has a bit in the byte of the delimiter. */
+static inline bool
+short_name(const struct namespaces *ns, unsigned home, struct str key,
+    struct name *n)
+{
+    uint64_t found, upto;
+
+    if (!ns->is_plain || key.len < 16)
+        return false;
+    *n = (struct name){.word = {le64toh(load64(key.p)), 0}, .text.p = key.p};
+    found = delimiters(ns, n->word[0]);
+    if (found != 0) {
+        upto = found ^ (found - 1);
+        n->word[0] &= upto;
+    } else {
+        n->word[1] = le64toh(load64(key.p + 8));
+        found = delimiters(ns, n->word[1]);
+        if (found == 0)
+            return false;
+        upto = found ^ (found - 1);
+        n->word[1] &= upto;
+        n->text.len = 8;
+    }
+    n->text.len += (size_t)__builtin_ctzll(found) / 8 + 1;
+    n->word[0] = htole64(n->word[0]);
+    n->word[1] = htole64(n->word[1]);
+    n->hash = mix(ns, home, n, 0);
+    return true;
+}
+
+uint16_t
+ns_find(const struct ks *ks, unsigned home, struct str key)
+{
+    const struct namespaces *ns = &ks->namespaces;
+    struct name n;
+
+    if (unlikely(!short_name(ns, home, key, &n))) {
+        struct str text = ns_name(ns, key);
+
+        if (text.len == 0)
+            return ns_nameless(home);
+        n = name_of(ks, home, text);
+    }
+    return find(ns, home, &n);
+}
+
+/* ---- entries ------------------------------------------------------------------- */
+
+/* [lock] */
+static void
+put_slot(struct namespaces *ns, uint64_t hash, uint16_t entry)
+{
+    uint64_t at = hash;
+
+    while (atomic_load_explicit(&ns->slot[at & (ns->n_slots - 1)],
+        memory_order_relaxed) != 0)
+        at++;
+    /* pairs with find(): first the entry, then its number */
+    atomic_store_explicit(&ns->slot[at & (ns->n_slots - 1)],
+        (uint32_t)(hash >> 48) << 16 | (entry + 1u), memory_order_release);
+}
+
+/* [lock] and a place is free */
+static uint16_t
+make(struct namespaces *ns, unsigned home, const struct name *name,
+    enum ns_kind kind)
+{
+    uint16_t n = ns->free[--ns->n_free];
+    struct ns_entry *e = &ns->entry[n];
+
+    e->home = (uint8_t)home;
+    e->name_len = (uint8_t)name->text.len;
+    memcpy(e->word, name->word, sizeof(e->word));
+    memcpy(e->name, name->text.p, name->text.len);
+    e->left_base = false;
+    atomic_store_explicit(&e->uncounted, false, memory_order_relaxed);
+    e->died_at = 0;
+    atomic_store_explicit(&e->space, NS_BASE, memory_order_relaxed);
+    atomic_store_explicit(&e->kind, (uint8_t)kind, memory_order_relaxed);
+    atomic_store_explicit(&e->hash, name->hash, memory_order_relaxed);
+    put_slot(ns, name->hash, n);
+    ns->n_learned += kind == NS_LEARNED;
+    return n;
+}
+
+/* The entry that find() did not find. */
+__attribute__((noinline)) static uint16_t
+find_again_or_make(struct ks *ks, unsigned home, const struct name *n,
+    enum ns_kind kind)
+{
+    struct namespaces *ns = &ks->namespaces;
+    uint16_t found;
+
+    if (kind == NS_LEARNED &&
+        atomic_load_explicit(&ns->is_full, memory_order_relaxed))
+        return NS_UNKNOWN;
+    lock(&ns->lock);
+    found = find(ns, home, n); /* another thread was faster */
+    if (found == NS_UNKNOWN && ns->n_free > 0 &&
+        (kind != NS_LEARNED || ns->n_learned < ns->max_learned))
+        found = make(ns, home, n, kind);
+    if (found == NS_UNKNOWN && kind == NS_LEARNED)
+        atomic_store_explicit(&ns->is_full, true, memory_order_relaxed);
+    unlock(&ns->lock);
+    return found;
+}
+
+static uint16_t
+find_or_make(struct ks *ks, unsigned home, struct str text, enum ns_kind kind)
+{
+    struct name n = name_of(ks, home, text);
+    uint16_t found = find(&ks->namespaces, home, &n);
+
+    return found != NS_UNKNOWN ? found
+        : find_again_or_make(ks, home, &n, kind);
+}
+
+uint16_t
+ns_find_or_make(struct ks *ks, unsigned home, struct str key)
+{
+    uint16_t found = ns_find(ks, home, key);
+
+    if (likely(found != NS_UNKNOWN))
+        return found;
+    found = find_or_make(ks, home, ns_name(&ks->namespaces, key), NS_LEARNED);
+    return found != NS_UNKNOWN ? found : ns_other(home);
+}
+
+uint16_t
+ns_force(struct ks *ks, unsigned home, struct str name)
+{
+    return find_or_make(ks, home, name, NS_FORCED);
+}
+
+/* ---- set-up ---------------------------------------------------------------------- */
+
+static int
+longer_first(const void *a, const void *b)
+{
+    const struct str *x = a, *y = b;
+
+    return (x->len < y->len) - (x->len > y->len);
+}
+
+/* Words between blanks. */
+static bool
+read_prefixes(struct namespaces *ns, const char *text, struct buf *err)
+{
+    char *at, *word, *save = NULL;
+
+    ns->prefix_text = xstrdup(text == NULL ? "" : text);
+    ns->prefix = xcalloc(MAX_PREFIXES, sizeof(*ns->prefix));
+    for (at = ns->prefix_text; (word = strtok_r(at, " ", &save)); at = NULL) {
+        struct str name = str_of(word);
+        uint8_t first = (uint8_t)word[0];
+
+        if (ns->n_prefixes == MAX_PREFIXES || name.len > NS_MAX_NAME) {
+            buf_printf(err, "namespace-prefixes: at most %d, of %d bytes each",
+                MAX_PREFIXES, NS_MAX_NAME);
+            return false;
+        }
+        ns->prefix[ns->n_prefixes++] = name;
+        ns->prefix_first[first / 64] |= (uint64_t)1 << (first % 64);
+    }
+    qsort(ns->prefix, ns->n_prefixes, sizeof(*ns->prefix), longer_first);
+    return true;
+}
+
+static bool
+read_delimiter(struct namespaces *ns, const char *text, struct buf *err)
+{
+    if (text == NULL)
+        text = ":";
+    if (strlen(text) > 1) {
+        buf_printf(err, "namespace-delimiter: one byte, or none");
+        return false;
+    }
+    ns->has_delimiter = text[0] != '\0';
+    ns->delimiter = (uint8_t)text[0];
+    return true;
+}
+
+static void
+make_fixed(struct ks *ks)
+{
+    struct namespaces *ns = &ks->namespaces;
+
+    for (unsigned home = 0; home < KS_DATABASES; home++) {
+        struct ns_entry *fixed[] = {&ns->entry[ns_other(home)],
+            &ns->entry[ns_nameless(home)]};
+
+        for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+            fixed[i]->home = (uint8_t)home;
+            atomic_store(&fixed[i]->space, NS_BASE);
+            atomic_store(&fixed[i]->kind, NS_FIXED);
+        }
+    }
+    for (uint32_t n = ns->n_entries; n > N_FIXED; n--)
+        ns->free[ns->n_free++] = (uint16_t)(n - 1);
+    for (size_t i = 0; i < ns->n_prefixes; i++)
+        for (unsigned home = 0; home < ks->n_databases; home++)
+            (void)find_or_make(ks, home, ns->prefix[i], NS_FIXED);
+}
+
+bool
+namespaces_init(struct ks *ks, struct buf *err)
+{
+    struct namespaces *ns = &ks->namespaces;
+    const struct keyspace_options *o = ks->options;
+
+    memcpy(ns->secret, ks->seed.secret, sizeof(ns->secret));
+    if (!read_delimiter(ns, o->namespace_delimiter, err) ||
+        !read_prefixes(ns, o->namespace_prefixes, err)) {
+        namespaces_free(ks);
+        return false;
+    }
+    ns->is_plain = ns->has_delimiter && ns->n_prefixes == 0;
+    ns->max_learned = o->max_namespaces > 0 ? (uint32_t)o->max_namespaces
+                                            : 1024;
+    ns->n_entries = N_FIXED + ns->max_learned + N_FORCED +
+        (uint32_t)(ns->n_prefixes * ks->n_databases);
+    ASSERT(ns->n_entries < UINT16_MAX);
+    for (ns->n_slots = 64; ns->n_slots < 2 * ns->n_entries;)
+        ns->n_slots *= 2;
+    ns->entry = xcalloc(ns->n_entries, sizeof(*ns->entry));
+    ns->slot = xcalloc(ns->n_slots, sizeof(*ns->slot));
+    ns->free = xcalloc(ns->n_entries, sizeof(*ns->free));
+    make_fixed(ks);
+    return true;
+}
+
+void
+namespaces_free(struct ks *ks)
+{
+    struct namespaces *ns = &ks->namespaces;
+
+    free(ns->entry);
+    free(ns->slot);
+    free(ns->free);
+    free(ns->prefix);
+    free(ns->prefix_text);
+}
+
+/* ---- sums ---------------------------------------------------------------------------- */
+
+/* [threads_lock] */
+static void
+sum_entry(const struct ks *ks, uint16_t entry, int64_t sum[NS_COUNTS])
+{
+    memcpy(sum, ks->namespaces.entry[entry].base, NS_COUNTS * sizeof(*sum));
+    for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next)
+        for (unsigned i = 0; i < NS_COUNTS; i++)
+            sum[i] += atomic_load_explicit(&t->ns[entry].n[i],
+                memory_order_relaxed);
+}
+
+void
+ns_sum(struct ks *ks, uint16_t entry, int64_t sum[NS_COUNTS])
+{
+    lock(&ks->threads_lock);
+    sum_entry(ks, entry, sum);
+    unlock(&ks->threads_lock);
+}
+
+void
+ns_bury(struct ks *ks, uint16_t entry, int64_t *items, int64_t *expires)
+{
+    struct ns_entry *e = &ks->namespaces.entry[entry];
+    int64_t sum[NS_COUNTS];
+
+    lock(&ks->threads_lock);
+    sum_entry(ks, entry, sum);
+    for (unsigned i = NS_ITEMS; i <= NS_BYTES; i++)
+        e->base[i] -= sum[i];
+    unlock(&ks->threads_lock);
+    atomic_fetch_add_explicit(&e->dead_items, sum[NS_ITEMS],
+        memory_order_relaxed);
+    atomic_fetch_add_explicit(&e->dead_bytes, sum[NS_BYTES],
+        memory_order_relaxed);
+    *items = sum[NS_ITEMS];
+    *expires = sum[NS_EXPIRES];
+}
+
+void
+namespaces_reset(struct ks *ks)
+{
+    lock(&ks->threads_lock);
+    for (uint32_t i = 0; i < ks->namespaces.n_entries; i++) {
+        int64_t sum[NS_COUNTS];
+
+        sum_entry(ks, (uint16_t)i, sum);
+        for (unsigned k = NS_HITS; k < NS_COUNTS; k++)
+            ks->namespaces.entry[i].base[k] -= sum[k];
+    }
+    unlock(&ks->threads_lock);
+}
+
+static uint64_t
+positive(int64_t n)
+{
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static void
+show(const struct ks *ks, uint16_t entry, struct ks_namespace *out)
+{
+    const struct ns_entry *e = &ks->namespaces.entry[entry];
+    int64_t sum[NS_COUNTS];
+
+    sum_entry(ks, entry, sum);
+    *out = (struct ks_namespace){
+        .name_len = e->name_len,
+        .is_other = entry < KS_DATABASES,
+        .items = positive(sum[NS_ITEMS]),
+        .expires = positive(sum[NS_EXPIRES]),
+        .bytes = positive(sum[NS_BYTES]),
+        .hits = positive(sum[NS_HITS]),
+        .misses = positive(sum[NS_MISSES]),
+        .sets = positive(sum[NS_SETS]),
+        .evictions = positive(sum[NS_EVICTIONS]),
+        .expiries = positive(sum[NS_EXPIRIES]),
+        .dead_items = positive(atomic_load(&e->dead_items)),
+        .dead_bytes = positive(atomic_load(&e->dead_bytes)),
+    };
+    memcpy(out->name, e->name, e->name_len);
+}
+
+size_t
+ks_namespaces(struct ks *ks, unsigned db, struct ks_namespace **out)
+{
+    struct namespaces *ns = &ks->namespaces;
+    struct ks_namespace *found = xcalloc(ns->n_entries, sizeof(*found));
+    size_t n = 0;
+    unsigned home = atomic_load(&ks->mapping.home[db]);
+
+    lock(&ns->lock);
+    lock(&ks->threads_lock);
+    for (uint32_t i = 0; i < ns->n_entries; i++)
+        if (atomic_load(&ns->entry[i].kind) != NS_FREE &&
+            ns->entry[i].home == home)
+            show(ks, (uint16_t)i, &found[n++]);
+    unlock(&ks->threads_lock);
+    unlock(&ns->lock);
+    *out = found;
+    return n;
+}
+
+/* ---- places ---------------------------------------------------------------------------- */
+
+/* Under all locks. */
+static bool
+others_are_empty(struct ks *ks)
+{
+    int64_t sum[NS_COUNTS];
+
+    for (unsigned home = 0; home < KS_DATABASES; home++) {
+        ns_sum(ks, ns_other(home), sum);
+        if (sum[NS_ITEMS] != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool
+is_unused(struct ks *ks, uint16_t entry)
+{
+    const struct ns_entry *e = &ks->namespaces.entry[entry];
+    int64_t sum[NS_COUNTS];
+
+    if ((e->kind != NS_LEARNED && e->kind != NS_FORCED) || e->left_base ||
+        e->space != NS_BASE)
+        return false;
+    ns_sum(ks, entry, sum);
+    return sum[NS_ITEMS] == 0;
+}
+
+/* [lock] What it has counted is lost. */
+static void
+give_up(struct ks *ks, uint16_t entry)
+{
+    struct namespaces *ns = &ks->namespaces;
+    struct ns_entry *e = &ns->entry[entry];
+    int64_t sum[NS_COUNTS];
+
+    ns_sum(ks, entry, sum);
+    for (unsigned i = 0; i < NS_COUNTS; i++)
+        e->base[i] -= sum[i];
+    ns->n_learned -= e->kind == NS_LEARNED;
+    atomic_store(&e->kind, NS_FREE);
+    atomic_store(&e->hash, 0);
+    atomic_store(&e->dead_items, 0);
+    atomic_store(&e->dead_bytes, 0);
+    ns->free[ns->n_free++] = entry;
+}
+
+/* Under all locks, in an odd epoch. */
+static void
+drop_entries(struct ks *ks)
+{
+    struct namespaces *ns = &ks->namespaces;
+
+    lock(&ns->lock);
+    for (uint32_t i = N_FIXED; i < ns->n_entries; i++)
+        if (is_unused(ks, (uint16_t)i))
+            give_up(ks, (uint16_t)i);
+    for (uint32_t i = 0; i < ns->n_slots; i++)
+        atomic_store_explicit(&ns->slot[i], 0, memory_order_relaxed);
+    for (uint32_t i = N_FIXED; i < ns->n_entries; i++)
+        if (ns->entry[i].kind != NS_FREE)
+            put_slot(ns, ns->entry[i].hash, (uint16_t)i);
+    atomic_store(&ns->is_full,
+        ns->n_learned >= ns->max_learned || ns->n_free == 0);
+    unlock(&ns->lock);
+}
+
+void
+ns_drop_unused(struct ks_thread *t)
+{
+    struct ks *ks = t->ks;
+
+    if (likely(!atomic_load_explicit(&ks->namespaces.is_full,
+        memory_order_relaxed)) || any_dead(ks))
+        return;
+    ks_lock_all(t);
+    if (!any_dead(ks) && others_are_empty(ks)) {
+        mapping_change_begin(ks);
+        drop_entries(ks);
+        mapping_change_end(ks);
+    }
+    ks_unlock(t);
+}
