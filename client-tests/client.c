@@ -69,8 +69,8 @@ void
 covered(struct str name, struct str second)
 {
     static const char *const containers[] = {"acl", "client", "cluster",
-        "command", "config", "function", "latency", "memory", "object",
-        "pubsub", "slowlog"};
+        "command", "config", "function", "latency", "memory", "namespace",
+        "object", "pubsub", "slowlog"};
     char text[64];
 
     if (name.len + second.len + 2 > sizeof(text))

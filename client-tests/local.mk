@@ -28,6 +28,7 @@ client_tests = \
     client-tests/bits_test \
     client-tests/copy_test \
     client-tests/dump_test \
+    client-tests/namespace_test \
     client-tests/client_cmds_test \
     client-tests/protocol_test \
     client-tests/acl_test \
@@ -75,6 +76,9 @@ client_tests_bits_test_LDADD = $(client_tests_ldadd)
 client_tests_copy_test_SOURCES = client-tests/copy_test.c
 client_tests_copy_test_CFLAGS = $(client_tests_cflags)
 client_tests_copy_test_LDADD = $(client_tests_ldadd)
+client_tests_namespace_test_SOURCES = client-tests/namespace_test.c
+client_tests_namespace_test_CFLAGS = $(client_tests_cflags)
+client_tests_namespace_test_LDADD = $(client_tests_ldadd)
 client_tests_dump_test_SOURCES = client-tests/dump_test.c
 client_tests_dump_test_CFLAGS = $(client_tests_cflags)
 client_tests_dump_test_LDADD = $(client_tests_ldadd)

@@ -111,12 +111,13 @@ cmd_dbsize(struct request *rq)
 {
     struct ks_db_stats stats;
 
+    ks_count(rq->thread->ks);
     ks_db_stats(rq->thread->commands->ks, rq->session->db, &stats);
     reply_int(rq->reply, (int64_t)stats.items);
 }
 
-/* ASYNC and SYNC are accepted and mean the same. All locks are held, so that
- * nobody sees one key gone and another still there. */
+/* ASYNC and SYNC are accepted and mean the same: readers see no key from the
+ * moment of the reply on, and memory comes back in the background. */
 static void
 flush(struct request *rq, unsigned db)
 {
@@ -125,9 +126,7 @@ flush(struct request *rq, unsigned db)
         reply_error_syntax(rq);
         return;
     }
-    ks_lock_all(rq->thread->ks);
     ks_flush(rq->thread->ks, db);
-    ks_unlock(rq->thread->ks);
     tracking_flushed(rq->thread);
     reply_ok(rq->reply);
 }

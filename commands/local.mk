@@ -48,6 +48,7 @@ libcommands_a_SOURCES = \
     commands/names.h \
     commands/notify.c \
     commands/notify.h \
+    commands/namespace.c \
     commands/rename.c \
     commands/pubsub.c \
     commands/rdb_payload.c \
@@ -86,6 +87,7 @@ check_PROGRAMS += \
     commands/config_cmd_test \
     commands/docs_test \
     commands/dump_test \
+    commands/namespace_test \
     commands/expire_cmd_test \
     commands/glob_test \
     commands/info_test \
@@ -137,6 +139,9 @@ commands_config_cmd_test_LDADD = $(commands_tests_ldadd)
 commands_docs_test_SOURCES = commands/docs_test.c
 commands_docs_test_CFLAGS = $(commands_tests_cflags)
 commands_docs_test_LDADD = $(commands_tests_ldadd)
+commands_namespace_test_SOURCES = commands/namespace_test.c
+commands_namespace_test_CFLAGS = $(commands_tests_cflags)
+commands_namespace_test_LDADD = $(commands_tests_ldadd)
 commands_dump_test_SOURCES = commands/dump_test.c
 commands_dump_test_CFLAGS = $(commands_tests_cflags)
 commands_dump_test_LDADD = $(commands_tests_ldadd)

@@ -596,11 +596,13 @@
         "Returns the number of keys in the database.")                        \
     X("flushall", cmd_flushall, -1, CMD_WRITE | CMD_KEYSPACE | CMD_DANGEROUS, \
         0, 0, 0,                                                              \
-        "server", "0.1.0", "O(N) in the keys", "[ASYNC|SYNC]",                \
+        "server", "0.1.0", "O(1); memory is freed in the background",         \
+        "[ASYNC|SYNC]",                                                       \
         "Removes all keys of all databases.")                                 \
     X("flushdb", cmd_flushdb, -1, CMD_WRITE | CMD_KEYSPACE | CMD_DANGEROUS,   \
         0, 0, 0,                                                              \
-        "server", "0.1.0", "O(N) in the keys", "[ASYNC|SYNC]",                \
+        "server", "0.1.0", "O(1); memory is freed in the background",         \
+        "[ASYNC|SYNC]",                                                       \
         "Removes all keys of the database.")                                  \
     X("info", cmd_info, -1, CMD_ABOUT_ | CMD_DANGEROUS, 0, 0, 0,              \
         "server", "0.1.0", "O(1)", "[section [section ...]]",                 \
@@ -658,6 +660,24 @@
     X("monitor", cmd_monitor, 1, CMD_CONTROL_, 0, 0, 0,                       \
         "server", "0.2.0", "O(1)", "",                                        \
         "Shows the commands of all connections as they come.")                \
+    X("namespace", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                 \
+        "server", "0.1.0", "Depends on the subcommand", "",                   \
+        "Looks at the namespaces of the keys, and empties them.")             \
+    X("namespace|flush", cmd_namespace_flush, 3,                              \
+        CMD_WRITE | CMD_KEYSPACE | CMD_DANGEROUS, 0, 0, 0,                    \
+        "server", "0.1.0", "O(1); memory is freed in the background", "name", \
+        "Removes all keys of a namespace of this database.")                  \
+    X("namespace|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                     \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("namespace|info", cmd_namespace_info, 3, CMD_READ | CMD_KEYSPACE,       \
+        0, 0, 0,                                                              \
+        "server", "0.1.0", "O(N) in the namespaces", "name",                  \
+        "Returns what is counted of a namespace of this database.")           \
+    X("namespace|list", cmd_namespace_list, -2, CMD_READ | CMD_KEYSPACE,      \
+        0, 0, 0,                                                              \
+        "server", "0.1.0", "O(N*log(N)) in the namespaces", "[count]",        \
+        "Returns the namespaces of this database, by bytes: 100, or count.")  \
     X("shutdown", cmd_shutdown, -1,                                           \
         CMD_CONTROL_ | CMD_NO_MULTI | CMD_ALLOW_BUSY, 0, 0, 0,                \
         "server", "0.1.0", "O(1)", "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",     \
@@ -677,6 +697,10 @@
     X("slowlog|reset", cmd_slowlog_reset, 2, CMD_ADMIN | CMD_ABOUT_, 0, 0, 0, \
         "server", "0.1.0", "O(N) in the entries", "",                         \
         "Forgets the slow commands.")                                         \
+    X("swapdb", cmd_swapdb, 3,                                                \
+        CMD_WRITE | CMD_FAST | CMD_KEYSPACE | CMD_DANGEROUS, 0, 0, 0,         \
+        "server", "0.1.0", "O(N) in the watched keys", "index1 index2",       \
+        "Exchanges the keys of two databases.")                               \
     X("time", cmd_time, 1, CMD_ABOUT_ | CMD_FAST, 0, 0, 0,                    \
         "server", "0.1.0", "O(1)", "",                                        \
         "Returns the time of the server.")
