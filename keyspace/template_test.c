@@ -360,14 +360,75 @@ START_TEST(what_is_seen_often_outlives_what_is_seen_once)
 }
 END_TEST
 
+START_TEST(what_is_seen_no_more_gives_way)
+{
+    char name[64];
+
+    for (unsigned i = 0; i < 5000; i++) {
+        snprintf(name, sizeof(name), "shape%uywithsometextz12345678", i);
+        for (int n = 0; n < 12; n++)
+            (void)encode(name, 0);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "new%c12345678", 'g' + i);
+        (void)teach(name);
+    }
+}
+END_TEST
+
+/* Calls until a key is packed. */
+static unsigned
+calls_to_learn(const char *name)
+{
+    unsigned n = 1;
+
+    while (encode(name, 0)->id == 0 && n < 10000)
+        n++;
+    return n;
+}
+
+START_TEST(more_sightings_are_wanted_as_ids_get_scarce)
+{
+    char name[64];
+    unsigned words;
+
+    for (unsigned i = 0; i < 1024; i++) {
+        snprintf(name, sizeof(name), "x%uy12345678", i);
+        ck_assert_uint_eq(calls_to_learn(name), 17);
+    }
+    ck_assert_uint_eq(calls_to_learn("late:12345678"), 33);
+    words = calls_to_learn("page-word/word") / 3; /* every third is theirs */
+    ck_assert_uint_ge(words, 126);
+    ck_assert_uint_le(words, 130);
+}
+END_TEST
+
+START_TEST(what_saves_nothing_is_no_template)
+{
+    struct template_memo memo = {{0}};
+
+    for (int n = 0; n < 100; n++)
+        ck_assert_uint_eq(encode("1234", 0)->id, 0);
+    ck_assert_uint_eq(templates_count(f.ks->templates), 0);
+    for (int n = 0; n < 100; n++)
+        (void)encode("1234", 1); /* has an id in any case */
+    ck_assert_uint_ge(encode("1234", 1)->id, TEMPLATE_FIRST_ID);
+    ck_assert_uint_eq(encode("1234", 1)->key.len, 2);
+    (void)teach("12345678");
+    ck_assert_uint_ne(encode_by(&memo, "12345678", 0)->id, 0);
+    ck_assert_uint_eq(encode_by(&memo, "9999", 0)->id, 0);
+    ck_assert_uint_eq(encode_by(&memo, "9999", 0)->key.len, 4);
+}
+END_TEST
+
 static uint32_t
-flood(const char *format, unsigned n_shapes)
+flood(const char *format, unsigned n_shapes, unsigned n_seen)
 {
     char name[64];
 
     for (unsigned i = 0; i < n_shapes; i++) {
         snprintf(name, sizeof(name), format, i, i);
-        for (int n_seen = 0; n_seen < 400; n_seen++)
+        for (unsigned n = 0; n < n_seen; n++)
             (void)encode(name, 0);
     }
     return templates_count(f.ks->templates);
@@ -378,7 +439,7 @@ START_TEST(hostile_shapes_fill_the_table_and_no_more)
     size_t before = slab_used(f.slab);
     char name[40];
 
-    ck_assert_uint_eq(flood("x%uy:z12345678", 6000),
+    ck_assert_uint_eq(flood("x%uy:z12345678", 6000, 260),
         ITEM_IDS - TEMPLATE_FIRST_ID);
     ck_assert_uint_eq(slab_used(f.slab) - before,
         (ITEM_IDS - TEMPLATE_FIRST_ID) * 128);
@@ -396,7 +457,8 @@ END_TEST
 
 START_TEST(shapes_of_words_leave_half_of_the_table)
 {
-    ck_assert_uint_eq(flood("page-x%uy/wordword", 6000),
+    (void)flood("page-x%uy/wordword", 2100, 400);
+    ck_assert_uint_eq(flood("page-y%uy/wordword", 100, 1000),
         (ITEM_IDS - TEMPLATE_FIRST_ID) / 2);
     (void)teach("user:1234567:profile");
 }
@@ -675,6 +737,9 @@ main(void)
     tcase_add_test(c, a_million_prefixes_cost_bounded_memory);
     tcase_add_test(c, a_shape_is_learned_amid_a_flood_of_others);
     tcase_add_test(c, what_is_seen_often_outlives_what_is_seen_once);
+    tcase_add_test(c, what_is_seen_no_more_gives_way);
+    tcase_add_test(c, more_sightings_are_wanted_as_ids_get_scarce);
+    tcase_add_test(c, what_saves_nothing_is_no_template);
     tcase_add_test(c, hostile_shapes_fill_the_table_and_no_more);
     tcase_add_test(c, shapes_of_words_leave_half_of_the_table);
     tcase_add_test(c, a_key_written_before_its_template_is_found_and_replaced);
