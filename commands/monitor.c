@@ -69,18 +69,6 @@ append_quoted(struct buf *out, struct str s)
     buf_append(out, "\"", 1);
 }
 
-/* The words after AUTH; in HELLO the two after its AUTH. */
-static bool
-is_secret(const struct request *rq, int i)
-{
-    if (rq->command->handler == cmd_auth)
-        return i > 0;
-    if (rq->command->handler != cmd_hello)
-        return false;
-    return (i > 2 && arg_is(rq, i - 1, "auth")) ||
-        (i > 3 && arg_is(rq, i - 2, "auth"));
-}
-
 static void
 write_line(const struct request *rq, struct buf *out)
 {
@@ -97,7 +85,7 @@ write_line(const struct request *rq, struct buf *out)
     buf_printf(out, "%s] ", view.addr);
     for (int i = 0; i < rq->argc; i++) {
         append_quoted(
-            out, is_secret(rq, i) ? STR("(redacted)") : arg_str(rq, i));
+            out, arg_is_secret(rq, i) ? STR("(redacted)") : arg_str(rq, i));
         if (i + 1 < rq->argc)
             buf_append(out, " ", 1);
     }
