@@ -229,7 +229,8 @@
     X("keys", cmd_keys, 2, CMD_READ | CMD_DANGEROUS, 0, 0, 0,                 \
         "generic", "0.1.0", "O(N) in the keys of the database", "pattern",    \
         "Returns all keys that match a pattern; SCAN is kinder.")             \
-    X("move", cmd_move, 3, CMD_WRITE | CMD_FAST | CMD_ALL_KEYS, 1, 1, 1,       \
+    X("move", cmd_move, 3,                                                    \
+        CMD_WRITE | CMD_FAST | CMD_ALL_KEYS, 1, 1, 1,                         \
         "generic", "0.1.0", "O(N) in the bytes of the value", "key db",       \
         "Moves a key to another database.")                                   \
     X("object", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
@@ -731,12 +732,14 @@
     X("fcall", cmd_fcall, -3,                                                 \
         CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS |                         \
         KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE), 3, KEYS_COUNTED, 1,           \
-        "scripting", "0.2.0", "O(1)", "function numkeys [key [key ...]] [arg [arg ...]]", \
+        "scripting", "0.2.0", "O(1)",                                         \
+        "function numkeys [key [key ...]] [arg [arg ...]]",                   \
         "Calls a function: there are none.")                                  \
     X("fcall_ro", cmd_fcall, -3,                                              \
         CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS,               \
         3, KEYS_COUNTED, 1,                                                   \
-        "scripting", "0.2.0", "O(1)", "function numkeys [key [key ...]] [arg [arg ...]]", \
+        "scripting", "0.2.0", "O(1)",                                         \
+        "function numkeys [key [key ...]] [arg [arg ...]]",                   \
         "Calls a function that only reads: there are none.")                  \
     X("function", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                  \
         "scripting", "0.2.0", "Depends on the subcommand", "",                \
@@ -755,11 +758,13 @@
     X("function|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                      \
         "scripting", "0.2.0", "O(1)", "",                                     \
         "Prints this help.")                                                  \
-    X("function|kill", cmd_function_kill, 2, CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0, \
+    X("function|kill", cmd_function_kill, 2,                                  \
+        CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0,                               \
         "scripting", "0.2.0", "O(1)", "",                                     \
         "Stops a running function: there is none.")                           \
     X("function|list", cmd_function_list, -2, CMD_NOSCRIPT, 0, 0, 0,          \
-        "scripting", "0.2.0", "O(1)", "[LIBRARYNAME library-name-pattern] [WITHCODE]", \
+        "scripting", "0.2.0", "O(1)",                                         \
+        "[LIBRARYNAME library-name-pattern] [WITHCODE]",                      \
         "Lists the libraries: none.")                                         \
     X("function|load", cmd_function_load, -3,                                 \
         CMD_PUT_ | CMD_NOSCRIPT, 0, 0, 0,                                     \
@@ -767,9 +772,11 @@
         "Is refused: there is no engine for functions.")                      \
     X("function|restore", cmd_function_restore, -3,                           \
         CMD_PUT_ | CMD_NOSCRIPT, 0, 0, 0,                                     \
-        "scripting", "0.2.0", "O(N) in the bytes of the payload", "serialized-value [FLUSH|APPEND|REPLACE]", \
+        "scripting", "0.2.0", "O(N) in the bytes of the payload",             \
+        "serialized-value [FLUSH|APPEND|REPLACE]",                            \
         "Accepts the payload of no library only.")                            \
-    X("function|stats", cmd_function_stats, 2, CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0, \
+    X("function|stats", cmd_function_stats, 2,                                \
+        CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0,                               \
         "scripting", "0.2.0", "O(1)", "",                                     \
         "Tells what runs: nothing.")
 
@@ -781,14 +788,17 @@
     X("bgsave", cmd_save, -1, CMD_ADMIN | CMD_NOSCRIPT, 0, 0, 0,              \
         "server", "0.2.0", "O(1)", "[SCHEDULE]",                              \
         "Is refused: there are no snapshots.")                                \
-    X("failover", cmd_failover, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0, \
-        "server", "0.2.0", "O(1)", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]", \
+    X("failover", cmd_failover, -1,                                           \
+        CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0,                        \
+        "server", "0.2.0", "O(1)",                                            \
+        "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",              \
         "Is refused: there are no replicas.")                                 \
     X("lastsave", cmd_lastsave, 1,                                            \
         CMD_ABOUT_ | CMD_FAST | CMD_LIKE_ADMIN, 0, 0, 0,                      \
         "server", "0.2.0", "O(1)", "",                                        \
         "Returns the time of the last snapshot: of the start.")               \
-    X("replicaof", cmd_replicaof, 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0, \
+    X("replicaof", cmd_replicaof, 3,                                          \
+        CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0,                        \
         "server", "0.2.0", "O(1)", "host port",                               \
         "Accepts NO ONE only: there is no replication.")                      \
     X("role", cmd_role, 1, CMD_CONN_ | CMD_FAST | CMD_LIKE_ADMIN, 0, 0, 0,    \
@@ -797,7 +807,8 @@
     X("save", cmd_save, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_MULTI, 0, 0, 0,  \
         "server", "0.2.0", "O(1)", "",                                        \
         "Is refused: there are no snapshots.")                                \
-    X("slaveof", cmd_replicaof, 3, CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0, \
+    X("slaveof", cmd_replicaof, 3,                                            \
+        CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0,                        \
         "server", "0.2.0", "O(1)", "host port",                               \
         "Old name of REPLICAOF.")                                             \
     X("cluster", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                   \
@@ -837,10 +848,12 @@
     X("cluster|slots", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                 \
         "cluster", "0.2.0", "O(1)", "",                                       \
         "Is refused: there is no cluster.")                                   \
-    X("readonly", cmd_no_cluster, 1, CMD_ABOUT_ | CMD_FAST | CMD_CONNECTION, 0, 0, 0, \
+    X("readonly", cmd_no_cluster, 1,                                          \
+        CMD_ABOUT_ | CMD_FAST | CMD_CONNECTION, 0, 0, 0,                      \
         "cluster", "0.2.0", "O(1)", "",                                       \
         "Is refused: there is no cluster.")                                   \
-    X("readwrite", cmd_no_cluster, 1, CMD_ABOUT_ | CMD_FAST | CMD_CONNECTION, 0, 0, 0, \
+    X("readwrite", cmd_no_cluster, 1,                                         \
+        CMD_ABOUT_ | CMD_FAST | CMD_CONNECTION, 0, 0, 0,                      \
         "cluster", "0.2.0", "O(1)", "",                                       \
         "Is refused: there is no cluster.")
 

@@ -101,6 +101,20 @@ START_TEST(each_change_is_told_in_its_order)
 }
 END_TEST
 
+START_TEST(that_a_value_gets_a_version_is_no_event)
+{
+    struct ks_key key = key_of(&f, "k");
+    struct ks_info info;
+
+    ks_observe(f.ks, 0, ALL_KINDS);
+    set(&f, "k", "1");
+    ck_assert_int_eq(ks_give_version(f.t, &key), KS_OK);
+    ck_assert_int_eq(ks_stat(f.t, &key, KS_PEEK, &info), KS_OK);
+    ck_assert_uint_ne(info.version, 0);
+    assert_told("new k@0;");
+}
+END_TEST
+
 START_TEST(only_wanted_kinds_are_told)
 {
     ks_observe(f.ks, 1, 1u << KS_EVENT_DELETED);
@@ -250,6 +264,7 @@ main(void)
     tcase_add_checked_fixture(c, open_ks, close_ks);
     tcase_add_test(c, nothing_is_noted_while_nobody_asks);
     tcase_add_test(c, each_change_is_told_in_its_order);
+    tcase_add_test(c, that_a_value_gets_a_version_is_no_event);
     tcase_add_test(c, only_wanted_kinds_are_told);
     tcase_add_test(c, an_expired_key_is_told_before_its_successor);
     tcase_add_test(c, keys_of_templates_are_told_whole);

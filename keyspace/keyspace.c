@@ -361,7 +361,8 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
         *former = (struct former){old, was.extent};
         METRIC_INC(&t->metrics, replaces);
         if (likely(!item_expired(&was, now_ms))) {
-            event_note(t, KS_EVENT_CHANGED, key);
+            if (!fresh->same)
+                event_note(t, KS_EVENT_CHANGED, key);
         } else {
             event_note(t, KS_EVENT_EXPIRED, key);
             event_note(t, KS_EVENT_NEW, key);
