@@ -13,10 +13,12 @@
  * operation joins are searched by themselves (Horn and Kroening, "Faster
  * linearizability checking via P-compositionality", FORTE 2015).
  *
- * The sequential store (model.c) knows strings, deadlines and watches. A
- * deadline is an interval, since nobody knows when between call and answer the
- * server looked at its clock; within it a key may be there or gone, and the
- * search tries both.
+ * The sequential store (model.c) knows strings, deadlines, versions, watches.
+ * The version of a value is what the first GETV says, if that is greater than
+ * all before of the key; then it stays until the value is written. A deadline
+ * is an interval, since nobody knows when between call and answer the server
+ * looked at its clock; within it a key may be there or gone, and the search
+ * tries both.
  */
 #pragma once
 
@@ -51,7 +53,8 @@ enum verb {
     V_DEL,
     V_DELIFEQ,
     V_DELEX,
-    V_DIGEST, /* of one key up to here */
+    V_DIGEST,
+    V_GETV, /* of one key up to here */
     V_DEL_BOTH,
     V_RENAME,
     V_RENAMENX,
@@ -70,7 +73,8 @@ enum condition {
     C_IFEQ,
     C_IFNE,
     C_IFDEQ,
-    C_IFDNE
+    C_IFDNE,
+    C_IFVER
 };
 
 enum lifetime {
@@ -89,6 +93,7 @@ struct step {
     bool get; /* SET with GET */
     int ttl_ms;
     int delta;
+    long long version; /* for IFVER; 0: of a key that is not there */
     char value[24];
     char compare[HISTORY_VALUE];
 };
@@ -130,14 +135,16 @@ struct model_key {
     uint16_t len;
     bool present, expires;
     int64_t deadline_lo, deadline_hi; /* ns, both included */
+    int64_t version;                  /* 0: nobody has asked for it */
     char value[HISTORY_VALUE];        /* zeros after len */
 };
 
 /* Compared and hashed as bytes. */
 struct model {
     struct model_key key[HISTORY_KEYS];
-    uint8_t watched[HISTORY_THREADS]; /* set of keys */
-    bool changed[HISTORY_THREADS];    /* one of them was */
+    int64_t last_version[HISTORY_KEYS]; /* the highest that was told */
+    uint8_t watched[HISTORY_THREADS];   /* set of keys */
+    bool changed[HISTORY_THREADS];      /* one of them was */
 };
 
 /* The keys that `op` looks at and that may be there or gone at its time. Those

@@ -151,6 +151,26 @@ START_TEST(a_deadline_is_an_interval)
 }
 END_TEST
 
+START_TEST(a_version_ends_with_its_value)
+{
+#define VERSION_OF_K .verb = V_GETV
+#define SET_IF_7 SET_K("c"), .condition = C_IFVER, .version = 7
+    JUDGE(NULL, OP(0, 0, 1, "+OK", SET_K("a")),
+        OP(0, 2, 3, "[\"a\" :7 :-1]", VERSION_OF_K),
+        OP(0, 4, 5, "+OK", SET_IF_7), OP(0, 6, 7, "$-1", SET_IF_7));
+    JUDGE("SET", OP(0, 0, 1, "+OK", SET_K("a")),
+        OP(0, 2, 3, "[\"a\" :7 :-1]", VERSION_OF_K),
+        OP(1, 4, 5, "+OK", SET_K("a")), OP(0, 6, 7, "+OK", SET_IF_7));
+    JUDGE("GETV", OP(0, 0, 1, "+OK", SET_K("a")),
+        OP(0, 2, 3, "[\"a\" :7 :-1]", VERSION_OF_K),
+        OP(1, 4, 5, "+OK", SET_K("a")),
+        OP(0, 6, 7, "[\"a\" :7 :-1]", VERSION_OF_K));
+    JUDGE("GETV", OP(0, 0, 1, "+OK", SET_K("a")),
+        OP(0, 2, 3, "[\"a\" :7 :-1]", VERSION_OF_K),
+        OP(0, 4, 5, "[\"a\" :8 :-1]", VERSION_OF_K));
+}
+END_TEST
+
 START_TEST(an_exec_depends_on_what_it_watches)
 {
     struct op ops[] = {OP(0, 0, 1, "+OK", GET_K),
@@ -336,7 +356,7 @@ static const struct {
     unsigned workload;
 } faults[] = {{F_STALE_READ, 0}, {F_LOST_WRITE, 0}, {F_LATE_WRITE, 0},
     {F_SPLIT_MSET, 1}, {F_SPLIT_EXEC, 2}, {F_NO_WATCH, 2}, {F_TWICE, 0},
-    {F_CHECK_THEN_SET, 0}, {F_NO_EXPIRY, 4}};
+    {F_CHECK_THEN_SET, 0}, {F_NO_EXPIRY, 4}, {F_OLD_VERSION, 0}};
 
 /* A fault is found out in one of a few rounds. */
 START_TEST(a_fault_is_found)
@@ -379,6 +399,7 @@ linearizability_suite(void)
     tcase_add_test(tc, increments_are_counted_once);
     tcase_add_test(tc, a_pair_is_written_at_once);
     tcase_add_test(tc, a_deadline_is_an_interval);
+    tcase_add_test(tc, a_version_ends_with_its_value);
     tcase_add_test(tc, an_exec_depends_on_what_it_watches);
     suite_add_tcase(s, tc);
     tc = tcase_create("six clients");

@@ -17,10 +17,11 @@
 
 static const char *const verbs[] = {"GET", "SET", "SETNX", "GETSET", "INCRBY",
     "APPEND", "GETDEL", "GETEX", "EXPIRE", "PEXPIRE", "PERSIST", "PTTL",
-    "STRLEN", "EXISTS", "DEL", "DELIFEQ", "DELEX", "DIGEST", "DEL", "RENAME",
-    "RENAMENX", "COPY", "MSET", "MSETNX", "MGET", "FLUSHALL", "FLUSHDB"};
+    "STRLEN", "EXISTS", "DEL", "DELIFEQ", "DELEX", "DIGEST", "GETV", "DEL",
+    "RENAME", "RENAMENX", "COPY", "MSET", "MSETNX", "MGET", "FLUSHALL",
+    "FLUSHDB"};
 static const char *const conditions[] = {
-    NULL, "NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE"};
+    NULL, "NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE", "IFVER"};
 static const char *const lifetimes[] = {NULL, "PX", "KEEPTTL", "PERSIST"};
 
 void
@@ -54,6 +55,8 @@ add_condition(struct step_words *w, const struct step *s)
     } else if (s->condition == C_IFDEQ || s->condition == C_IFDNE) {
         model_digest(s->compare, strlen(s->compare), w->scratch[0]);
         add(w, w->scratch[0]);
+    } else if (s->condition == C_IFVER) {
+        add_number(w, 0, s->version);
     }
 }
 
@@ -161,6 +164,7 @@ put(struct model *m, unsigned key, const char *p, size_t len)
     memset(k->value + len, 0, HISTORY_VALUE - len);
     k->len = (uint16_t)len;
     k->present = true;
+    k->version = 0;
     touch(m, key);
 }
 
@@ -245,7 +249,8 @@ digest_is(const struct model_key *k, const char *other)
     return strcmp(mine, theirs) == 0;
 }
 
-/* `absent` is the answer for a key that is not there. */
+/* `absent` is the answer for a key that is not there. A version that somebody
+ * was told and that is not known here is that of an earlier value. */
 static bool
 compares(const struct model_key *k, const struct step *s, bool absent)
 {
@@ -262,6 +267,9 @@ compares(const struct model_key *k, const struct step *s, bool absent)
         return k->present ? strcmp(k->value, s->compare) != 0 : absent;
     case C_IFDNE:
         return k->present ? !digest_is(k, s->compare) : absent;
+    case C_IFVER:
+        return k->present ? s->version != 0 && k->version == s->version
+                          : absent && s->version == 0;
     default:
         return true;
     }
@@ -359,22 +367,40 @@ do_persist(struct model *m, const struct step *s, struct text *out)
     touch(m, s->key);
 }
 
-/* An answer within what the clocks allow is repeated. */
+/* The time to live of a key that is there: what was said, if the clocks allow
+ * it. */
 static void
-do_pttl(const struct model *m, const struct op *op, const struct step *s,
+say_ttl(const struct model_key *k, const struct op *op, long long said,
     int64_t slack_ns, struct text *out)
 {
-    const struct model_key *k = &m->key[s->key];
-    long long said = atoll(op->reply + 1);
     int64_t lo = k->deadline_lo - op->end_ns - slack_ns,
             hi = k->deadline_hi - op->start_ns + slack_ns;
 
-    if (!k->present || !k->expires)
-        say(out, k->present ? ":-1" : ":-2");
+    if (!k->expires)
+        say(out, ":-1");
     else if (said >= 0 && said * MS >= lo - MS && said * MS <= hi + MS)
-        say(out, "%s", op->reply);
+        say(out, ":%lld", said);
     else
         say(out, "from %lld to %lld", (long long)lo / MS, (long long)hi / MS);
+}
+
+static void
+do_getv(struct model *m, const struct op *op, const struct step *s,
+    int64_t slack_ns, struct text *out)
+{
+    struct model_key *k = &m->key[s->key];
+    long long version = 0, ttl_ms = 0;
+
+    if (!k->present) {
+        say(out, "$-1");
+        return;
+    }
+    (void)sscanf(op->reply, "[\"%*[^\"]\" :%lld :%lld]", &version, &ttl_ms);
+    if (k->version == 0 && version > m->last_version[s->key])
+        k->version = m->last_version[s->key] = version;
+    say(out, "[\"%s\" :%lld ", k->value, (long long)k->version);
+    say_ttl(k, op, ttl_ms, slack_ns, out);
+    say(out, "]");
 }
 
 static void
@@ -394,6 +420,7 @@ do_move(struct model *m, const struct step *s, struct text *out)
         say(out, "+OK");
     }
     *to = *from;
+    to->version = 0;
     touch(m, s->other);
     if (s->verb != V_COPY)
         (void)drop(m, s->key);
@@ -464,7 +491,10 @@ do_step(struct model *m, const struct op *op, const struct step *s,
         do_persist(m, s, out);
         break;
     case V_PTTL:
-        do_pttl(m, op, s, slack_ns, out);
+        if (k->present)
+            say_ttl(k, op, atoll(op->reply + 1), slack_ns, out);
+        else
+            say(out, ":-2");
         break;
     case V_STRLEN:
         say(out, ":%u", k->len);
@@ -487,6 +517,9 @@ do_step(struct model *m, const struct op *op, const struct step *s,
     case V_DIGEST:
         model_digest(k->value, k->len, digest);
         say(out, k->present ? "\"%s\"" : "$-1", digest);
+        break;
+    case V_GETV:
+        do_getv(m, op, s, slack_ns, out);
         break;
     case V_DEL_BOTH:
         say(out, ":%d", drop(m, s->key) + drop(m, s->other));

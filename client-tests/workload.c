@@ -38,15 +38,15 @@ chance(struct worker *w, unsigned n)
 static const enum verb singles[] = {V_GET, V_GET, V_GET, V_GET, V_SET, V_SET,
     V_SET, V_SET, V_SETNX, V_GETSET, V_INCRBY, V_INCRBY, V_APPEND, V_APPEND,
     V_GETDEL, V_GETEX, V_EXPIRE, V_PEXPIRE, V_PERSIST, V_STRLEN, V_EXISTS,
-    V_DEL, V_DELIFEQ, V_DELEX, V_DIGEST};
+    V_DEL, V_DELIFEQ, V_DELEX, V_DIGEST, V_GETV};
 static const enum verb pairs[] = {V_DEL_BOTH, V_RENAME, V_RENAMENX, V_COPY,
     V_MSET, V_MSET, V_MSETNX, V_MGET, V_MGET, V_MGET};
 
-/* DELIFEQ, DELEX, DIGEST and conditions on values are of later versions. */
+/* DELIFEQ, DELEX, DIGEST, GETV and conditions on values are not in 7.0. */
 static bool
 redis_has(enum verb verb)
 {
-    return verb < V_DELIFEQ || verb > V_DIGEST;
+    return verb < V_DELIFEQ || verb > V_GETV;
 }
 
 static enum verb
@@ -91,10 +91,10 @@ static enum condition
 choose_condition(struct worker *w, enum verb verb)
 {
     if (verb == V_DELEX)
-        return C_IFEQ + choose(w, 4);
+        return C_IFEQ + choose(w, 5);
     if (verb == V_EXPIRE || verb == V_PEXPIRE)
         return chance(w, 2) ? C_NONE : C_NX + choose(w, 2);
-    return chance(w, 2) ? C_NONE : C_NX + choose(w, testing_redis() ? 2 : 6);
+    return chance(w, 2) ? C_NONE : C_NX + choose(w, testing_redis() ? 2 : 7);
 }
 
 static enum lifetime
@@ -122,6 +122,7 @@ make_step(struct worker *w, struct step *s)
     if (s->verb == V_APPEND)
         s->value[chance(w, 2) ? 1 : 2] = '\0';
     memcpy(s->compare, w->known[s->key], sizeof(s->compare));
+    s->version = w->versions[s->key];
     s->condition = choose_condition(w, s->verb);
     s->get = chance(w, 3);
     s->lifetime = choose_lifetime(w, s->verb);
@@ -149,7 +150,7 @@ make_op(struct worker *w, struct op *op)
         for (unsigned i = 0; i < op->n_steps; i++) {
             do
                 make_step(w, &op->steps[i]);
-            while (op->steps[i].verb == V_PTTL);
+            while (op->steps[i].verb == V_PTTL || op->steps[i].verb == V_GETV);
             op->keys |= step_keys(&op->steps[i]);
         }
         op->keys |= w->watched;
@@ -291,6 +292,27 @@ check_then_set(struct worker *w, struct op *op)
     ask_step(w, &s, op->reply);
 }
 
+static void
+learn_version(struct worker *w, unsigned key, const char *reply)
+{
+    w->versions[key] = 0;
+    (void)sscanf(reply, "[\"%*[^\"]\" :%lld", &w->versions[key]);
+}
+
+/* As if the version were only looked up when the command comes. */
+static void
+take_new_version(struct worker *w, struct op *op)
+{
+    struct step s = op->steps[0];
+
+    s.verb = V_GETV;
+    ask_step(w, &s, op->reply);
+    learn_version(w, s.key, op->reply);
+    s = op->steps[0];
+    s.version = w->versions[s.key];
+    ask_step(w, &s, op->reply);
+}
+
 /* Answer `op` wrongly; false if the fault does not apply to it. */
 static bool
 answer_badly(struct worker *w, struct op *op)
@@ -347,6 +369,12 @@ answer_badly(struct worker *w, struct op *op)
         changed.lifetime = L_NONE;
         ask_step(w, &changed, op->reply);
         return true;
+    case F_OLD_VERSION:
+        if (op->kind != OP_COMMAND || s->verb != V_SET ||
+            s->condition != C_IFVER)
+            return false;
+        take_new_version(w, op);
+        return true;
     default:
         return false;
     }
@@ -370,6 +398,8 @@ learn(struct worker *w, const struct op *op)
         return;
     if (s->verb == V_GET)
         strcpy(w->earlier[s->key], op->reply);
+    if (s->verb == V_GETV)
+        learn_version(w, s->key, op->reply);
     if (op->reply[0] == '"' && s->verb != V_DIGEST && len < HISTORY_VALUE) {
         memcpy(known, op->reply + 1, len - 2);
         known[len - 2] = '\0';

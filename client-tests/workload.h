@@ -23,6 +23,7 @@ enum fault {
     F_TWICE,          /* INCRBY and APPEND are done twice */
     F_CHECK_THEN_SET, /* SET NX is EXISTS and then SET */
     F_NO_EXPIRY,      /* SET forgets its PX */
+    F_OLD_VERSION,    /* SET IFVER takes the version that is there now */
 };
 
 struct workload {
@@ -47,6 +48,7 @@ struct worker {
     unsigned watched;                          /* [worker] keys */
     unsigned n_values;                         /* [worker] made so far */
     char known[HISTORY_KEYS][HISTORY_VALUE];   /* [worker] value seen last */
+    long long versions[HISTORY_KEYS];          /* [worker] seen last */
     char earlier[HISTORY_KEYS][HISTORY_REPLY]; /* [worker] answer to GET */
     struct step late;                          /* [worker] SET not done yet */
     bool has_late;
