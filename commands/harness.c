@@ -54,8 +54,9 @@ host_kill_client(void *ctx, uint64_t id)
 
     for (int i = 0; i < h->n_sessions; i++) {
         if (h->sessions[i].id == id) {
-            ck_assert_int_lt(h->n_killed, HARNESS_SESSIONS);
-            h->killed[h->n_killed++] = id;
+            if (h->n_killed < HARNESS_SESSIONS)
+                h->killed[h->n_killed] = id;
+            h->n_killed++;
             return true;
         }
     }
@@ -114,10 +115,11 @@ host_post(void *ctx, unsigned from, unsigned to, struct pubsub_message *m)
 {
     struct harness *h = ctx;
 
-    ck_assert_uint_eq(from, 0);
-    ck_assert_uint_eq(to, 0);
-    ck_assert_uint_lt(h->n_mail, ARRAY_LEN(h->mail));
+    ASSERT(from == 0);
+    ASSERT(to == 0);
     pubsub_message_take(m);
+    h->mail =
+        xrealloc(h->mail, (h->n_mail + 1) * sizeof(struct pubsub_message *));
     h->mail[h->n_mail++] = m;
 }
 
@@ -136,7 +138,7 @@ host_find_session(void *ctx, unsigned worker, uint64_t id)
 {
     struct harness *h = ctx;
 
-    ck_assert_uint_eq(worker, 0);
+    ASSERT(worker == 0);
     for (int i = 0; i < h->n_sessions; i++)
         if (h->sessions[i].id == id)
             return &h->sessions[i];
@@ -195,7 +197,7 @@ make_options(struct harness *h)
     };
 
     h->options = options_new(modules, ARRAY_LEN(modules));
-    ck_assert_ptr_nonnull(h->options);
+    ASSERT(h->options != NULL);
 }
 
 static void
@@ -214,11 +216,11 @@ make_keyspace(struct harness *h, size_t limit_bytes)
     };
 
     h->slab = slab_new(&slab_config, &err);
-    ck_assert_msg(h->slab != NULL, "%.*s", (int)err.len, err.p);
+    ASSERT(h->slab != NULL);
     ks_config.slab = h->slab;
     hash_seed_random(&ks_config.seed);
     h->ks = ks_new(&ks_config, &err);
-    ck_assert_msg(h->ks != NULL, "%.*s", (int)err.len, err.p);
+    ASSERT(h->ks != NULL);
     h->ks_thread = ks_thread_new(h->ks);
     buf_free(&err);
 }
@@ -285,6 +287,8 @@ harness_free(struct harness *h)
     buf_free(&h->out);
     buf_free(&h->flat);
     harness_deliver(h);
+    free(h->mail);
+    h->mail = NULL;
     for (int i = 0; i < h->n_sessions; i++) {
         session_leave(h->thread, &h->sessions[i]);
         session_free(&h->sessions[i]);
@@ -296,7 +300,8 @@ harness_free(struct harness *h)
     ks_flush(h->ks_thread, KS_ALL_DBS);
     ks_reclaim(h->ks_thread);
     slab_stats(h->slab, &stats);
-    ck_assert_uint_eq(stats.extents_live, 0);
+    ASSERT(stats.extents_live == 0);
+    ASSERT(stats.chunk_live_bytes == stats.magazine_bytes);
     ks_thread_free(h->ks_thread);
     ks_free(h->ks);
     slab_free(h->slab);
@@ -307,16 +312,29 @@ harness_free(struct harness *h)
 void
 harness_connect(struct harness *h)
 {
-    ck_assert_int_lt(h->n_sessions, HARNESS_SESSIONS);
+    ASSERT(h->n_sessions < HARNESS_SESSIONS);
     session_init(
         &h->sessions[h->n_sessions], (uint64_t)h->n_sessions + 1, &h->commands);
     h->session = &h->sessions[h->n_sessions++];
 }
 
 void
+harness_reconnect(struct harness *h, int session)
+{
+    struct session *s = &h->sessions[session];
+    uint64_t id = s->id + HARNESS_SESSIONS;
+
+    harness_deliver(h);
+    session_leave(h->thread, s);
+    session_free(s);
+    session_init(s, id, &h->commands);
+    h->inboxes[session].len = 0;
+}
+
+void
 harness_switch(struct harness *h, int session)
 {
-    ck_assert_int_lt(session, h->n_sessions);
+    ASSERT(session < h->n_sessions);
     h->session = &h->sessions[session];
 }
 
@@ -364,6 +382,14 @@ copy_words(const struct str *words, int n)
     return argv;
 }
 
+static void
+free_words(struct resp_arg *argv, int n)
+{
+    for (int i = 0; i < n; i++)
+        free((char *)argv[i].p);
+    free(argv);
+}
+
 static const char *
 run(struct harness *h, struct resp_arg *argv, int n, bool prefetch)
 {
@@ -392,9 +418,7 @@ run_words(struct harness *h, const struct str *words, int n, bool prefetch)
     struct resp_arg *argv = copy_words(words, n);
     const char *answer = run(h, argv, n, prefetch);
 
-    for (int i = 0; i < n; i++)
-        free((char *)argv[i].p);
-    free(argv);
+    free_words(argv, n);
     return answer;
 }
 
@@ -425,6 +449,12 @@ harness_say(struct harness *h, const char *const *words, int n)
 }
 
 const char *
+harness_run_prefetched(struct harness *h, const struct str *words, int n)
+{
+    return run_words(h, words, n, true);
+}
+
+const char *
 harness_say_prefetched(struct harness *h, const char *const *words, int n)
 {
     struct str *v = views(words, n);
@@ -435,16 +465,20 @@ harness_say_prefetched(struct harness *h, const char *const *words, int n)
 }
 
 const char *
-harness_say_extent(
-    struct harness *h, const char *const *words, int n, struct str last)
+harness_run_extent(
+    struct harness *h, const struct str *words, int n, struct str last)
 {
-    struct str *v = views(words, n);
-    struct resp_arg *argv = copy_words(v, n);
+    struct resp_arg *argv = copy_words(words, n);
     uint32_t extent = extent_new(h->slab, last.len);
     const char *answer;
 
-    ck_assert_uint_ne(extent, 0);
-    ck_assert(extent_commit(h->slab, extent, last.len));
+    ASSERT(extent != 0);
+    if (!ks_commit_extent(h->ks_thread, extent, last.len)) {
+        extent_unpin(h->slab, extent);
+        free_words(argv, n);
+        session_command_lost(h->session);
+        return NULL;
+    }
     memcpy(extent_ptr(h->slab, extent), last.p, last.len);
 
     argv = xrealloc(argv, (size_t)(n + 1) * sizeof(*argv));
@@ -453,9 +487,18 @@ harness_say_extent(
     answer = run(h, argv, n + 1, false);
     if (argv[n].extent != 0)
         extent_unpin(h->slab, argv[n].extent);
-    for (int i = 0; i < n; i++)
-        free((char *)argv[i].p);
-    free(argv);
+    free_words(argv, n);
+    return answer;
+}
+
+const char *
+harness_say_extent(
+    struct harness *h, const char *const *words, int n, struct str last)
+{
+    struct str *v = views(words, n);
+    const char *answer = harness_run_extent(h, v, n, last);
+
+    ASSERT(answer != NULL);
     free(v);
     return answer;
 }

@@ -40,10 +40,10 @@ struct harness {
 
     /* What the commands asked of the host. */
     uint64_t killed[HARNESS_SESSIONS];
-    int n_killed;
+    int n_killed; /* may be more */
     int n_shutdowns;
     int n_options_changed;
-    struct pubsub_message *mail[64]; /* posted, not delivered yet */
+    struct pubsub_message **mail; /* posted, not delivered yet */
     size_t n_mail;
     struct buf inboxes[HARNESS_SESSIONS]; /* delivered, by session */
     int n_stats_resets;
@@ -58,6 +58,9 @@ void harness_free(struct harness *h);
 
 /* Open a further session; the first has number 0. */
 void harness_connect(struct harness *h);
+
+/* End a session and begin another in its place, with another id. */
+void harness_reconnect(struct harness *h, int session);
 
 /* The session that speaks from now on. */
 void harness_switch(struct harness *h, int session);
@@ -76,11 +79,15 @@ const char *harness_run(struct harness *h, const struct str *words, int n);
 const char *harness_say(struct harness *h, const char *const *words, int n);
 
 /* The same, with the batch loop's two prefetch calls before. */
+const char *harness_run_prefetched(
+    struct harness *h, const struct str *words, int n);
 const char *harness_say_prefetched(
     struct harness *h, const char *const *words, int n);
 
 /* Run a command whose last argument stands complete in an extent, as the daemon
- * hands over large values. */
+ * hands over large values. NULL: there was no memory to receive it. */
+const char *harness_run_extent(
+    struct harness *h, const struct str *words, int n, struct str last);
 const char *harness_say_extent(
     struct harness *h, const char *const *words, int n, struct str last);
 

@@ -211,3 +211,16 @@ commands_notify_test_LDADD = $(commands_tests_ldadd)
 commands_tracking_test_SOURCES = commands/tracking_test.c
 commands_tracking_test_CFLAGS = $(commands_tests_cflags)
 commands_tracking_test_LDADD = $(commands_tests_ldadd)
+
+# ./commands/dispatch_fuzz NEW_CORPUS $(srcdir)/commands/fuzz-corpus
+if FUZZ
+EXTRA_PROGRAMS += commands/dispatch_fuzz
+commands_dispatch_fuzz_SOURCES = \
+    commands/dispatch_fuzz.c \
+    commands/reply_check.h
+commands_dispatch_fuzz_CFLAGS = $(commands_tests_cflags)
+commands_dispatch_fuzz_LDADD = $(commands_tests_ldadd)
+commands_dispatch_fuzz_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+endif
+
+EXTRA_DIST += commands/fuzz-corpus
