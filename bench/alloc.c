@@ -257,7 +257,8 @@ run_worker(void *arg)
     steady(w, t->n_replaces, replace_some);
     w->steady_ns = bench_cpu_ns() - start;
     steady(w, t->n_replaces / 4, time_some);
-    if (pthread_barrier_wait(&t->phase) == PTHREAD_BARRIER_SERIAL_THREAD)
+    pthread_barrier_wait(&t->phase);
+    if (w->first)
         steady_rss = bench_rss();
     pthread_barrier_wait(&t->phase);
     start = bench_cpu_ns();

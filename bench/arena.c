@@ -38,8 +38,13 @@ static const struct mix {
 enum variant { IN_PLACE, ARENA, MALLOC };
 static const char *const variant_names[] = {"in place", "arena", "malloc"};
 
+struct argument {
+    char *p;
+    size_t len;
+};
+
 struct kept {
-    struct str *argv;
+    struct argument *argv;
     int argc;
 };
 
@@ -95,7 +100,7 @@ keep_command(struct run *r, const struct resp_parser *p, struct kept *k)
         char *copy = take(r, p->argv[i].len);
 
         memcpy(copy, p->argv[i].p, p->argv[i].len);
-        k->argv[i] = (struct str){copy, p->argv[i].len};
+        k->argv[i] = (struct argument){copy, p->argv[i].len};
     }
     bench_keep(k->argv);
 }
@@ -109,7 +114,7 @@ release(struct run *r, struct kept *kept, size_t n)
         return;
     for (size_t i = 0; i < n; i++) {
         for (int j = 0; j < kept[i].argc; j++)
-            free((void *)(uintptr_t)kept[i].argv[j].p);
+            free(kept[i].argv[j].p);
         free(kept[i].argv);
     }
 }

@@ -18,11 +18,11 @@
 static const struct variant {
     const char *name;
     enum slab_backing backing;
-    bool huge_pages;
+    enum slab_huge huge_pages;
 } variants[] = {
-    {"memfd", SLAB_MEMFD, false},
-    {"anonymous", SLAB_ANONYMOUS, false},
-    {"anonymous, huge pages", SLAB_ANONYMOUS, true},
+    {"memfd", SLAB_MEMFD, SLAB_NOT_HUGE},
+    {"anonymous", SLAB_ANONYMOUS, SLAB_NOT_HUGE},
+    {"anonymous, huge pages", SLAB_ANONYMOUS, SLAB_HUGE},
 };
 
 struct run {
@@ -54,7 +54,7 @@ fill(struct run *r, const char *what)
         memset(slab_ptr(r->slab, r->handles[i]), 1, CHUNK);
     }
     sample(r, what, "CPU", "us/MiB",
-        (bench_cpu_ns() - start) / 1e3 / (double)(r->n * CHUNK / MIB));
+        (bench_cpu_ns() - start) / 1e3 / ((double)r->n * CHUNK / MIB));
 }
 
 /* One cycle through all chunks, in random order (Sattolo). */

@@ -31,6 +31,8 @@ bench_ks_open(struct bench_ks *b, size_t limit_bytes)
     b->options.large_value_threshold = 16384;
     b->options.key_interning = 1;
     b->options.namespace_delimiter = xstrdup(":");
+    b->options.namespace_prefixes = xstrdup("");
+    b->options.max_namespaces = 1024;
     cfg.slab = b->slab = slab_new(&slab, &err);
     cfg.options = &b->options;
     hash_seed_random(&cfg.seed);

@@ -468,25 +468,35 @@ parse_options(struct options *o, int argc, char **argv)
         (o->sequential || o->n_requests != 0 || o->seconds > 0);
 }
 
+static void
+fill_pool(struct load *l)
+{
+    size_t n = POOL_BYTES + l->o.value_bytes;
+    char *pool = xcalloc(1, n);
+
+    for (size_t i = 0; i < n; i++)
+        pool[i] = (char)('a' + bench_below(&l->random, 26));
+    l->pool = pool;
+}
+
 int
 main(int argc, char **argv)
 {
-    static struct load l = {.o = {.n_connections = 50, .depth = 1,
-        .n_keys = 1000000, .value_bytes = 32}};
+    struct load *l = xcalloc(1, sizeof(*l));
 
-    if (!parse_options(&l.o, argc, argv)) {
+    l->o = (struct options){.n_connections = 50, .depth = 1,
+        .n_keys = 1000000, .value_bytes = 32};
+    if (!parse_options(&l->o, argc, argv)) {
         fprintf(stderr, "usage: load -p PORT | -u PATH [-m] [-c CONNECTIONS] "
             "[-d DEPTH] [-o get|set|mix]\n            [-n KEYS] [-v BYTES] "
             "-N REQUESTS | -T SECONDS | -s\n");
         return 2;
     }
-    l.random = (uint64_t)bench_wall_ns() | 1;
-    l.received = xrealloc(NULL, RECEIVE_BYTES);
-    l.pool = xrealloc(NULL, POOL_BYTES + l.o.value_bytes);
-    for (size_t i = 0; i < POOL_BYTES + l.o.value_bytes; i++)
-        l.pool[i] = (char)('a' + bench_below(&l.random, 26));
-    open_connections(&l);
-    run(&l);
-    report(&l);
+    l->random = (uint64_t)bench_wall_ns() | 1;
+    l->received = xcalloc(1, RECEIVE_BYTES);
+    fill_pool(l);
+    open_connections(l);
+    run(l);
+    report(l);
     return 0;
 }

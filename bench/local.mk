@@ -22,8 +22,10 @@ bench_programs = \
     bench/table
 
 EXTRA_PROGRAMS += $(bench_programs)
-CLEANFILES += $(bench_programs) bench/results.tsv
-EXTRA_DIST += bench/compare bench/run.sh
+CLEANFILES += $(bench_programs) bench/compare.tsv bench/results.tsv
+EXTRA_DIST += bench/compare bench/plot.py bench/run.sh docs/BENCHMARKS.md \
+    docs/bench
+dist_check_SCRIPTS += bench/plot_test.sh
 
 bench_alloc_SOURCES = bench/alloc.c $(bench_common)
 bench_alloc_LDADD = $(bench_libs)
@@ -64,7 +66,16 @@ bench-programs: ashlard $(filter bench/%,$(EXTRA_PROGRAMS)) $(trace_programs)
 bench: bench-programs
 	$(BASH_PATH) '$(srcdir)/bench/run.sh'
 
-.PHONY: bench bench-programs
+# Record the figures of docs/BENCHMARKS.md anew, on a machine that is idle:
+#   make bench-docs COMPARE_FLAGS='--peer pogocache=/path/to/pogocache'
+bench-docs: bench
+	'$(srcdir)/bench/compare' --out bench/compare.tsv $(COMPARE_FLAGS)
+	$(MKDIR_P) '$(srcdir)/docs/bench'
+	cp bench/results.tsv '$(srcdir)/docs/bench/micro.tsv'
+	cp bench/compare.tsv '$(srcdir)/docs/bench/compare.tsv'
+	'$(srcdir)/bench/plot.py'
+
+.PHONY: bench bench-programs bench-docs
 
 # Starts ./ashlard, or $ASHLARD; minutes, so not part of `make bench`.
 EXTRA_PROGRAMS += bench/live_memory

@@ -51,10 +51,11 @@ struct thread {
 };
 
 static struct iovec get_reply; /* header, value, CRLF */
-static const struct iovec set_reply = {(void *)(uintptr_t) "+OK\r\n", 5};
-static const struct iovec ping_reply = {(void *)(uintptr_t) "+PONG\r\n", 7};
-static const struct iovec no_reply = {
-    (void *)(uintptr_t) "-ERR unknown command\r\n", 22};
+static char ok_text[] = "+OK\r\n", pong_text[] = "+PONG\r\n",
+    error_text[] = "-ERR unknown command\r\n";
+static const struct iovec set_reply = {ok_text, sizeof(ok_text) - 1};
+static const struct iovec ping_reply = {pong_text, sizeof(pong_text) - 1};
+static const struct iovec no_reply = {error_text, sizeof(error_text) - 1};
 static struct thread *threads;
 static unsigned n_threads = 1;
 static int listener;
@@ -360,7 +361,7 @@ main(int argc, char **argv)
 
     while ((c = getopt(argc, argv, "p:u:v:t:")) != -1) {
         switch (c) {
-        case 'p': port = atoi(optarg); break;
+        case 'p': port = (int)strtol(optarg, NULL, 10); break;
         case 'u': path = optarg; break;
         case 'v': value_bytes = strtoul(optarg, NULL, 10); break;
         case 't': n_threads = (unsigned)strtoul(optarg, NULL, 10); break;

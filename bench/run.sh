@@ -47,13 +47,13 @@ traces()
     client-tests/make_trace "$work/made.asht" >&2 && echo "$work/made.asht"
 }
 
-# One line of hit_ratio as samples: replay CASE MISS RATIO...
+# The line of hit_ratio as samples of case $1.
 replay_samples()
 {
-    local case=$1
-    awk -v case="$case" '
+    awk -v case_name="$1" '
         function sample(metric, unit, value) {
-            printf "hit_ratio\t%s\t%s\t%s\t%s\n", case, metric, unit, value
+            printf "hit_ratio\t%s\t%s\t%s\t%.6g\n", case_name, metric, unit,
+                value
         }
         { for (i = 1; i < NF; i++) field[$i] = $(i + 1) }
         END {
@@ -77,9 +77,16 @@ run_hit_ratio()
             bytes=$((${set:-0} * share / 100))
             ((bytes >= 1048576)) || continue
             bench/hit_ratio "$trace" "$bytes" |
-                replay_samples "$share% of the keys and values/${name%%.asht*}"
+                replay_samples "${name%%.asht*}/memory for $share %"
         done
     done < <(traces)
+}
+
+run_interning()
+{
+    local items=300000
+    [[ "${BENCH_QUICK:-0}" == 0 ]] || items=50000
+    bench/interning --tsv "$items"
 }
 
 # ---- all of it --------------------------------------------------------------
@@ -90,6 +97,7 @@ run_program()
     case $1 in
     debug_alloc) bench/alloc --debug-cost bench/alloc_debug --tsv ;;
     hit_ratio) run_hit_ratio ;;
+    interning) run_interning ;;
     *) "bench/$1" --tsv ;;
     esac
 }

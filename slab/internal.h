@@ -37,7 +37,7 @@
 #define PAGE_NONE UINT32_MAX
 
 /* Chunks of a thread and class, at most; and of one exchange with the depot.
- * Above 60 nothing is gained (bench/slab_churn). */
+ * Above 60 nothing is gained (bench/alloc). */
 #define MAGAZINE_MAX 60
 #define DEPOT_MAX (8 * MAGAZINE_MAX / 2)
 
