@@ -176,8 +176,6 @@ static bool
 restore_reserve(struct ks_thread *t)
 {
     for (unsigned i = 0; i < ROOM_EVICTIONS && short_of_room(t); i++) {
-        if (drain_far_above(t))
-            continue;
         if (!evict_one(t, SLAB_MAX_CLASSES) && i > ROOM_EVICTIONS / 2)
             return false; /* nothing that may go: no use in turning round */
         drain_any(t, i);
