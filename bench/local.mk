@@ -11,6 +11,7 @@ bench_programs = \
     bench/arena \
     bench/backing \
     bench/compaction \
+    bench/eviction_cost \
     bench/extents \
     bench/hit_ratio \
     bench/index \
@@ -35,6 +36,8 @@ bench_backing_SOURCES = bench/backing.c $(bench_common)
 bench_backing_LDADD = $(bench_libs)
 bench_compaction_SOURCES = bench/compaction.c bench/keys.h $(bench_common)
 bench_compaction_LDADD = $(bench_libs)
+bench_eviction_cost_SOURCES = bench/eviction_cost.c $(bench_common)
+bench_eviction_cost_LDADD = $(bench_libs)
 bench_extents_SOURCES = bench/extents.c $(bench_common)
 bench_extents_LDADD = $(bench_libs)
 bench_hit_ratio_SOURCES = bench/hit_ratio.c
