@@ -734,7 +734,7 @@ START_TEST(the_log_is_bounded_and_can_be_forgotten)
     become("u");
     used = slab_used(h->slab);
     for (int i = 0; i < 20; i++) {
-        char key[8];
+        char key[16];
 
         snprintf(key, sizeof(key), "k%d", i);
         SAY(h, "GET", key);
