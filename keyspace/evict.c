@@ -33,6 +33,7 @@
 #define SAMPLE 16
 #define NEEDED_CLASS_BONUS 0.9f
 #define MAX_TRIES 1000
+#define MAX_CHOICES 4
 /* ticks: half as many accesses as items, four times as many */
 #define REUSED_LATE (TICKS_PER_ITEM_COUNT / 2)
 #define REUSED_VERY_LATE (TICKS_PER_ITEM_COUNT * 4)
@@ -437,12 +438,6 @@ mark_move(struct ks_thread *t, uint32_t from, uint32_t to)
 
 /* ---- the victim ------------------------------------------------------------------------ */
 
-struct victim {
-    uint32_t handle; /* 0: none yet */
-    float score;     /* density per weight; the least goes */
-    unsigned cls, bucket;
-};
-
 /* What a sample is judged by; read once per eviction. */
 struct judge {
     struct ks_thread *t;
@@ -450,6 +445,7 @@ struct judge {
     int64_t weight;
     uint16_t now;
     uint64_t now_ms;
+    unsigned chunk_class; /* of what is being judged */
     struct victim best;
 };
 
@@ -475,7 +471,8 @@ judge_item(struct judge *j, uint32_t handle, uint8_t state, uint16_t stamp,
     size_t bytes, float factor)
 {
     struct victim v = {.handle = handle, .cls = rank_class(bytes, state),
-        .bucket = age_bucket((uint16_t)(j->now - stamp))};
+        .bucket = age_bucket((uint16_t)(j->now - stamp)), .stamp = stamp,
+        .state = state, .chunk_class = j->chunk_class};
 
     if (!(state & MARK_EXPIRES)) {
         if (only_volatile(j->policy))
@@ -497,6 +494,7 @@ judge_item(struct judge *j, uint32_t handle, uint8_t state, uint16_t stamp,
 static void
 judge_run(struct judge *j, const struct slab_run *run, float factor)
 {
+    j->chunk_class = run->cls;
     for (uint32_t i = 0; i < run->n; i++) {
         uint8_t state = slab_run_state(run, i);
 
@@ -514,6 +512,7 @@ judge_extents(struct judge *j)
     uint32_t ids[SAMPLE];
     unsigned n = extent_sample(slab, next_random(j->t), SAMPLE, ids);
 
+    j->chunk_class = SLAB_MAX_CLASSES; /* no run */
     for (unsigned i = 0; i < n; i++) {
         uint32_t handle = extent_owner(slab, ids[i]);
         struct slab_mark m;
@@ -615,8 +614,77 @@ evict_worst_page(struct ks_thread *t)
     return worst;
 }
 
-bool
-evict_one(struct ks_thread *t, unsigned cls)
+/* A run that was asked for by the last call, or one of now; the next is asked
+ * for. `cls` is SLAB_MAX_CLASSES for all. */
+static bool
+next_run(struct ks_thread *t, struct slab_run *ahead, unsigned cls,
+    struct slab_run *run)
+{
+    bool is_class = cls < SLAB_MAX_CLASSES;
+    bool found = true;
+
+    *run = *ahead;
+    if (run->n == 0 || (is_class && run->cls != cls))
+        found = is_class
+            ? slab_sample_class(t->slab, cls, next_random(t), SAMPLE, run)
+            : slab_sample(t->slab, next_random(t), SAMPLE, run);
+    if (!(is_class ? slab_sample_class(t->slab, cls, next_random(t), SAMPLE,
+              ahead) : slab_sample(t->slab, next_random(t), SAMPLE, ahead))) {
+        ahead->n = 0;
+        return found;
+    }
+    __builtin_prefetch((const void *)ahead->stamp);
+    __builtin_prefetch((const void *)ahead->state);
+    return found;
+}
+
+static bool
+is_unchanged(const struct ks_thread *t, const struct victim *v)
+{
+    struct slab_mark m = slab_mark(t->slab, v->handle);
+
+    return atomic_load_explicit(m.state, memory_order_relaxed) == v->state &&
+        atomic_load_explicit(m.stamp, memory_order_relaxed) == v->stamp;
+}
+
+/* Ask for the index line of the victim whose item has come. */
+static void
+prefetch_victim_line(struct ks_thread *t, const struct victim *v)
+{
+    struct item_copy copy;
+    uint64_t hash;
+
+    if (item_peek(slab_ptr(t->slab, v->handle), clock_wall_ms(), &copy) &&
+        index_hash_item(&t->ks->index, &copy.view, &hash))
+        index_prefetch_line(&t->ks->index, hash);
+}
+
+/* Put the best of a comparison in the queue and take the victim that is to go
+ * now; false while none is ready. What has expired, or is of the class that
+ * needs room when no other is, goes past the queue. */
+static bool
+take_victim(struct ks_thread *t, const struct victim *best, unsigned cls,
+    struct victim *out)
+{
+    struct evictions_ahead *a = &t->ahead;
+
+    *out = *best;
+    if (best->score < 0 || best->chunk_class == SLAB_MAX_CLASSES ||
+        (a->ready.handle != 0 && a->ready.chunk_class != cls &&
+            best->chunk_class == cls))
+        return true;
+    *out = a->ready;
+    a->ready = a->chosen;
+    a->chosen = *best;
+    if (a->ready.handle != 0)
+        prefetch_victim_line(t, &a->ready);
+    __builtin_prefetch(slab_ptr(t->slab, best->handle));
+    return out->handle != 0 && is_unchanged(t, out);
+}
+
+/* The best of one comparison; its handle is 0 if nothing may go. */
+static struct victim
+choose_victim(struct ks_thread *t, unsigned cls)
 {
     struct judge j = judge_now(t);
     size_t large = extent_live_bytes(t->slab);
@@ -624,23 +692,41 @@ evict_one(struct ks_thread *t, unsigned cls)
     struct slab_run run;
 
     if (j.policy == KS_NOEVICTION)
-        return false;
+        return j.best;
     if (large > 0 && next_random(t) % (used + 1) < large)
         judge_extents(&j);
-    else if (slab_sample(t->slab, next_random(t), SAMPLE, &run))
+    else if (next_run(t, &t->ahead.any, SLAB_MAX_CLASSES, &run))
         judge_run(&j, &run, 1);
-    if (cls < SLAB_MAX_CLASSES &&
-        slab_sample_class(t->slab, cls, next_random(t), SAMPLE, &run))
+    if (cls < SLAB_MAX_CLASSES && next_run(t, &t->ahead.of_class, cls, &run))
         judge_run(&j, &run, NEEDED_CLASS_BONUS);
-    if (j.best.handle == 0)
-        return false;
-    if (!remove_chunk(t, j.best.handle, REMOVE_EVICT)) {
-        correct_mark(t, j.best.handle);
+    return j.best;
+}
+
+static bool
+evict_victim(struct ks_thread *t, const struct victim *v)
+{
+    if (!remove_chunk(t, v->handle, REMOVE_EVICT)) {
+        correct_mark(t, v->handle);
         return false;
     }
-    if (j.best.score >= 0)
-        count_event(&t->histogram.evictions[j.best.cls][j.best.bucket]);
+    if (v->score >= 0)
+        count_event(&t->histogram.evictions[v->cls][v->bucket]);
     return true;
+}
+
+bool
+evict_one(struct ks_thread *t, unsigned cls)
+{
+    struct victim best, v;
+
+    for (unsigned i = 0; i < MAX_CHOICES; i++) {
+        best = choose_victim(t, cls);
+        /* none: the page that was asked for may be empty by now */
+        if (best.handle != 0 && take_victim(t, &best, cls, &v) &&
+            evict_victim(t, &v))
+            return true;
+    }
+    return best.handle != 0 && evict_victim(t, &best);
 }
 
 /* ---- room ---------------------------------------------------------------------------------- */

@@ -624,6 +624,25 @@ struct ks {
 #define KS_MAGIC 0x6b737061u
 #define KS_THREAD_MAGIC 0x6b737468u
 
+/* An item that eviction chose; it goes if its mark is still the same then. */
+struct victim {
+    uint32_t handle; /* 0: none */
+    float score;     /* density per weight; the least goes */
+    unsigned cls, bucket;     /* of the ranks */
+    unsigned chunk_class;
+    uint16_t stamp;
+    uint8_t state;
+};
+
+/* Evictions come in numbers, and all that one looks at are misses of the CPU's
+ * caches. So each asks for what the next ones will look at: marks to compare,
+ * then the item chosen, then its index line. */
+struct evictions_ahead {
+    struct slab_run any, of_class; /* to be compared; n is 0 for none */
+    struct victim chosen;          /* its item is on its way */
+    struct victim ready;           /* its index line too */
+};
+
 /* A handle whose item is out of the index: to be freed after the unlock. */
 struct ks_thread {
     uint32_t magic;
@@ -636,6 +655,7 @@ struct ks_thread {
     struct ns_counts *ns;                          /* by entry */
     void *ns_block;                                /* owned: where ns stands */
     struct histogram histogram;
+    struct evictions_ahead ahead;
     uint64_t random;
     struct template_memo memo;
     uint32_t accesses;       /* not yet in ks->tick_part */
