@@ -191,7 +191,7 @@ START_TEST(a_word_is_of_letters_and_single_digits)
     static const char *const words[] = {"", "a", "Zz", "a1b2c3d4e5f6g7h8i9",
         "1", "abcdefg1", "abcdefgh1x"};
     static const char *const others[] = {"12", "a:b", "abcdefg12", "a12",
-        "abcdefgh12", "abcdefghi/", "\x80", "a\n", "abcdefg1" "2x", "@", "[",
+        "abcdefgh12", "abcdefghi/", "\x80", "a\n", ("abcdefg1" "2x"), "@", "[",
         "`", "{"};
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
