@@ -40,6 +40,11 @@
 /* One of SAMPLE insertions is looked at; a shape seen SIGHTINGS times in the
  * sample becomes a template, more often as the ids get scarce. */
 #define SAMPLE 4
+
+/* A thread that packs a key by the template it used last may have been stopped
+ * while it reads the record. What it packs then lands in a space that is gone,
+ * or is packed anew; but the record should be whole meanwhile. */
+#define GRACE_US 1000000
 #define SIGHTINGS 16
 
 /* Shapes with a word in their middle save less and there are more of them: they
@@ -66,6 +71,7 @@ struct templates {
     _Atomic uint32_t slot[TABLE_SLOTS]; /* 16 hash bits | id; 0: free */
     struct candidate candidate[CANDIDATE_SETS][CANDIDATE_WAYS]; /* [lock] */
     uint16_t free_id[MAX_TEMPLATES]; /* [lock] records given up */
+    uint64_t free_from_us; /* [lock] when they may be used: see GRACE_US */
     struct slab *slab;
     const struct hash_seed *seed;
     _Atomic uint32_t lock;   /* learners only try it */
@@ -183,7 +189,7 @@ take_record(struct templates *ts, struct template **record)
     uint32_t n = atomic_load_explicit(&ts->n, memory_order_relaxed);
     uint32_t n_free = atomic_load_explicit(&ts->n_free, memory_order_relaxed);
 
-    if (n_free > 0) {
+    if (n_free > 0 && clock_mono_us() >= ts->free_from_us) {
         n = ts->free_id[n_free - 1];
         atomic_store_explicit(&ts->n_free, n_free - 1, memory_order_relaxed);
     } else if (n < MAX_TEMPLATES) {
@@ -265,6 +271,7 @@ templates_drop(struct templates *ts, const bool is_free[SPACES])
         cpu_relax();
     drop_slots(ts, is_free);
     clear_dropped(ts);
+    ts->free_from_us = clock_mono_us() + GRACE_US;
     atomic_store_explicit(&ts->lock, 0, memory_order_release);
 }
 
