@@ -161,6 +161,11 @@ choose(void *ctx, struct str name, const struct ks_info *info)
     return true;
 }
 
+/* One of the keys that follow a random place in hash order. Of a single one the
+ * chance would be its distance from the one before, which for some keys is next
+ * to nothing; of so many the distances even out. */
+#define RANDOM_KEYS 16
+
 enum ks_status
 ks_random(struct ks_thread *t, unsigned db, struct buf *name)
 {
@@ -170,8 +175,8 @@ ks_random(struct ks_thread *t, unsigned db, struct buf *name)
 
     do {
         cursor = ks_scan(t, db, cursor, 1, choose, &r);
-    } while (r.seen == 0 && cursor != 0);
-    for (cursor = 0; r.seen == 0;) {
+    } while (r.seen < RANDOM_KEYS && cursor != 0);
+    for (cursor = 0; r.seen < RANDOM_KEYS;) {
         cursor = ks_scan(t, db, cursor, 1, choose, &r);
         if (cursor == 0 || cursor > start)
             break;
