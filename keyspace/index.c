@@ -724,12 +724,14 @@ index_prefetch_item(const struct index *ix, uint64_t hash)
 
     for (unsigned m = match_tags(line, tag_of(hash)); m != 0; m &= m - 1) {
         uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
+        struct slab_mark mark;
 
         if (handle == 0)
             continue;
         __builtin_prefetch(slab_ptr(ix->slab, handle));
-        __builtin_prefetch((const void *)slab_mark(ix->slab, handle).stamp);
-        __builtin_prefetch((const void *)slab_mark(ix->slab, handle).state);
+        mark = slab_mark(ix->slab, handle);
+        __builtin_prefetch((const void *)mark.stamp);
+        __builtin_prefetch((const void *)mark.state);
         return;
     }
 #else
