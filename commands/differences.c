@@ -82,6 +82,22 @@ static const struct difference {
             "ACL LOG shows failed command executions at toplevel",
             "ACL LOG shows failed subcommand executions at toplevel",
             "ACL can log errors in the context of Lua scripting"}},
+    {"They follow a test with a script on the same connections, which leaves a "
+     "client tracking and another closed.",
+        "unit/tracking",
+        {"Tracking info is correct",
+            "CLIENT TRACKINGINFO provides reasonable results when tracking redir "
+            "broken",
+            "CLIENT TRACKINGINFO provides reasonable results when tracking on "
+            "with options",
+            "RESP3 based basic invalidation with client reply off",
+            "RESP2 based basic invalidation with client reply off",
+            "RESP3 based basic redirect invalidation with client reply off",
+            "RESP3 based basic tracking-redir-broken with client reply off"}},
+    {"It publishes before the reply to an UNSUBSCRIBE on another connection has "
+     "come: commands on different connections run at the same time here.",
+        "unit/pubsub",
+        {"PUBLISH/SUBSCRIBE after UNSUBSCRIBE without arguments"}},
     {"DEBUG SEGFAULT is not there, and an unknown subcommand is told before the "
      "rights.",
         "unit/acl", {"ACLs can block all DEBUG subcommands except one"}},
@@ -101,6 +117,9 @@ static const struct difference {
         {"DISCARD should not fail during OOM",
             "EXEC with only read commands should not be rejected when OOM",
             "EXEC with at least one use-memory command should fail"}},
+    {NULL, "unit/pubsub",
+        {"Keyspace notifications: evicted events",
+            "Keyspace notifications: new key test"}},
     {"A payload's IDLETIME and FREQ are checked and not kept: what another "
      "server saw says nothing about the expected hits here.",
         "unit/dump", {"RESTORE can set LRU", "RESTORE can set LFU"}},
