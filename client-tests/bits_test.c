@@ -7,22 +7,8 @@
 #include <stdlib.h>
 
 #include "client-tests/client.h"
+#include "client-tests/fixture.h"
 
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
-
-#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
 #define SYNTAX "-ERR syntax error"
 #define BAD_OFFSET "-ERR bit offset is not an integer or out of range"
 

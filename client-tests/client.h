@@ -18,6 +18,8 @@
 
 #include "base/base.h"
 
+#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
+
 /* Send one command as redisCommand() does and return the reply; fails the test
  * when there is none. freeReplyObject() it. */
 redisReply *command(redisContext *c, const char *fmt, ...)

@@ -12,22 +12,8 @@
 #include <sys/time.h>
 
 #include "client-tests/client.h"
+#include "client-tests/fixture.h"
 
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
-
-#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
 #define SYNTAX "-ERR syntax error"
 
 /* ---- PING, ECHO, QUIT, RESET -------------------------------------------- */

@@ -5,22 +5,8 @@
 #include "client-tests/wire.h"
 
 #include "client-tests/client.h"
+#include "client-tests/fixture.h"
 
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
-
-#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
 #define NOT_INTEGER "-ERR value is not an integer or out of range"
 #define SYNTAX "-ERR syntax error"
 #define HELLO_DIGEST "b6acb9d84a38ff74"

@@ -10,22 +10,9 @@
 
 #include "client-tests/client.h"
 #include "client-tests/pattern.h"
+#include "client-tests/fixture.h"
 
 #define THREADS 8
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
 
 /* One of the threads of a test: a connection and what it found. */
 struct actor {

@@ -7,22 +7,8 @@
 #include <stdlib.h>
 
 #include "client-tests/client.h"
+#include "client-tests/fixture.h"
 
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
-
-#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
 #define NO_KEY "-ERR no such key"
 #define SAME "-ERR source and destination objects are the same"
 #define BAD_DB "-ERR DB index is out of range"

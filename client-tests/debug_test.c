@@ -22,7 +22,6 @@ stop_server(void)
     server_stop(server);
 }
 
-#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
 #define SYNTAX "-ERR syntax error"
 
 #define ZEROS "0000000000000000000000000000000000000000"

@@ -7,20 +7,7 @@
 #include <stdlib.h>
 
 #include "client-tests/client.h"
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
+#include "client-tests/fixture.h"
 
 START_TEST(a_key_is_there_until_its_time_and_not_after)
 {

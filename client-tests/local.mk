@@ -10,6 +10,8 @@ check_LIBRARIES += libclient.a
 libclient_a_SOURCES = \
     client-tests/client.c \
     client-tests/client.h \
+    client-tests/fixture.c \
+    client-tests/fixture.h \
     client-tests/pattern.h \
     client-tests/spawn.c \
     client-tests/spawn.h \

@@ -7,22 +7,7 @@
 #include <stdlib.h>
 
 #include "client-tests/client.h"
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    static const char *const workers[] = {"--workers", "3", NULL};
-
-    server = server_start(testing_redis() ? NULL : workers);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
+#include "client-tests/fixture.h"
 
 /* The line of a command sent over TCP; a simple string. */
 #define LINE(db, command)                                                      \
@@ -166,7 +151,7 @@ monitor_suite(void)
     TCase *tc = tcase_create("monitor");
 
     tcase_set_timeout(tc, patient(60));
-    tcase_add_checked_fixture(tc, start_server, stop_server);
+    tcase_add_checked_fixture(tc, start_three_workers, stop_server);
     tcase_add_test(tc, the_commands_of_all_workers_are_shown);
     tcase_add_test(tc, passwords_are_not_shown);
     tcase_add_test(tc, a_transaction_is_shown_as_it_runs);

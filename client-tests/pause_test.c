@@ -8,24 +8,7 @@
 #include <stdlib.h>
 
 #include "client-tests/client.h"
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    static const char *const workers[] = {"--workers", "3", NULL};
-
-    server = server_start(testing_redis() ? NULL : workers);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
-
-#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
+#include "client-tests/fixture.h"
 
 /* clang-format off */
 TABLE_TEST(arguments_are_checked,
@@ -214,7 +197,7 @@ pause_suite(void)
     TCase *tc = tcase_create("pause");
 
     tcase_set_timeout(tc, patient(60));
-    tcase_add_checked_fixture(tc, start_server, stop_server);
+    tcase_add_checked_fixture(tc, start_three_workers, stop_server);
     tcase_add_test(tc, arguments_are_checked);
     tcase_add_test(tc, writes_wait_on_every_worker_and_then_run_in_order);
     tcase_add_test(tc, a_pause_of_all_ends_by_itself);

@@ -12,20 +12,7 @@
 
 #include "client-tests/client.h"
 #include "client-tests/pattern.h"
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
+#include "client-tests/fixture.h"
 
 START_TEST(interleaved_pipelines_keep_their_order)
 {

@@ -10,20 +10,7 @@
 #include <unistd.h>
 
 #include "client-tests/client.h"
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
+#include "client-tests/fixture.h"
 
 /* ---- malformed input ---------------------------------------------------- */
 

@@ -9,27 +9,10 @@
 #include <sys/socket.h>
 
 #include "client-tests/client.h"
+#include "client-tests/fixture.h"
 
 #define N_SUBSCRIBERS 100
 #define N_MESSAGES 300
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    static const char *const workers[] = {"--workers", "3", NULL};
-
-    server = server_start(testing_redis() ? NULL : workers);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
-
-#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
 
 /* ---- replies ------------------------------------------------------------- */
 
@@ -491,7 +474,7 @@ pubsub_suite(void)
     TCase *tc = tcase_create("pubsub");
 
     tcase_set_timeout(tc, patient(60));
-    tcase_add_checked_fixture(tc, start_server, stop_server);
+    tcase_add_checked_fixture(tc, start_three_workers, stop_server);
     tcase_add_test(tc, publishing_to_nobody_reaches_nobody);
     tcase_add_test(tc, subscribed_over_resp2_only_little_is_allowed);
     tcase_add_test(tc, messages_of_every_kind_arrive);

@@ -3,20 +3,7 @@
 #include "client-tests/wire.h"
 
 #include "client-tests/client.h"
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
+#include "client-tests/fixture.h"
 
 /* clang-format off */
 TABLE_TEST(slowlog_keeps_the_latest_slow_commands,

@@ -9,24 +9,8 @@
 #include <stdlib.h>
 
 #include "client-tests/client.h"
+#include "client-tests/fixture.h"
 
-static struct server *server;
-
-static void
-start_server(void)
-{
-    static const char *const workers[] = {"--workers", "3", NULL};
-
-    server = server_start(testing_redis() ? NULL : workers);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
-
-#define ARITY(name) "-ERR wrong number of arguments for '" name "' command"
 #define OPTINOUT                                                               \
     "-ERR CLIENT CACHING can be called only when the client is in tracking "   \
     "mode with OPTIN or OPTOUT mode enabled"
@@ -425,7 +409,7 @@ tracking_suite(void)
     TCase *tc = tcase_create("tracking");
 
     tcase_set_timeout(tc, patient(60));
-    tcase_add_checked_fixture(tc, start_server, stop_server);
+    tcase_add_checked_fixture(tc, start_three_workers, stop_server);
     tcase_add_test(tc, options_are_checked);
     tcase_add_test(tc, readers_on_every_worker_are_told_once);
     tcase_add_test(tc, expiry_invalidates_without_a_reader);

@@ -5,20 +5,7 @@
 #include <stdlib.h>
 
 #include "client-tests/client.h"
-
-static struct server *server;
-
-static void
-start_server(void)
-{
-    server = server_start(NULL);
-}
-
-static void
-stop_server(void)
-{
-    server_stop(server);
-}
+#include "client-tests/fixture.h"
 
 /* clang-format off */
 TABLE_TEST(a_transaction_is_queued_and_run,
