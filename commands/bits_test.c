@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* bits_test.c - SETBIT, GETBIT, BITCOUNT, BITPOS, BITOP and BITFIELD. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <stdlib.h>
 
@@ -9,20 +9,6 @@
 #define BAD_BIT "-ERR bit is not an integer or out of range\r\n"
 #define SYNTAX "-ERR syntax error\r\n"
 #define OOM "-OOM command not allowed when used memory > 'maxmemory'.\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 static size_t
 live_extents(void)

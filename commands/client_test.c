@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* client_test.c - the subcommands of CLIENT, to the byte of the reply. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/internal.h"
 
 #include <stdio.h>
-
-#define NOW 1700000000000
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 #define BAD_NAME                                                               \
     "-ERR Client names cannot contain spaces, newlines or special "            \
@@ -284,7 +266,7 @@ START_TEST(no_touch_leaves_the_age_of_keys_as_it_is)
 }
 END_TEST
 
-HARNESS_MAIN("client", start, stop, a_name_is_kept_and_cleared,
+HARNESS_MAIN("client", start_at_now, stop_at_now, a_name_is_kept_and_cleared,
     a_session_without_names_holds_no_memory_for_them,
     a_name_is_one_printable_word,
     a_name_that_is_too_long_is_refused_and_nothing_changes,

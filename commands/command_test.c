@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* command_test.c - what command_run() does around a handler: refusals,
  * counters, replies that are not wanted, prefetch. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/acl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 static void
 set_password(const char *password)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* compare_test.c - changes that depend on the value, stores of several keys
  * with options, bounded counts. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/internal.h"
 
 #include <stdlib.h>
-
-#define NOW 1700000000000
 
 #define OK "+OK\r\n"
 #define NIL "$-1\r\n"
@@ -17,22 +15,6 @@
 
 #define HELLO "Hello world"
 #define HELLO_DIGEST "b6acb9d84a38ff74"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 /* ---- SET ----------------------------------------------------------------- */
 
@@ -371,7 +353,7 @@ START_TEST(increx_counts_in_floats)
 }
 END_TEST
 
-HARNESS_MAIN("compare", start, stop,
+HARNESS_MAIN("compare", start_at_now, stop_at_now,
     set_ifeq_stores_over_the_value_it_names_only,
     set_ifne_stores_over_any_other_value_and_none, set_compares_digests,
     a_digest_has_sixteen_hexadecimal_digits,

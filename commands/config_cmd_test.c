@@ -1,21 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* config_cmd_test.c - the subcommands of CONFIG, to the byte of the reply. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/internal.h"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 #define SYNTAX "-ERR syntax error\r\n"
 #define FAILED(name, reason)                                                   \

@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* docs_test.c - COMMAND and HELP, to the byte where it is short; where it is
  * long, read back as redis-cli reads it for its hints. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/internal.h"
 
 #include <ctype.h>
 #include <stdlib.h>
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 /* ---- a reader of replies ------------------------------------------------- */
 

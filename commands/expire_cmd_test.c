@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* expire_cmd_test.c - EXPIRE and TTL in their four forms each, PERSIST. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <stdio.h>
-
-#define NOW 1700000000000
 
 #define OK "+OK\r\n"
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
@@ -14,22 +12,6 @@
     "-ERR NX and XX, GT or LT options at the same time are not compatible\r\n"
 #define GT_EXCLUDES                                                            \
     "-ERR GT and LT options at the same time are not compatible\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 START_TEST(arity_is_checked)
 {
@@ -298,7 +280,7 @@ START_TEST(a_large_value_survives_changes_of_its_deadline)
 }
 END_TEST
 
-HARNESS_MAIN("expire_cmd", start, stop,
+HARNESS_MAIN("expire_cmd", start_at_now, stop_at_now,
     arity_is_checked,
     each_form_sets_the_same_deadline,
     a_missing_key_gets_no_deadline,

@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* info_test.c - INFO and MEMORY: sections, formats, and figures that are
  * true. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 /* The number after "\nname:" in a reply of INFO. */
 static long long

@@ -2,22 +2,8 @@
 /* key_specs_test.c - how commands use their keys, which channels they name, and
  * their categories; what Redis 7.0.15 says of the same commands.
  */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/internal.h"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 static const struct command *
 row_of(const char *name)

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* keys_test.c - DEL, EXISTS, TYPE, DBSIZE, FLUSHALL, OBJECT ... */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define NOW 1700000000000
 
 #define OK "+OK\r\n"
 #define NIL "$-1\r\n"
@@ -19,22 +17,6 @@
     "-ERR An LFU maxmemory policy is selected, idle time not tracked. "        \
     "Please note that when switching between policies at runtime LRU and "     \
     "LFU data will take some time to adjust.\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 START_TEST(arity_is_checked)
 {
@@ -391,7 +373,7 @@ START_TEST(client_no_touch_leaves_reads_without_trace)
 }
 END_TEST
 
-HARNESS_MAIN("keys", start, stop,
+HARNESS_MAIN("keys", start_at_now, stop_at_now,
     arity_is_checked,
     del_counts_what_it_deletes,
     unlink_deletes_as_del_does,

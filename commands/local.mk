@@ -74,7 +74,11 @@ libcommands_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 # Commands without a daemon, for the tests.
 check_LIBRARIES += libcommandsharness.a
-libcommandsharness_a_SOURCES = commands/harness.c commands/harness.h
+libcommandsharness_a_SOURCES = \
+    commands/fixture.c \
+    commands/fixture.h \
+    commands/harness.c \
+    commands/harness.h
 libcommandsharness_a_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 
 check_PROGRAMS += \

@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* namespace_test.c - NAMESPACE and SWAPDB: replies and errors. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define OK "+OK\r\n"
 #define QUEUED "+QUEUED\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 static void
 fill(const char *format, int n)

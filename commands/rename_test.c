@@ -1,30 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* rename_test.c - COPY, RENAME, RENAMENX and MOVE. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <stdlib.h>
 
-#define NOW 1700000000000
 #define OK "+OK\r\n"
 #define NO_KEY "-ERR no such key\r\n"
 #define SAME "-ERR source and destination objects are the same\r\n"
 #define BAD_DB "-ERR DB index is out of range\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 START_TEST(rename_takes_the_expiry_along)
 {
@@ -117,7 +100,7 @@ START_TEST(move_changes_the_database)
 }
 END_TEST
 
-HARNESS_MAIN("rename", start, stop, rename_takes_the_expiry_along,
+HARNESS_MAIN("rename", start_at_now, stop_at_now, rename_takes_the_expiry_along,
     an_expired_key_is_no_source_and_no_obstacle,
     renamenx_leaves_a_value_that_is_there,
     rename_keeps_a_large_value_and_its_encoding,

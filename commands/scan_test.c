@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* scan_test.c - SCAN and KEYS: filters, cursors, and that no key is lost while
  * the keyspace changes. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define NOW 1700000000000
 
 #define OK "+OK\r\n"
 #define SYNTAX "-ERR syntax error\r\n"
@@ -14,22 +12,6 @@
 #define BAD_CURSOR "-ERR invalid cursor\r\n"
 #define DONE_EMPTY "*2\r\n$1\r\n0\r\n*0\r\n"
 #define ARITY(name) "-ERR wrong number of arguments for '" name "' command\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 /* ---- reading replies --------------------------------------------------- */
 
@@ -351,7 +333,7 @@ START_TEST(keys_returns_every_key_once)
 }
 END_TEST
 
-HARNESS_MAIN("scan", start, stop,
+HARNESS_MAIN("scan", start_at_now, stop_at_now,
     arity_is_checked,
     scan_of_an_empty_database_is_done_at_once,
     scan_of_one_key_finds_it,

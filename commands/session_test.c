@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* session_test.c - HELLO, AUTH, SELECT, RESET, QUIT, PING, ECHO, TIME and
  * SHUTDOWN, to the byte of the reply. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/acl.h"
 
 #include <stdlib.h>
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 /* With a password, and a client that has not given it. */
 static void

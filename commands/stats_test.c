@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* stats_test.c - counters of several workers, read and reset while they run. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/internal.h"
 
 #include <stdlib.h>
 
 #define WORKERS 2
 #define ROUNDS 2000
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 /* A further worker with a session of its own. */
 struct worker {

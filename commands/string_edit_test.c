@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* string_edit_test.c - APPEND, SETRANGE, INCR and their relatives. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define NOW 1700000000000
 
 #define OK "+OK\r\n"
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
@@ -14,22 +12,6 @@
 #define TOO_LONG                                                               \
     "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"
 #define ARITY(name) "-ERR wrong number of arguments for '" name "' command\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 /* The value of `key` has exactly these bytes. */
 static void
@@ -417,7 +399,7 @@ START_TEST(incrbyfloat_keeps_the_expiry)
 }
 END_TEST
 
-HARNESS_MAIN("string_edit", start, stop,
+HARNESS_MAIN("string_edit", start_at_now, stop_at_now,
     arity_is_checked,
     append_adds_to_the_end_and_keeps_the_expiry,
     append_of_nothing_makes_an_empty_value,

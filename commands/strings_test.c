@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* strings_test.c - GET, SET and their relatives, to the byte of the reply. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define NOW 1700000000000
 
 #define OK "+OK\r\n"
 #define NIL "$-1\r\n"
@@ -15,22 +13,6 @@
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
 #define ARITY(name) "-ERR wrong number of arguments for '" name "' command\r\n"
 #define BAD_TIME(name) "-ERR invalid expire time in '" name "' command\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 /* The reply has exactly these bytes, NULs included. */
 static void
@@ -781,7 +763,7 @@ START_TEST(reads_count_hits_and_misses_and_writes_do_not)
 }
 END_TEST
 
-HARNESS_MAIN("strings", start, stop,
+HARNESS_MAIN("strings", start_at_now, stop_at_now,
     get_returns_what_set_stored,
     get_of_a_missing_key_is_null,
     keys_and_values_may_hold_any_byte,

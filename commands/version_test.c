@@ -1,34 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* version_test.c - GETV, and what depends on its version: SET IFVER, DELEX
  * IFVER. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NOW 1700000000000
-
 #define OK "+OK\r\n"
 #define NIL "$-1\r\n"
 #define SYNTAX "-ERR syntax error\r\n"
 #define BAD_VERSION "-ERR version is not an integer or out of range\r\n"
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    clock_fake(NOW);
-    h = harness_new();
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-    clock_unfake();
-}
 
 /* What GETV says of a key that is there, but for the value. */
 struct version {
@@ -246,7 +228,7 @@ START_TEST(getv_counts_one_hit_or_miss)
 }
 END_TEST
 
-HARNESS_MAIN("version", start, stop, getv_returns_value_version_and_ttl,
+HARNESS_MAIN("version", start_at_now, stop_at_now, getv_returns_value_version_and_ttl,
     reads_and_deadlines_leave_the_version, every_write_makes_another_version,
     a_renamed_or_copied_value_has_no_version_of_before,
     set_ifver_stores_over_that_version_only,
