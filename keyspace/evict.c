@@ -334,10 +334,9 @@ count_event(_Atomic uint32_t *counter)
 /* By this size a hit counts, as an eviction does: a difference would put the
  * hits of items near the end of an octave into another one. */
 static inline size_t
-judged_bytes(const struct ks_thread *t, uint32_t handle, uint32_t extent)
+judged_bytes(const struct ks_thread *t, uint32_t chunk_bytes, uint32_t extent)
 {
-    return extent != 0 ? extent_committed(t->slab, extent)
-                       : slab_chunk_bytes(t->slab, handle);
+    return extent != 0 ? extent_committed(t->slab, extent) : chunk_bytes;
 }
 
 /* Count a hit at `age` and return the state after it. */
@@ -369,12 +368,12 @@ mark_hit(struct ks_thread *t, uint32_t handle, uint32_t extent)
     if (state == SLAB_MARK_FREE)
         return;
     next = reuse(t, state, (uint16_t)(now - stamp),
-        judged_bytes(t, handle, extent));
+        judged_bytes(t, m.chunk_bytes, extent));
     if (stamp == now && state == next)
         return;
     /* The item may be gone by now, and its page serve another class, where
      * other things stand in the place of its mark. */
-    if (!slab_mark_hold(t->slab_thread, handle, &m))
+    if (!slab_mark_hold(t->slab_thread, &m))
         return;
     /* compare: the chunk may have been freed since the state was read */
     if (atomic_compare_exchange_strong_explicit(m.state, &state, next,
@@ -399,7 +398,7 @@ mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
             state = 0;
         state = reuse(t, state, (uint16_t)(now - atomic_load_explicit(
             was.stamp, memory_order_relaxed)), (state & MARK_EXTENT)
-                ? fresh->bytes : slab_chunk_bytes(t->slab, old));
+                ? fresh->bytes : was.chunk_bytes);
     }
     state &= (uint8_t)~(MARK_EXPIRES | MARK_EXTENT);
     if (fresh->expire_ms != KS_NO_EXPIRY)
@@ -553,11 +552,11 @@ run_score(const struct judge *j, const struct slab_run *run)
 static void
 correct_mark(struct ks_thread *t, uint32_t handle)
 {
+    struct slab_mark m = slab_mark(t->slab, handle);
     struct item_copy copy;
-    struct slab_mark m;
     uint8_t state;
 
-    if (!slab_mark_hold(t->slab_thread, handle, &m))
+    if (!slab_mark_hold(t->slab_thread, &m))
         return;
     state = atomic_load_explicit(m.state, memory_order_relaxed);
     if (!item_peek(slab_ptr(t->slab, handle), 0, &copy))

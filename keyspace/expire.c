@@ -116,8 +116,10 @@ clamp_page(struct ks_thread *t, uint32_t page, uint16_t now)
     struct slab_run run;
     struct slab_mark m;
 
-    if (!slab_page_run(t->slab, page, &run) ||
-        !slab_mark_hold(t->slab_thread, run.handle, &m))
+    if (!slab_page_run(t->slab, page, &run))
+        return;
+    m = slab_mark(t->slab, run.handle);
+    if (!slab_mark_hold(t->slab_thread, &m))
         return;
     /* the page may have changed its class since: then the run is not its */
     for (uint32_t i = 0; m.stamp == run.stamp && i < run.n; i++) {

@@ -506,14 +506,23 @@ page_shift(const struct slab *s, unsigned page_size)
 /* Number of the page that covers an offset; a number within the table for any
  * offset of the region, also when the super is carved anew meanwhile. */
 static inline uint32_t
+page_at_size(const struct slab *s, size_t offset, unsigned page_size)
+{
+    return (uint32_t)((offset >> super_shift(s)) * SUPER_PAGES +
+        ((offset & (super_bytes(s) - 1)) >> page_shift(s, page_size)));
+}
+
+static inline unsigned
+page_size_at(const struct slab *s, size_t offset)
+{
+    return atomic_load_explicit(
+        &s->super_size[offset >> super_shift(s)], memory_order_relaxed);
+}
+
+static inline uint32_t
 page_at(const struct slab *s, size_t offset)
 {
-    size_t super = offset >> super_shift(s);
-    unsigned shift = page_shift(s,
-        atomic_load_explicit(&s->super_size[super], memory_order_relaxed));
-
-    return (uint32_t)(super * SUPER_PAGES +
-        ((offset & (super_bytes(s) - 1)) >> shift));
+    return page_at_size(s, offset, page_size_at(s, offset));
 }
 
 /* Offset of a page in the region; in its super in any case, also when that is
@@ -557,16 +566,20 @@ class_for(const struct slab *s, size_t bytes)
     return s->class_of[(DEBUG_PAD(bytes) + 7) / 8];
 }
 
-static inline struct slab_mark
-mark_in_page(const struct slab *s, const struct size_class *c,
-    size_t page_offset, uint32_t slot)
+/* The marks of a page in use that begins at `page_offset`: of slot 0, and the
+ * others after it. */
+static inline _Atomic uint16_t *
+page_stamps(const struct slab *s, size_t page_offset)
 {
-    char *base = s->region.base + page_offset;
+    return (_Atomic uint16_t *)(void *)(s->region.base + page_offset);
+}
 
-    return (struct slab_mark){
-        (_Atomic uint16_t *)(void *)base + slot,
-        (_Atomic uint8_t *)(void *)(base + c->state_start) + slot,
-    };
+static inline _Atomic uint8_t *
+page_states(
+    const struct slab *s, const struct size_class *c, size_t page_offset)
+{
+    return (_Atomic uint8_t *)(void *)(s->region.base + page_offset +
+        c->state_start);
 }
 
 static inline uint32_t

@@ -81,7 +81,7 @@ mark_free(struct slab *s, uint32_t handle, uint32_t kind)
     ASSERT(kind_has_chunks(kind));
     debug_release(s, handle, c->chunk_bytes);
     STORE(&chunk_words(s, handle)[0], 0);
-    STORE(mark_in_page(s, c, start, chunk_slot(c, offset - start)).state,
+    STORE(&page_states(s, c, start)[chunk_slot(c, offset - start)],
         SLAB_MARK_FREE);
     return c;
 }

@@ -18,32 +18,42 @@
 struct slab_mark
 slab_mark(const struct slab *s, uint32_t handle)
 {
-    size_t offset = handle_offset(handle), start;
-    uint32_t page = page_at(s, offset);
-    const struct size_class *c =
-        &s->classes[kind_class(LOAD(&s->pages[page].kind))];
+    size_t offset = handle_offset(handle);
+    unsigned page_size = page_size_at(s, offset);
+    uint32_t page = page_at_size(s, offset, page_size);
+    unsigned cls = kind_class(LOAD(&s->pages[page].kind));
+    const struct size_class *c = &s->classes[cls];
+    size_t start = offset & ~((size_t)c->page_bytes - 1);
+    uint32_t slot = chunk_slot(c, offset - start);
 
-    start = offset & ~((size_t)c->page_bytes - 1);
-    return mark_in_page(s, c, start, chunk_slot(c, offset - start));
+    return (struct slab_mark){
+        .stamp = page_stamps(s, start) + slot,
+        .state = page_states(s, c, start) + slot,
+        .chunk_bytes = c->chunk_bytes,
+        /* otherwise the super has been carved anew between the two looks */
+        .page = likely(page_size == c->page_size) ? page : PAGE_NONE,
+        .cls = cls,
+    };
 }
 
 bool
-slab_mark_hold(struct slab_thread *t, uint32_t handle, struct slab_mark *out)
+slab_mark_hold(struct slab_thread *t, const struct slab_mark *m)
 {
     const struct slab *s = t->slab;
-    uint32_t page = page_at(s, handle_offset(handle)), kind;
+    uint32_t kind;
 
     DEBUG_ASSERT(LOAD(&t->holding) == PAGE_NONE);
-    /* pairs with page_release_locked() and page_is_held() */
-    atomic_exchange_explicit(&t->holding, page, memory_order_seq_cst);
-    kind = atomic_load_explicit(&s->pages[page].kind, memory_order_seq_cst);
-    /* In this order: a page that is in use has the size that the super says. */
-    if (!kind_has_chunks(kind) || page_at(s, handle_offset(handle)) != page) {
-        slab_mark_drop(t);
+    if (unlikely(m->page == PAGE_NONE))
         return false;
-    }
-    *out = slab_mark(s, handle);
-    return true;
+    /* pairs with page_release_locked() and page_is_held() */
+    atomic_exchange_explicit(&t->holding, m->page, memory_order_seq_cst);
+    kind = atomic_load_explicit(
+        &s->pages[m->page].kind, memory_order_seq_cst);
+    /* A page that is in use has the size and the layout of its class. */
+    if (likely(kind_has_chunks(kind) && kind_class(kind) == m->cls))
+        return true;
+    slab_mark_drop(t);
+    return false;
 }
 
 void

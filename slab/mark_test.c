@@ -39,15 +39,34 @@ START_TEST(the_marks_of_a_page_in_use_can_be_held)
     struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
     struct slab_thread *t = slab_thread_new(s);
     uint32_t h = slab_alloc(t, 100);
-    struct slab_mark m;
+    struct slab_mark m = slab_mark(s, h);
 
-    ck_assert(slab_mark_hold(t, h, &m));
-    ck_assert_ptr_eq(m.stamp, slab_mark(s, h).stamp);
-    ck_assert_ptr_eq(m.state, slab_mark(s, h).state);
+    ck_assert_uint_eq(m.chunk_bytes, slab_chunk_bytes(s, h));
+    ck_assert(slab_mark_hold(t, &m));
     slab_mark_drop(t);
     slab_release(t, h);
     slab_thread_flush(t);
-    ck_assert(!slab_mark_hold(t, h, &m)); /* the page has gone */
+    ck_assert(!slab_mark_hold(t, &m)); /* the page has gone */
+    m = slab_mark(s, h);
+    ck_assert(!slab_mark_hold(t, &m));
+    slab_thread_free(t);
+    slab_free(s);
+}
+END_TEST
+
+START_TEST(a_mark_from_before_its_page_served_another_class_is_not_held)
+{
+    struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
+    struct slab_thread *t = slab_thread_new(s);
+    uint32_t h = slab_alloc(t, 100), page = page_of(s, h), other;
+    struct slab_mark m = slab_mark(s, h);
+
+    slab_release_to_page(t, h);
+    slab_thread_flush(t);
+    other = slab_alloc(t, 500);
+    ck_assert_uint_eq(page_of(s, other), page);
+    ck_assert(!slab_mark_hold(t, &m));
+    slab_release(t, other);
     slab_thread_free(t);
     slab_free(s);
 }
@@ -58,9 +77,9 @@ START_TEST(a_held_page_is_not_reused_by_another_class)
     struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
     struct slab_thread *t = slab_thread_new(s);
     uint32_t h = slab_alloc(t, 100), page = page_of(s, h), other;
-    struct slab_mark m;
+    struct slab_mark m = slab_mark(s, h);
 
-    ck_assert(slab_mark_hold(t, h, &m));
+    ck_assert(slab_mark_hold(t, &m));
     slab_release_to_page(t, h);
     slab_thread_flush(t);
     ck_assert_uint_eq(test_stats(s).page_free_bytes, unit_bytes(s));
@@ -87,7 +106,8 @@ START_TEST(a_held_page_is_not_given_back)
     for (i = 0; i < ARRAY_LEN(h); i++)
         h[i] = slab_alloc(t, 100);
     slab_thread_flush(t);
-    ck_assert(slab_mark_hold(t, h[2500], &m));
+    m = slab_mark(s, h[2500]);
+    ck_assert(slab_mark_hold(t, &m));
     for (i = 0; i < ARRAY_LEN(h); i++)
         slab_release_to_page(t, h[i]);
     while (slab_trim(s, 0, 0) > 0)
@@ -175,6 +195,7 @@ main(void)
     const TTest *const tests[] = {
         marks_of_neighbours_are_apart_and_dense,
         the_marks_of_a_page_in_use_can_be_held,
+        a_mark_from_before_its_page_served_another_class_is_not_held,
         a_held_page_is_not_reused_by_another_class,
         a_held_page_is_not_given_back,
         marks_of_stale_handles_stay_within_the_region,

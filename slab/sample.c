@@ -24,7 +24,6 @@ set_run(const struct slab *s, const struct size_class *c, uint32_t page,
     uint32_t from, uint32_t n, struct slab_run *out)
 {
     size_t offset = page_offset(s, page);
-    struct slab_mark mark = mark_in_page(s, c, offset, from);
 
     out->page = page;
     out->handle = chunk_handle(c, offset, from);
@@ -32,8 +31,8 @@ set_run(const struct slab *s, const struct size_class *c, uint32_t page,
     out->n = n;
     out->chunk_bytes = c->chunk_bytes;
     out->cls = c->number;
-    out->stamp = mark.stamp;
-    out->state = mark.state;
+    out->stamp = page_stamps(s, offset) + from;
+    out->state = page_states(s, c, offset) + from;
 }
 
 /* The class of a page in use, and how many of its chunks were handed out so

@@ -131,16 +131,19 @@ size_t slab_chunk_bytes(const struct slab *s, uint32_t handle);
 struct slab_mark {
     _Atomic uint16_t *stamp;
     _Atomic uint8_t *state;
+    uint32_t chunk_bytes; /* size of the chunk */
+    uint32_t page;        /* slab_mark_hold()'s: where they are */
+    uint32_t cls;
 };
 struct slab_mark slab_mark(const struct slab *s, uint32_t handle);
 
-/* The same for writing the marks of a chunk that others may free at any moment
- * (a hit noted by a reader without a lock): the page keeps its layout until
- * slab_mark_drop(). False when the page is out of use already. One at a time
- * and thread, for a few instructions: page reuse waits. Owner thread; costs a
- * locked instruction, so look first whether there is anything to write. */
-bool slab_mark_hold(struct slab_thread *t, uint32_t handle,
-    struct slab_mark *out);
+/* Before writing the marks of a chunk that others may free at any moment (a hit
+ * noted by a reader without a lock): the page keeps its layout until
+ * slab_mark_drop(). False when the page has another layout already. One at a
+ * time and thread, for a few instructions: page reuse waits. Owner thread;
+ * costs a locked instruction, so look first whether there is anything to
+ * write. */
+bool slab_mark_hold(struct slab_thread *t, const struct slab_mark *m);
 void slab_mark_drop(struct slab_thread *t);
 
 /* ---- pages, as the evictor and the drainer see them ---------------------- */

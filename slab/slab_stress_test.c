@@ -237,7 +237,10 @@ note_hit(struct worker *w)
     uint32_t handle = LOAD(&st->places[at].handle);
     struct slab_mark m;
 
-    if (handle == 0 || !slab_mark_hold(w->t, handle, &m))
+    if (handle == 0)
+        return;
+    m = slab_mark(st->slab, handle);
+    if (!slab_mark_hold(w->t, &m))
         return;
     if (w->random % 64 == 0)
         sched_yield();
