@@ -21,20 +21,19 @@ arg_i64(struct request *rq, int i, int64_t *out)
     return false;
 }
 
-/* Which of the hashes from the prefetch belongs to argv[i]; n_hashes or more
- * if none does. */
-static unsigned
-hash_at(const struct request *rq, int i)
+/* Which of the keys from the prefetch is argv[i]; n_keys or more if none is. */
+static inline unsigned
+key_at(const struct request *rq, int i)
 {
     int first = rq->command->first_key;
     int step = rq->command->key_step;
 
     if (i < first)
-        return rq->n_hashes;
-    if (step == 1)
+        return rq->n_keys;
+    if (step == 1 || i == first)
         return (unsigned)(i - first);
     return (i - first) % step == 0 ? (unsigned)((i - first) / step)
-                                   : rq->n_hashes;
+                                   : rq->n_keys;
 }
 
 struct ks_key
@@ -42,11 +41,11 @@ arg_key(const struct request *rq, int i)
 {
     unsigned db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
 
-    if (rq->n_hashes > 0 && rq->hash_db == db) {
-        unsigned at = hash_at(rq, i);
+    if (rq->n_keys > 0 && rq->keys[0].db == db) {
+        unsigned at = key_at(rq, i);
 
-        if (at < rq->n_hashes)
-            return request_key(rq, i, at);
+        if (at < rq->n_keys)
+            return rq->keys[at];
     }
     return ks_key(rq->thread->commands->ks, db, arg_str(rq, i));
 }

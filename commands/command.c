@@ -50,6 +50,7 @@ commands_init(struct commands *c)
     c->state->pubsub = pubsub_new(ks_slab(c->ks));
     c->state->base = command_stats_new();
     c->state->slowlog = slowlog_new();
+    c->state->slow_argc = slowlog_least_args(c->state->slowlog);
     c->state->acl_log = acl_log_new();
     c->state->acl = acl_new(c);
     if (*c->values->requirepass != '\0')
@@ -114,6 +115,45 @@ command_thread_free(struct command_thread *t)
     buf_free(&t->events);
     buf_free(&t->scratch);
     free(t);
+}
+
+/* ---- look-up ------------------------------------------------------------- */
+
+/* A name of three to eight bytes, as one word; 0 for any other. */
+static inline uint64_t
+name_word(const struct resp_arg *arg)
+{
+    const unsigned char *c = (const unsigned char *)arg->p;
+    uint32_t head, tail;
+
+    if (arg->len == 3)
+        return c[0] | (uint64_t)c[1] << 8 | (uint64_t)c[2] << 16;
+    if (arg->len < 4 || arg->len > 8)
+        return 0;
+    memcpy(&head, c, 4);
+    memcpy(&tail, c + arg->len - 4, 4);
+    return head | (uint64_t)tail << 32;
+}
+
+/* The row of a request. Most requests have the name of the one before. */
+static inline const struct command *
+resolve(struct request *rq)
+{
+    struct command_thread *t = rq->thread;
+    uint64_t name = name_word(&rq->argv[0]);
+    const struct command *row;
+
+    if (likely(name == t->last_name && rq->argv[0].len == t->last_name_len))
+        return t->last_row;
+    row = command_resolve(t->commands->state->index, rq->argv, rq->argc);
+    /* subcommands are found by two names */
+    if (name != 0 && row != NULL && !(row->flags & CMD_CONTAINER) &&
+        row->name[rq->argv[0].len] == '\0') {
+        t->last_name = name;
+        t->last_name_len = rq->argv[0].len;
+        t->last_row = row;
+    }
+    return row;
 }
 
 /* ---- running ------------------------------------------------------------- */
@@ -220,9 +260,11 @@ execute_timed(struct request *rq, struct command_row_stats *stats, bool measure)
     latency_note(rq, ns);
 }
 
-static void
-execute(struct request *rq, struct command_row_stats *stats)
+static inline void
+execute(struct request *rq)
 {
+    struct command_row_stats *stats =
+        &rq->thread->stats->rows[command_id(rq->command)];
     bool measure = command_stats_measure(rq->thread, rq->command);
 
     if (unlikely(measure || slowlog_watches(rq) || latency_watches(rq)))
@@ -315,18 +357,16 @@ after_handler(struct request *rq, unsigned active)
         monitor_show(rq);
 }
 
-void
-command_call(struct request *rq)
+static inline void
+call(struct request *rq, struct mark mark)
 {
     struct command_thread *t = rq->thread;
-    struct mark mark = {rq->reply->out->len, rq->reply->n_refs};
-
     unsigned active = commands_active(t->commands);
 
     METRIC_INC(t->metrics, commands);
     if (unlikely(active != 0))
         before_handler(rq, active);
-    execute(rq, &t->stats->rows[command_id(rq->command)]);
+    execute(rq);
     if (unlikely(is_error(rq, mark)))
         count_error(rq, mark, true);
     if (unlikely(active != 0))
@@ -334,6 +374,12 @@ command_call(struct request *rq)
     arena_reset(t->arena);
     if (unlikely(t->scratch.cap > SCRATCH_KEEP))
         buf_free(&t->scratch);
+}
+
+void
+command_call(struct request *rq)
+{
+    call(rq, (struct mark){rq->reply->out->len, rq->reply->n_refs});
 }
 
 void
@@ -359,16 +405,15 @@ command_run(struct request *rq)
     struct mark mark = {rq->reply->out->len, rq->reply->n_refs};
 
     if (rq->command == NULL) {
-        rq->n_hashes = 0;
-        rq->command =
-            command_resolve(t->commands->state->index, rq->argv, rq->argc);
+        rq->n_keys = 0;
+        rq->command = resolve(rq);
     }
     rq->reply->protocol = rq->session->protocol;
     note_use(rq);
     if (unlikely(!admit(rq)))
         reject(rq, mark);
     else if (likely(rq->session->transaction == NULL) || !transaction_queue(rq))
-        command_call(rq);
+        call(rq, mark);
     else if (is_error(rq, mark))
         count_error(rq, mark, false);
     if (unlikely(t->events.len != 0))
@@ -388,29 +433,38 @@ cmd_container(struct request *rq)
 
 /* ---- prefetch ------------------------------------------------------------ */
 
+static void
+make_keys(struct request *rq)
+{
+    const struct commands *c = rq->thread->commands;
+    const struct command *row = rq->command;
+    unsigned db =
+        atomic_load_explicit(&rq->session->db, memory_order_relaxed);
+    struct command_keys keys;
+
+    if (likely(row->last_key == row->first_key && row->first_key < rq->argc)) {
+        rq->n_keys = 1;
+        ks_key_make(c->ks, db, arg_str(rq, row->first_key), &rq->keys[0]);
+        ks_prefetch_line(c->ks, &rq->keys[0]);
+        return;
+    }
+    keys = command_keys_of(row, rq->argv, rq->argc);
+    for (int i = keys.first;
+         i <= keys.last && rq->n_keys < REQUEST_PREFETCH_KEYS; i += keys.step) {
+        struct ks_key *key = &rq->keys[rq->n_keys++];
+
+        ks_key_make(c->ks, db, arg_str(rq, i), key);
+        ks_prefetch_line(c->ks, key);
+    }
+}
+
 void
 command_prefetch_lines(struct request *rq)
 {
-    const struct commands *c = rq->thread->commands;
-    struct command_keys keys;
-
-    rq->n_hashes = 0;
-    rq->command = command_resolve(c->state->index, rq->argv, rq->argc);
-    if (rq->command == NULL || rq->command->first_key == 0)
-        return;
-    rq->hash_db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
-    keys = command_keys_of(rq->command, rq->argv, rq->argc);
-    for (int i = keys.first;
-         i <= keys.last && rq->n_hashes < REQUEST_PREFETCH_KEYS;
-         i += keys.step) {
-        struct ks_key key = ks_key(c->ks, rq->hash_db, arg_str(rq, i));
-
-        ks_prefetch_line(c->ks, &key);
-        if (rq->n_hashes == 0) /* the oldest is the one to keep */
-            rq->hash_epoch = key.epoch;
-        rq->hash_spaces[rq->n_hashes] = key.space;
-        rq->hashes[rq->n_hashes++] = key.hash;
-    }
+    rq->n_keys = 0;
+    rq->command = resolve(rq);
+    if (rq->command != NULL && rq->command->first_key != 0)
+        make_keys(rq);
 }
 
 void
@@ -418,10 +472,6 @@ command_prefetch_items(struct request *rq)
 {
     const struct ks *ks = rq->thread->commands->ks;
 
-    for (unsigned n = 0; n < rq->n_hashes; n++) {
-        int i = rq->command->first_key + (int)n * rq->command->key_step;
-        struct ks_key key = request_key(rq, i, n);
-
-        ks_prefetch_item(ks, &key);
-    }
+    for (unsigned n = 0; n < rq->n_keys; n++)
+        ks_prefetch_item(ks, &rq->keys[n]);
 }

@@ -251,6 +251,9 @@ struct command_thread {
     struct session *first_monitor;
     struct buf events;       /* of keys, to be published */
     size_t events_tracked;   /* of these bytes the readers have been told */
+    uint64_t last_name;      /* of the command resolved last, see command.c */
+    size_t last_name_len;    /* 0: none */
+    const struct command *last_row;
     uint32_t until_sample;   /* calls until the next whose time is taken */
     uint64_t random;         /* state of the distance between two samples */
 };
@@ -318,13 +321,9 @@ struct request {
     int argc;
     const struct command *command; /* set by prefetch or command_run */
     struct reply *reply;
-    /* The first keys, for database hash_db: valid if command is set; by
-     * command_prefetch_lines(). */
-    unsigned n_hashes;
-    unsigned hash_db;
-    uint32_t hash_epoch;
-    uint16_t hash_spaces[REQUEST_PREFETCH_KEYS];
-    uint64_t hashes[REQUEST_PREFETCH_KEYS];
+    /* The first keys: valid if command is set; by command_prefetch_lines(). */
+    unsigned n_keys;
+    struct ks_key keys[REQUEST_PREFETCH_KEYS];
 };
 
 struct command; /* a row of the table, see internal.h */

@@ -275,8 +275,11 @@ struct slowlog;
 struct slowlog *slowlog_new(void);
 void slowlog_free(struct slowlog *log, struct slab *slab);
 
-/* Is the time of this command to be taken, because it could be logged? */
-bool slowlog_watches(const struct request *rq);
+/* Commands of a row with so many arguments could be slow, by number of row. */
+const int *slowlog_least_args(const struct slowlog *log);
+
+/* With a lower limit any command could be. */
+#define SLOWLOG_ALL_BELOW_US 1000
 
 #define SLOWLOG_ARGS 32 /* kept; the last may count those left out */
 
@@ -342,6 +345,7 @@ struct command_state {
     struct command_stats *base;          /* [lock] counters at the last reset */
     struct command_metrics base_metrics; /* [lock] */
     struct slowlog *slowlog;
+    const int *slow_argc;                /* [immutable] of the slowlog */
     struct acl *acl;
     struct acl_log *acl_log;
     struct latency_events *latency;      /* [immutable] the pointer */
@@ -351,6 +355,18 @@ struct command_state {
     _Atomic unsigned pause_type;         /* [lock] writes; see pause.c */
     _Atomic uint64_t pause_until_ms;     /* [lock] writes; wall time */
 };
+
+/* Is the time of this command to be taken, because it could be logged? */
+static inline bool
+slowlog_watches(const struct request *rq)
+{
+    const struct commands *c = rq->thread->commands;
+    int64_t limit_us = option_get_i64(&c->values->slowlog_log_slower_than);
+
+    if (unlikely(limit_us < SLOWLOG_ALL_BELOW_US))
+        return limit_us >= 0;
+    return rq->argc >= c->state->slow_argc[command_id(rq->command)];
+}
 
 /* Those of ks_observe(). */
 enum {
@@ -475,14 +491,6 @@ arg_str(const struct request *rq, int i)
 /* An argument for the "%.*s" of an error, cut as Redis cuts it. */
 #define ARG_SHOWN(rq, i)                                                       \
     (int)MIN((rq)->argv[i].len, (size_t)128), (rq)->argv[i].p
-
-/* The key in argv[i] as it was prefetched, the n-th of these. */
-static inline struct ks_key
-request_key(const struct request *rq, int i, unsigned n)
-{
-    return ks_key_of(rq->hash_db, arg_str(rq, i), rq->hashes[n],
-        rq->hash_epoch, rq->hash_spaces[n]);
-}
 
 /* argv[i] equals a word, ASCII case ignored. */
 bool arg_is(const struct request *rq, int i, const char *word);

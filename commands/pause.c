@@ -83,7 +83,7 @@ command_waits(struct request *rq)
         commands_pause_ms(c) == 0)
         return false;
     if (rq->command == NULL) {
-        rq->n_hashes = 0;
+        rq->n_keys = 0;
         rq->command = command_resolve(c->state->index, rq->argv, rq->argc);
     }
     if (!command_would_run(rq))

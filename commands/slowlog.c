@@ -15,7 +15,6 @@
 #include <sys/queue.h>
 
 #define ARG_CHARS 128 /* shown of an argument */
-#define SLOWLOG_ALL_BELOW_US 1000
 /* Fewer keys than this are constant work as well. */
 #define MANY_ARGS 16
 
@@ -52,15 +51,10 @@ slow_argc(const struct command *row)
     return 0;
 }
 
-bool
-slowlog_watches(const struct request *rq)
+const int *
+slowlog_least_args(const struct slowlog *log)
 {
-    const struct commands *c = rq->thread->commands;
-    int64_t limit_us = option_get_i64(&c->values->slowlog_log_slower_than);
-
-    if (unlikely(limit_us < SLOWLOG_ALL_BELOW_US))
-        return limit_us >= 0;
-    return rq->argc >= c->state->slowlog->slow_argc[command_id(rq->command)];
+    return log->slow_argc;
 }
 
 /* ---- entries ------------------------------------------------------------- */

@@ -36,6 +36,8 @@
  * the engine prototype); this bounds the arrays. */
 #define ROUND_COMMANDS 256
 #define ROUND_ARGS (16 * KIB)
+/* Arguments of a command that is read straight into the array of the round. */
+#define SHORT_ARGS 32
 /* Replies are sent when they reach this. */
 #define ROUND_OUTPUT (1 * MIB)
 /* Memory that is kept between batches. */
@@ -329,7 +331,7 @@ add_task(struct batch *b, struct conn *c, enum task_kind kind)
     t->request.session = &c->session;
     t->request.reply = &b->reply;
     t->request.command = NULL;
-    t->request.n_hashes = 0;
+    t->request.n_keys = 0;
     t->request.argc = 0;
     return t;
 }
@@ -343,16 +345,23 @@ is_attack(const struct resp_arg *arg)
         (arg->len == 5 && strncasecmp(arg->p, "host:", 5) == 0);
 }
 
+/* Room for `n` more arguments of the round. */
+static void
+reserve_args(struct batch *b, size_t n)
+{
+    if (likely(b->cap_args - b->n_args >= n))
+        return;
+    b->cap_args = MAX(2 * b->cap_args, b->n_args + n);
+    b->args = xrealloc(b->args, b->cap_args * sizeof(*b->args));
+}
+
 /* Move arguments into the array of the round, with the extents among them. */
 static void
 take_args(struct batch *b, struct task *t, struct resp_arg *argv, int argc)
 {
     size_t n = (size_t)argc;
 
-    if (b->n_args + n > b->cap_args) {
-        b->cap_args = MAX(2 * b->cap_args, b->n_args + n);
-        b->args = xrealloc(b->args, b->cap_args * sizeof(*b->args));
-    }
+    reserve_args(b, n);
     for (size_t i = 0; i < n; i++) {
         b->args[b->n_args + i] = argv[i];
         if (argv[i].extent != 0) {
@@ -431,6 +440,35 @@ take_large(struct batch *b, struct source *s)
     return true;
 }
 
+/* The usual case: commands of short arguments, one behind the other, read into
+ * the array of the round. Returns at anything else. */
+static void
+parse_short(struct batch *b, struct source *s)
+{
+    struct conn *c = s->conn;
+    struct resp_parser *p = parser_of(b, c);
+
+    if (c->input != NULL || !c->session.authenticated)
+        return;
+    while (b->n_tasks < ROUND_COMMANDS && b->n_args < ROUND_ARGS) {
+        struct resp_arg *argv;
+        struct task *t;
+        size_t consumed;
+        int argc;
+
+        reserve_args(b, SHORT_ARGS);
+        argv = b->args + b->n_args;
+        argc = resp_take_short(p, s->p, s->len, argv, SHORT_ARGS, &consumed);
+        if (argc == 0 || is_attack(&argv[0]))
+            return;
+        t = add_task(b, c, TASK_RUN);
+        t->request.argc = argc;
+        b->n_args += (size_t)argc;
+        s->p += consumed;
+        s->len -= consumed;
+    }
+}
+
 /* Read the next command of a source into a task. False when there is none, or
  * the connection ends here. */
 static bool
@@ -485,7 +523,10 @@ parse_source(struct batch *b, struct source *s)
     }
     if (c->input != NULL)
         c->input->unparsed = false;
-    while (b->n_tasks < ROUND_COMMANDS && b->n_args < ROUND_ARGS) {
+    for (;;) {
+        parse_short(b, s);
+        if (b->n_tasks == ROUND_COMMANDS || b->n_args >= ROUND_ARGS)
+            break;
         if (!parse_one(b, s))
             return;
         /* Which limits hold for what follows an AUTH is known when it has
@@ -553,7 +594,7 @@ prefetch_first(struct batch *b)
 /* ---- execute ------------------------------------------------------------- */
 
 /* The run of replies of `c`: the last one, or a new one. */
-static struct run *
+static inline struct run *
 open_run(struct batch *b, struct conn *c)
 {
     struct run *r;
@@ -565,6 +606,14 @@ open_run(struct batch *b, struct conn *c)
     r->begin = r->end = b->out.len;
     r->ref_begin = r->ref_end = b->reply.n_refs;
     return r;
+}
+
+/* The run ends with what was written. */
+static inline void
+close_run(const struct batch *b, struct run *r)
+{
+    r->end = b->out.len;
+    r->ref_end = b->reply.n_refs;
 }
 
 static void
@@ -581,14 +630,18 @@ refuse_attack(struct conn *c)
     conn_dead(c);
 }
 
-static void
+static inline void
 run_command(struct conn *c, struct request *rq)
 {
-    struct session_memory before = session_memory(&c->session);
+    struct session_memory before = {0, 0};
 
+    if (unlikely(c->session.transaction != NULL))
+        before = session_memory(&c->session);
     command_run(rq);
     if (unlikely(before.heap != 0 || c->session.transaction != NULL))
         conn_account_session(c, before);
+    if (unlikely(c->session.close_after_reply))
+        c->closing = true;
 }
 
 static void
@@ -597,12 +650,9 @@ execute(struct batch *b, struct task *t)
     struct conn *c = t->conn;
     struct command_metrics *counters = b->worker->commands->metrics;
 
-    b->reply.protocol = c->session.protocol;
     switch ((enum task_kind)t->kind) {
     case TASK_RUN:
         run_command(c, &t->request);
-        if (c->session.close_after_reply)
-            c->closing = true;
         break;
     case TASK_OUT_OF_MEMORY:
         METRIC_INC(counters, errors);
@@ -646,6 +696,37 @@ must_wait(struct task *t)
             t->kind == TASK_RUN && command_waits(&t->request));
 }
 
+/* A command that owns nothing, of a connection about which nothing is special:
+ * nearly all are like that. */
+static inline bool
+is_plain(const struct batch *b, const struct task *t)
+{
+    const struct conn *c = t->conn;
+
+    return likely(t->kind == TASK_RUN && !t->has_extent && t->held == NULL &&
+        !c->dead && !c->closing && c->held == NULL &&
+        c->session.transaction == NULL &&
+        !(commands_active(&b->worker->daemon->commands) & ACTIVE_PAUSE));
+}
+
+static void
+execute_special(struct batch *b, struct task *t)
+{
+    struct conn *c = t->conn;
+
+    /* What follows a QUIT or an error is not looked at. */
+    if (!c->dead && !c->closing && must_wait(t)) {
+        hold_add(c, &t->request, t->kind, t->error);
+        t->error = NULL;
+    } else if (!c->dead && !c->closing) {
+        struct run *r = open_run(b, c);
+
+        execute(b, t);
+        close_run(b, r);
+    }
+    release_task(b, t);
+}
+
 /* Run commands until all are done or their replies should be sent. */
 static void
 batch_execute(struct batch *b)
@@ -655,24 +736,18 @@ batch_execute(struct batch *b)
     b->n_runs = 0;
     while (b->task < b->n_tasks && b->out.len < ROUND_OUTPUT) {
         struct task *t = &b->tasks[b->task];
-        struct conn *c = t->conn;
 
         prefetch_item(b, b->task + ITEMS_AHEAD);
         prefetch_line(b, b->task + LINES_AHEAD);
         b->task++;
+        if (is_plain(b, t)) {
+            struct run *r = open_run(b, t->conn);
 
-        /* What follows a QUIT or an error is not looked at. */
-        if (!c->dead && !c->closing && must_wait(t)) {
-            hold_add(c, &t->request, t->kind, t->error);
-            t->error = NULL;
-        } else if (!c->dead && !c->closing) {
-            struct run *r = open_run(b, c);
-
-            execute(b, t);
-            r->end = b->out.len;
-            r->ref_end = b->reply.n_refs;
+            run_command(t->conn, &t->request);
+            close_run(b, r);
+        } else {
+            execute_special(b, t);
         }
-        release_task(b, t);
     }
 }
 

@@ -44,6 +44,7 @@ form_make(struct key_form *f, const struct key_shape *s)
         f->width[i] = s->hole[i].width;
         from = end + s->hole[i].len;
     }
+    f->by_words = f->n_holes == 1 && f->piece_len[0] <= 8 && f->piece_len[1] <= 8;
 }
 
 bool
@@ -90,32 +91,27 @@ same_text(const char *a, const char *b, size_t len)
     return same_bytes(a, b, len);
 }
 
-/* Whether the name begins with the first piece, and ends with the second: up to
- * eight bytes of each by one comparison of words. */
+/* Whether two words have the same first bytes, `n` of them; the same last. The
+ * shift is made in halves, as all of it may be 64 bits. */
 
 static inline bool
-begins_with(struct str name, const char *piece, size_t len)
+same_first(uint64_t a, uint64_t b, size_t n)
 {
-    unsigned half = 4 * (8 - (unsigned)len); /* twice, as it may be 64 */
+    unsigned half = 4 * (8 - (unsigned)n);
 
-    if (unlikely(len > 8 || name.len < 8))
-        return same_text(name.p, piece, len);
-    return (load8(name.p) ^ load8(piece)) << half << half == 0;
+    return (a ^ b) << half << half == 0;
 }
 
 static inline bool
-ends_with(struct str name, const char *piece, size_t len)
+same_last(uint64_t a, uint64_t b, size_t n)
 {
-    const char *end = name.p + name.len;
-    unsigned half = 4 * (8 - (unsigned)len);
+    unsigned half = 4 * (8 - (unsigned)n);
 
-    if (unlikely(len > 8 || name.len < 8))
-        return same_text(end - len, piece, len);
-    return ((load8(end - 8) >> half >> half) ^ load8(piece)) << half << half ==
-        0;
+    return (a ^ b) >> half >> half == 0;
 }
 
-/* The only hole. */
+/* The only hole. The eight bytes up to the end of the last piece may begin
+ * before the text, in the same form. */
 static inline bool
 find_hole(const struct key_form *f, struct str name, struct str *hole)
 {
@@ -124,8 +120,12 @@ find_hole(const struct key_form *f, struct str name, struct str *hole)
     if (name.len < before + after)
         return false;
     *hole = (struct str){name.p + before, name.len - before - after};
-    return begins_with(name, f->text, before) &&
-        ends_with(name, f->text + before, after);
+    if (likely(f->by_words && name.len >= 8))
+        return same_first(load8(name.p), load8(f->text), before) &&
+            same_last(load8(name.p + name.len - 8),
+                load8(f->text + before + after - 8), after);
+    return same_text(name.p, f->text, before) &&
+        same_text(hole->p + hole->len, f->text + before, after);
 }
 
 /* Whether a decimal of these characters round-trips. */

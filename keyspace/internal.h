@@ -13,6 +13,7 @@
 #pragma once
 
 #include "keyspace/keyspace.h"
+#include "keyspace/packing.h"
 #include "keyspace/shape.h"
 
 /* One turn of a waiting loop. */
@@ -439,6 +440,21 @@ struct str ns_name(const struct namespaces *ns, struct str key);
 /* The entry of a key's namespace; NS_UNKNOWN when it has none. Any thread;
  * exact for who then finds the epoch unchanged. */
 uint16_t ns_find(const struct ks *ks, unsigned home, struct str key);
+
+/* The entry a thread found for a short name, to be tried first. */
+#define NS_MEMOS 8 /* a power of two */
+
+struct ns_memo {
+    uint64_t name;   /* up to eight bytes, first one lowest */
+    uint32_t epoch;  /* of the mapping; odd: nothing is kept here */
+    uint16_t ns;
+    uint8_t db;
+    uint8_t surplus; /* bits of a word beyond the name */
+};
+
+/* ns_find() for the key; keeps what it finds. */
+uint16_t ns_find_and_keep(struct ks_thread *t, const struct ks_key *key);
+
 /* The same; makes the entry if it can, else it is that of the others. Under the
  * partition lock of the key. */
 uint16_t ns_find_or_make(struct ks *ks, unsigned home, struct str key);
@@ -512,7 +528,7 @@ struct owner {
 };
 void owner_of_item(const struct ks *ks, const struct item_view *v,
     struct owner *out);
-void owner_of_key(const struct ks *ks, const struct ks_key *key,
+void owner_of_key(struct ks_thread *t, const struct ks_key *key,
     struct owner *out);
 bool item_is_dead(const struct ks *ks, const struct item_view *v);
 
@@ -658,6 +674,7 @@ struct ks_thread {
     struct evictions_ahead ahead;
     uint64_t random;
     struct template_memo memo;
+    struct ns_memo ns_memo[NS_MEMOS];
     uint32_t accesses;       /* not yet in ks->tick_part */
     uint32_t access_batch;   /* put them there from this many on */
     uint64_t held[4];        /* partitions held by ks_lock */
@@ -701,17 +718,44 @@ add_i64(_Atomic int64_t *counter, int64_t n)
     atomic_store_explicit(counter, v + n, memory_order_relaxed);
 }
 
+static inline struct ns_memo *
+ns_memo_of(struct ks_thread *t, uint64_t first_bytes)
+{
+    return &t->ns_memo[(uint32_t)first_bytes * 0x9e3779b1u >>
+        (32 - __builtin_ctz(NS_MEMOS))];
+}
+
+/* The entry of the key's namespace; NS_UNKNOWN when it has none. */
+static inline uint16_t
+ns_of_key(struct ks_thread *t, const struct ks_key *key)
+{
+    if (key->ns != NS_UNKNOWN)
+        return key->ns;
+    if (likely(key->name.len >= 8)) {
+        uint64_t word = load8(key->name.p);
+        const struct ns_memo *m = ns_memo_of(t, word);
+
+        if (likely((word ^ m->name) << m->surplus == 0 &&
+                m->epoch == key->epoch && m->db == key->db))
+            return m->ns;
+    }
+    return ns_find_and_keep(t, key);
+}
+
+static inline unsigned
+home_of_key(const struct ks *ks, const struct ks_key *key)
+{
+    return atomic_load_explicit(&ks->mapping.home[key->db],
+        memory_order_relaxed);
+}
+
 /* The entry that a read counts in. */
 static inline uint16_t
-ns_of_read(const struct ks *ks, const struct ks_key *key)
+ns_of_read(struct ks_thread *t, const struct ks_key *key)
 {
-    unsigned home = atomic_load_explicit(&ks->mapping.home[key->db],
-        memory_order_relaxed);
-    uint16_t ns = key->ns;
+    uint16_t ns = ns_of_key(t, key);
 
-    if (ns == NS_UNKNOWN)
-        ns = ns_find(ks, home, key->name);
-    return ns != NS_UNKNOWN ? ns : ns_other(home);
+    return ns != NS_UNKNOWN ? ns : ns_other(home_of_key(t->ks, key));
 }
 
 static inline uint64_t

@@ -6,7 +6,7 @@
  * handle, and frees the old chunk after the unlock. Any thread, each with its
  * own ks_thread.
  */
-#include "keyspace/internal.h"
+#include "keyspace/probe.h"
 
 /* ---- reading -------------------------------------------------------------------- */
 
@@ -30,8 +30,20 @@ unpin(struct read_state *r)
     r->pinned = 0;
 }
 
-/* index_read calls this for each item whose tag fits. */
-static bool
+static inline void
+read_begin(struct read_state *r, struct ks_thread *t, const struct ks_key *key,
+    ks_place_fn place, void *ctx)
+{
+    r->t = t;
+    r->key = *key;
+    r->place = place;
+    r->ctx = ctx;
+    r->now_ms = clock_wall_ms();
+    r->pinned = 0;
+}
+
+/* Called for each item whose tag fits. */
+static inline bool
 read_visit(void *ctx, const void *chunk, uint32_t handle)
 {
     struct read_state *r = ctx;
@@ -71,27 +83,45 @@ read_item_locked(struct read_state *r)
     return found;
 }
 
+/* Look the item up without a lock. */
+static inline __attribute__((always_inline)) bool
+look_up(struct ks *ks, struct read_state *r)
+{
+    uint64_t retries = 0, hash = r->key.hash;
+    bool found;
+
+#ifndef ASHLAR_SEQLOCK_LOCKED
+    enum probe result = probe_partition(&ks->index,
+        &ks->index.partition[index_partition(hash)], hash, read_visit, r);
+
+    if (likely(result != PROBE_AGAIN))
+        return result == PROBE_FOUND;
+    retries = 1;
+#endif
+    found = index_read(&ks->index, hash, read_visit, r, &retries);
+    if (unlikely(retries != 0))
+        METRIC_ADD(&r->t->metrics, read_retries, retries);
+    return found;
+}
+
 /* While a change of several keys is under way, the lock decides whether the
  * read is before or after all of it. */
-static bool
+static inline bool
 read_item(struct read_state *r)
 {
     struct ks *ks = r->t->ks;
-    uint64_t retries = 0, token;
+    uint64_t token;
     bool found;
 
     for (;;) {
         if (unlikely(r->t->holds || !ks_read_begin(ks, &token)))
             return read_item_locked(r);
-        found = index_read(&ks->index, r->key.hash, read_visit, r, &retries);
-        if (unlikely(retries != 0))
-            METRIC_ADD(&r->t->metrics, read_retries, retries);
+        found = look_up(ks, r);
         if (!found)
             unpin(r);
         if (key_is_current(ks, &r->key))
             return found;
         unpin(r);
-        retries = 0;
         key_renew(ks, &r->key);
     }
 }
@@ -115,7 +145,7 @@ fill_info(struct read_state *r, struct ks_info *info)
     info->idle_s = tick_idle_seconds(r->t->ks, stamp);
 }
 
-static enum ks_status
+static inline enum ks_status
 count_read(struct read_state *r, enum ks_read_mode mode, bool found)
 {
     struct ks_thread *t = r->t;
@@ -129,7 +159,7 @@ count_read(struct read_state *r, enum ks_read_mode mode, bool found)
     if (mode == KS_PEEK)
         return found ? KS_OK : KS_MISS;
     tick_access(t);
-    ns = ns_of_read(t->ks, &r->key);
+    ns = ns_of_read(t, &r->key);
     if (!found) {
         METRIC_INC(&t->metrics, misses);
         add_i64(&t->ns[ns].n[NS_MISSES], 1);
@@ -147,11 +177,11 @@ enum ks_status
 ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     ks_place_fn place, void *ctx, struct ks_info *info)
 {
-    struct read_state r = {.t = t, .key = *key, .place = place, .ctx = ctx,
-        .now_ms = clock_wall_ms()};
-    bool found = read_item(&r);
-    enum ks_status status = count_read(&r, mode, found);
+    struct read_state r;
+    enum ks_status status;
 
+    read_begin(&r, t, key, place, ctx);
+    status = count_read(&r, mode, read_item(&r));
     if (status != KS_OK)
         return status;
     info->value_len = r.view.value_len;
@@ -168,9 +198,11 @@ enum ks_status
 ks_stat(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     struct ks_info *info)
 {
-    struct read_state r = {.t = t, .key = *key, .now_ms = clock_wall_ms()};
-    bool found = read_item(&r);
+    struct read_state r;
+    bool found;
 
+    read_begin(&r, t, key, NULL, NULL);
+    found = read_item(&r);
     memset(info, 0, sizeof(*info));
     if (found && !item_expired(&r.view, r.now_ms))
         fill_info(&r, info); /* before this access is recorded */
@@ -338,7 +370,8 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
     struct index_place place, const struct fresh *fresh, struct former *former)
 {
     struct ks *ks = t->ks;
-    struct owner owner = {.home = ks->mapping.home[key->db], .ns = key->ns};
+    struct owner owner = {.home = ks->mapping.home[key->db],
+        .ns = ns_of_key(t, key)};
     uint64_t now_ms = clock_wall_ms();
 
     *former = (struct former){0, 0};
@@ -544,7 +577,7 @@ update_delete(struct update *u)
 
     if (u->handle == 0)
         return;
-    owner_of_key(u->t->ks, &u->key, &owner);
+    owner_of_key(u->t, &u->key, &owner);
     item_unlink(u->t, u->key.hash, u->place, &u->view, &owner);
     u->former = (struct former){u->handle, u->view.extent};
     event_note(u->t, u->old.exists ? KS_EVENT_DELETED : KS_EVENT_EXPIRED,
@@ -651,7 +684,7 @@ update_expiry(struct update *u, uint64_t expire_ms)
     if (changed) {
         struct owner owner;
 
-        owner_of_key(t->ks, &u->key, &owner);
+        owner_of_key(t, &u->key, &owner);
         count_expiry(t, &owner, (expire_ms != KS_NO_EXPIRY) -
             (v->expire_ms != KS_NO_EXPIRY));
         watch_note(t, &u->key, WATCH_CHANGED);

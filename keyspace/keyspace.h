@@ -111,16 +111,18 @@ struct ks_key {
     uint16_t ns;
 };
 
-struct ks_key ks_key(const struct ks *ks, unsigned db, struct str name);
-
 #define KS_NS_UNKNOWN UINT16_MAX
 
-/* The key that ks_key() made before, from what was kept of it. */
+void ks_key_make(const struct ks *ks, unsigned db, struct str name,
+    struct ks_key *out);
+
 static inline struct ks_key
-ks_key_of(unsigned db, struct str name, uint64_t hash, uint32_t epoch,
-    uint16_t space)
+ks_key(const struct ks *ks, unsigned db, struct str name)
 {
-    return (struct ks_key){name, hash, db, epoch, space, KS_NS_UNKNOWN};
+    struct ks_key key;
+
+    ks_key_make(ks, db, name, &key);
+    return key;
 }
 
 /* Bring the index line, then the likely item, towards the cache. Call the first

@@ -35,13 +35,13 @@ unlock(_Atomic uint32_t *l)
 
 #define BYTES(b) ((uint64_t)0x0101010101010101 * (b))
 
+/* The lowest bit that is set belongs to the first byte that is a delimiter. */
 static inline uint64_t
-load64(const char *p)
+delimiters(uint8_t delimiter, uint64_t word)
 {
-    uint64_t w;
+    uint64_t x = word ^ BYTES(delimiter);
 
-    memcpy(&w, p, 8);
-    return w;
+    return (x - BYTES(1)) & ~x & BYTES(0x80);
 }
 
 /* How long the key is up to its first delimiter, that included; 0: none. */
@@ -49,18 +49,22 @@ static inline size_t
 delimited(uint8_t delimiter, struct str key)
 {
     size_t n = MIN(key.len, (size_t)NS_MAX_NAME), i = 0;
+    uint64_t found;
 
-    for (; i + 8 <= n; i += 8) {
-        uint64_t w = le64toh(load64(key.p + i)) ^ BYTES(delimiter);
-        uint64_t zero = (w - BYTES(1)) & ~w & BYTES(0x80);
-
-        if (zero != 0)
-            return i + (size_t)__builtin_ctzll(zero) / 8 + 1;
+    if (unlikely(n < 8)) {
+        for (; i < n; i++)
+            if ((uint8_t)key.p[i] == delimiter)
+                return i + 1;
+        return 0;
     }
-    for (; i < n; i++)
-        if ((uint8_t)key.p[i] == delimiter)
-            return i + 1;
-    return 0;
+    for (; i + 8 < n; i += 8) {
+        found = delimiters(delimiter, load8(key.p + i));
+        if (found != 0)
+            return i + (size_t)__builtin_ctzll(found) / 8 + 1;
+    }
+    i = n - 8;
+    found = delimiters(delimiter, load8(key.p + i));
+    return found == 0 ? 0 : i + (size_t)__builtin_ctzll(found) / 8 + 1;
 }
 
 static struct str
@@ -167,14 +171,6 @@ find(const struct namespaces *ns, unsigned home, const struct name *n)
     return NS_UNKNOWN;
 }
 
-static inline uint64_t
-delimiters(const struct namespaces *ns, uint64_t word)
-{
-    uint64_t x = word ^ BYTES(ns->delimiter);
-
-    return (x - BYTES(1)) & ~x & BYTES(0x80);
-}
-
 /* What the key has up to the first delimiter, if that is one of its first 16
  * bytes: without a copy. `found` has a bit in the byte of the delimiter. */
 static inline bool
@@ -185,14 +181,14 @@ short_name(const struct namespaces *ns, unsigned home, struct str key,
 
     if (!ns->is_plain || key.len < 16)
         return false;
-    *n = (struct name){.word = {le64toh(load64(key.p)), 0}, .text.p = key.p};
-    found = delimiters(ns, n->word[0]);
+    *n = (struct name){.word = {load8(key.p), 0}, .text.p = key.p};
+    found = delimiters(ns->delimiter, n->word[0]);
     if (found != 0) {
         upto = found ^ (found - 1);
         n->word[0] &= upto;
     } else {
-        n->word[1] = le64toh(load64(key.p + 8));
-        found = delimiters(ns, n->word[1]);
+        n->word[1] = load8(key.p + 8);
+        found = delimiters(ns->delimiter, n->word[1]);
         if (found == 0)
             return false;
         upto = found ^ (found - 1);
@@ -220,6 +216,35 @@ ns_find(const struct ks *ks, unsigned home, struct str key)
         n = name_of(ks, home, text);
     }
     return find(ns, home, &n);
+}
+
+static __attribute__((noinline)) uint16_t
+find_name_and_keep(struct ks_thread *t, const struct ks_key *key)
+{
+    const struct namespaces *ns = &t->ks->namespaces;
+    uint16_t found = ns_find(t->ks, home_of_key(t->ks, key), key->name);
+
+    if (found != NS_UNKNOWN && ns->is_plain && key->name.len >= 8) {
+        uint64_t word = load8(key->name.p);
+        uint64_t at = delimiters(ns->delimiter, word);
+
+        if (at != 0)
+            *ns_memo_of(t, word) = (struct ns_memo){
+                .name = word & (at ^ (at - 1)), .epoch = key->epoch,
+                .ns = found, .db = (uint8_t)key->db,
+                .surplus = (uint8_t)__builtin_clzll(at & -at)};
+    }
+    return found;
+}
+
+uint16_t
+ns_find_and_keep(struct ks_thread *t, const struct ks_key *key)
+{
+    const struct namespaces *ns = &t->ks->namespaces;
+
+    if (likely(ns->is_plain) && delimited(ns->delimiter, key->name) == 0)
+        return ns_nameless(home_of_key(t->ks, key));
+    return find_name_and_keep(t, key);
 }
 
 /* ---- entries ------------------------------------------------------------------- */

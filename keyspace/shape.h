@@ -15,7 +15,7 @@
 
 #define FORM_MIN_NAME 4
 #define FORM_MAX_NAME 128  /* longer keys have no shape */
-#define FORM_MAX_TEXT 100  /* constant bytes of a key */
+#define FORM_MAX_TEXT 99   /* constant bytes of a key */
 #define FORM_MAX_HOLES 6
 #define FORM_MAX_PACKED 136 /* bytes that packing may write */
 #define FORM_MAX_DECODED 512 /* decoding writes less, whatever the bytes */
@@ -49,6 +49,7 @@ struct key_form {
     uint8_t n_holes, main;
     uint8_t width[FORM_MAX_HOLES];
     uint8_t piece_len[FORM_MAX_HOLES + 1]; /* texts around the holes */
+    bool by_words; /* one hole, between pieces of up to eight bytes each */
     char text[FORM_MAX_TEXT + 8]; /* the pieces, and room to read words */
 };
 

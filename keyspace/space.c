@@ -53,26 +53,28 @@ lead_to_namespace(const struct ks *ks, struct ks_key *key)
         key->space = own;
 }
 
-struct ks_key
-ks_key(const struct ks *ks, unsigned db, struct str name)
+void
+ks_key_make(const struct ks *ks, unsigned db, struct str name,
+    struct ks_key *out)
 {
     const struct mapping *m = &ks->mapping;
-    struct ks_key key = {.name = name, .db = db, .ns = NS_UNKNOWN};
 
+    out->name = name;
+    out->db = db;
+    out->ns = NS_UNKNOWN;
     /* acquire: before the rest; an odd epoch is never found current */
-    key.epoch = atomic_load_explicit(&m->epoch, memory_order_acquire) & ~1u;
-    key.space = atomic_load_explicit(&m->base[db], memory_order_relaxed);
+    out->epoch = atomic_load_explicit(&m->epoch, memory_order_acquire) & ~1u;
+    out->space = atomic_load_explicit(&m->base[db], memory_order_relaxed);
     if (unlikely(atomic_load_explicit(&m->n_own, memory_order_relaxed) != 0))
-        lead_to_namespace(ks, &key);
-    key.hash = index_hash(&ks->seed, name, key.space);
-    return key;
+        lead_to_namespace(ks, out);
+    out->hash = index_hash(&ks->seed, name, out->space);
 }
 
 __attribute__((noinline)) void
 key_renew(const struct ks *ks, struct ks_key *key)
 {
     cpu_relax(); /* whoever changes the epoch needs some microseconds */
-    *key = ks_key(ks, key->db, key->name);
+    ks_key_make(ks, key->db, key->name, key);
 }
 
 unsigned
@@ -165,11 +167,10 @@ db_of_item(const struct ks *ks, const struct item_view *v)
 }
 
 void
-owner_of_key(const struct ks *ks, const struct ks_key *key, struct owner *out)
+owner_of_key(struct ks_thread *t, const struct ks_key *key, struct owner *out)
 {
-    *out = (struct owner){.ns = ns_of_read(ks, key)};
-    out->home = atomic_load_explicit(&ks->mapping.home[key->db],
-        memory_order_relaxed);
+    *out = (struct owner){
+        .ns = ns_of_read(t, key), .home = home_of_key(t->ks, key)};
 }
 
 bool

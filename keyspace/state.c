@@ -98,6 +98,8 @@ ks_thread_new(struct ks *ks)
     t->slab_thread = slab_thread_new(ks->slab);
     t->viewed = N_PARTITIONS;
     make_ns_counts(t);
+    for (unsigned i = 0; i < NS_MEMOS; i++)
+        t->ns_memo[i].epoch = 1;
     do {
         if (getrandom(&t->random, sizeof(t->random), 0) < 0)
             t->random = (uintptr_t)t;

@@ -475,7 +475,7 @@ static struct name {
 } names[N_NAMES];
 
 static int
-print_uuid(char *to, uint32_t a, uint32_t b)
+make_uuid(char *to, uint32_t a, uint32_t b)
 {
     return sprintf(to, "u:%08x-%04x-4%03x-a%03x-%04x%08x", a, b & 0xffff,
         b >> 20, a >> 20, a & 0xffff, b);
@@ -510,9 +510,9 @@ mixed_name(char *name, unsigned n)
     case 9: /* odd hex */
         return (size_t)sprintf(name, "sess:%x%08x", i % 16, r);
     case 10:
-        return (size_t)print_uuid(name, r, r ^ i);
+        return (size_t)make_uuid(name, r, r ^ i);
     case 11: /* not quite */
-        len = print_uuid(name, r, r ^ i);
+        len = make_uuid(name, r, r ^ i);
         name[2 + i % 36] = "-0Aag:"[i % 6];
         return (size_t)len;
     case 12: /* NULs */

@@ -306,28 +306,35 @@ read_short_bulks(struct resp_parser *p, const struct feed *f)
     p->scanned = 0;
 }
 
-/* The usual case on its own, without state: a command of short bulks that is
- * wholly there. False, with nothing changed, for any other input. */
-static inline bool
-read_whole_command(struct resp_parser *p, const char *input, size_t len)
+/* See resp_take_short(). */
+static inline int
+take_short(const struct resp_parser *p, const char *input, size_t len,
+    struct resp_arg *argv, int room, size_t *consumed)
 {
-    struct resp_arg *arg = p->argv;
+    struct resp_arg *arg = argv;
     unsigned n, taken;
     const char *c;
 
     if (len < SHORTEST_BULK || *input != '*')
-        return false;
+        return 0;
     taken = read_short_number(input + 1, &n);
-    if (taken == 0 || n > (unsigned)p->argv_cap || n > p->max_args ||
+    if (taken == 0 || n > (unsigned)room || n > p->max_args ||
         (n > UNAUTHENTICATED_ARGS && p->unauthenticated))
-        return false;
+        return 0;
     c = take_short_bulks(
         input + 1 + taken, input + len, short_limit(p), &arg, arg + n);
-    if (arg != p->argv + n)
-        return false;
-    p->argc = (int)n;
-    p->consumed = (size_t)(c - input);
-    return true;
+    if (arg != argv + n)
+        return 0;
+    *consumed = (size_t)(c - input);
+    return (int)n;
+}
+
+int
+resp_take_short(const struct resp_parser *p, const char *input, size_t len,
+    struct resp_arg *argv, int room, size_t *consumed)
+{
+    DEBUG_ASSERT(resp_parser_idle(p) && p->pos + p->scanned == 0);
+    return take_short(p, input, len, argv, room, consumed);
 }
 
 static enum resp_status
@@ -566,11 +573,12 @@ resp_parse(struct resp_parser *p, char *input, size_t len)
     switch (p->state) {
     case STATE_START:
         p->large_dropped = false;
-        if (likely(read_whole_command(p, input, len))) {
+        p->argc =
+            take_short(p, input, len, p->argv, p->argv_cap, &p->consumed);
+        if (likely(p->argc > 0)) {
             p->scanned = 0;
             return RESP_COMMAND;
         }
-        p->argc = 0;
         status = read_first_line(p, &f);
         if (status != RESP_COMMAND)
             return status;

@@ -85,6 +85,14 @@ void resp_parser_free(struct resp_parser *p); /* releases argv */
  * it returns: quotes and escapes are resolved in place. */
 enum resp_status resp_parse(struct resp_parser *p, char *input, size_t len);
 
+/* The usual case on its own: take a command that is wholly there, of bulks of
+ * less than 1000 bytes that need no look at a limit, into `argv` of the caller,
+ * which has room for `room`. Returns how many arguments it has, and its bytes
+ * in *consumed; 0, with nothing changed, for anything else, which resp_parse()
+ * then looks at. The parser is idle, and stays so. */
+int resp_take_short(const struct resp_parser *p, const char *input, size_t len,
+    struct resp_arg *argv, int room, size_t *consumed);
+
 /* ---- large bulks
  *
  * At RESP_LARGE the input reads, with pos and large_len of the parser,
