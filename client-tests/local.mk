@@ -51,7 +51,8 @@ client_tests = \
     client-tests/linearizability_test \
     client-tests/large_values_test \
     client-tests/eviction_test \
-    client-tests/connections_test
+    client-tests/connections_test \
+    client-tests/io_engine_test
 check_PROGRAMS += $(client_tests)
 
 client_tests_strings_test_SOURCES = client-tests/strings_test.c
@@ -147,6 +148,9 @@ client_tests_eviction_test_LDADD = $(client_tests_ldadd)
 client_tests_connections_test_SOURCES = client-tests/connections_test.c
 client_tests_connections_test_CFLAGS = $(client_tests_cflags)
 client_tests_connections_test_LDADD = $(client_tests_ldadd)
+client_tests_io_engine_test_SOURCES = client-tests/io_engine_test.c
+client_tests_io_engine_test_CFLAGS = $(client_tests_cflags)
+client_tests_io_engine_test_LDADD = $(client_tests_ldadd)
 
 # Played by replay_test.sh; no tests by themselves.
 trace_programs = client-tests/replay client-tests/make_trace

@@ -470,6 +470,7 @@ server_argv(const struct server *s, const struct server_options *o,
     const char *const defaults[][2] = {{"--bind", "127.0.0.1"},
         {"--port", port_text}, {"--unixsocket", s->socket_path},
         {testing_redis() ? "--save" : "--workers", testing_redis() ? "" : "2"}};
+    const char *engine = getenv("ASHLAR_IO_ENGINE");
     size_t n = 0;
 
     argv[n++] = server_program();
@@ -480,6 +481,11 @@ server_argv(const struct server *s, const struct server_options *o,
             continue;
         argv[n++] = defaults[i][0];
         argv[n++] = defaults[i][1];
+    }
+    if (engine != NULL && *engine != '\0' && !testing_redis() &&
+        !names_option(o->args, "--io-engine")) {
+        argv[n++] = "--io-engine";
+        argv[n++] = engine;
     }
     for (size_t i = 0; o->args != NULL && o->args[i] != NULL; i++) {
         ck_assert_uint_lt(n, MAX_ARGS - 1);

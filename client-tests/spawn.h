@@ -6,7 +6,8 @@
  * program instead, which proves that they assert what Redis does; what only
  * an ashlard has is skipped then, and said so. With ASHLAR_TEST_SLOW=1
  * (sanitizers) every time limit is ten times as long and sizes of memory are
- * not judged.
+ * not judged. With ASHLAR_IO_ENGINE=epoll or uring every server has that
+ * io-engine, unless its test names one.
  *
  * A test program's main() is run_tests(). Any failure to start or stop a
  * server fails the running test (or the program, from an unchecked fixture).

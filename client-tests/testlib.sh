@@ -35,6 +35,7 @@ command_line() {
 # start_server [ARGUMENT...]: sets port and pid.
 start_server() {
     local extra=(--workers 2)
+    [[ -z "${ASHLAR_IO_ENGINE:-}" ]] || extra+=(--io-engine "$ASHLAR_IO_ENGINE")
     [[ -z "${ASHLAR_TEST_SERVER:-}" ]] || extra=(--save "")
     for _ in {1..20}; do
         port=$((12000 + (RANDOM * 32768 + RANDOM) % 20000))

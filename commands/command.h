@@ -200,6 +200,7 @@ struct commands {
     uint64_t started_wall_ms;
     char run_id[41];
     const char *config_file;              /* "" if none */
+    const char *multiplexing_api;         /* for INFO; NULL: epoll */
     struct command_metrics *_Atomic metrics[256]; /* by worker, for sums */
     struct command_stats *_Atomic stats[256];     /* per command, by worker */
     pthread_mutex_t *config_lock;         /* CONFIG SET one at a time */

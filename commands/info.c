@@ -92,7 +92,8 @@ section_server(struct commands *c, struct buf *out)
     line_u64(out, "arch_bits", 8 * sizeof(void *));
     line_u64(out, "process_id", (uint64_t)getpid());
     line_text(out, "run_id", c->run_id);
-    line_text(out, "multiplexing_api", "epoll");
+    line_text(out, "multiplexing_api",
+        c->multiplexing_api != NULL ? c->multiplexing_api : "epoll");
     line_text(out, "monotonic_clock", "POSIX clock_gettime");
     line_text(out, "gcc_version", __VERSION__);
     line_option(c, out, "hz", "hz");

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* batch.c - serves all connections of a worker that are ready, together.
  *
- *   receive   one recv(2) per connection, into the worker's shared buffer
+ *   receive   what has come for each connection; by the engine epoll (io.h) one
+ *             recv(2) each, into the worker's shared buffer
  *   parse     all commands that have come, up to a bound
  *   prefetch  the index lines of all their keys, then the items
  *   execute   in order within each connection
- *   send      one sendmsg(2) per connection
+ *   send      one sendmsg(2) per connection, or one call for all
  *
  * One batch is cut into groups of connections (what fits in the buffer) and a
  * group into rounds of commands, so that its memory is bounded. Between groups
  * a connection keeps only an unfinished command and unsent output. Arguments
- * point into the buffer of the group, or into a long unfinished command's own.
+ * point into the buffer of the group, into a long unfinished command's own, or
+ * into one of the engine.
  *
  * Owner thread of the worker.
  */
@@ -73,6 +75,7 @@ struct run {
     struct conn *conn;
     size_t begin, end;
     size_t ref_begin, ref_end;
+    struct outgoing outgoing; /* the same, while it is sent */
 };
 
 struct batch {
@@ -168,13 +171,10 @@ add_source(struct batch *b, struct conn *c, char *base, size_t len)
 {
     struct conn_input *in = c->input;
 
-    if (base == b->arena + b->arena_used) {
+    if (base == b->arena + b->arena_used)
         b->arena_used += ROUND_UP(len, CACHE_LINE);
-        if (in != NULL)
-            in->bytes.len = 0;
-    } else {
-        in->bytes.len = len;
-    }
+    if (in != NULL)
+        in->bytes.len = base == in->bytes.p ? len : 0;
     b->sources[b->n_sources++] = (struct source){c, base, len, false};
 }
 
@@ -218,7 +218,7 @@ receive_large(struct batch *b, struct conn *c)
         to[1] = (struct iovec){base + kept, SLICE_BYTES};
         n_iov = 2;
     }
-    n = readv(c->fd, to, n_iov);
+    n = c->worker->io->receive_into(c, to, n_iov);
     if (n <= 0) {
         end_of_input(c, n);
         return;
@@ -245,7 +245,7 @@ receive(struct batch *b, struct conn *c)
         return;
     }
     make_room(b, c, &base, &kept);
-    n = recv(c->fd, base + kept, SLICE_BYTES, 0);
+    n = c->worker->io->receive(c, &base, kept, SLICE_BYTES);
     if (n <= 0) {
         end_of_input(c, n);
         return;
@@ -261,6 +261,9 @@ resume(struct batch *b, struct conn *c)
     size_t kept;
     char *base;
 
+    c->worker->io->park(c);
+    if (c->dead)
+        return;
     make_room(b, c, &base, &kept);
     add_source(b, c, base, kept);
 }
@@ -289,8 +292,8 @@ visit(struct batch *b, struct conn *c)
         return;
     }
     if (!(c->interest & EV_READ))
-        return;
-    if (c->input != NULL && c->input->unparsed)
+        c->worker->io->park(c);
+    else if (c->input != NULL && c->input->unparsed)
         resume(b, c);
     else if (ready & EV_READ)
         receive(b, c);
@@ -434,8 +437,10 @@ take_large(struct batch *b, struct source *s)
         conn_dead(c);
         return false;
     }
-    if (!large_begin(b->worker, c->input, &s->p, &s->len))
+    if (!large_begin(b->worker, c->input, &s->p, &s->len)) {
+        c->worker->io->expect_large(c);
         return false;
+    }
     large_end(b->worker, c->input);
     return true;
 }
@@ -754,17 +759,32 @@ batch_execute(struct batch *b)
 /* ---- send ---------------------------------------------------------------- */
 
 static void
+start_send(struct batch *b, struct run *r)
+{
+    r->outgoing = (struct outgoing){.bytes = b->out.p,
+        .at = r->begin,
+        .end = r->end,
+        .refs = b->reply.refs,
+        .ref = r->ref_begin,
+        .ref_end = r->ref_end};
+    if (!r->conn->dead)
+        conn_start_send(r->conn, &r->outgoing);
+}
+
+static void
 batch_send(struct batch *b)
 {
+    for (unsigned i = 0; i < b->n_runs; i++)
+        start_send(b, &b->runs[i]);
+    b->worker->io->flush(b->worker);
     for (unsigned i = 0; i < b->n_runs; i++) {
         struct run *r = &b->runs[i];
-        struct outgoing o = {b->out.p, r->begin, r->end, b->reply.refs,
-            r->ref_begin, r->ref_end};
 
-        if (r->conn->dead)
-            outgoing_drop(&o, b->worker->daemon->slab);
-        else
-            conn_send(r->conn, &o, b->n_runs == 1 ? &b->out : NULL);
+        if (r->conn->dead) {
+            outgoing_drop(&r->outgoing, b->worker->daemon->slab);
+            continue;
+        }
+        conn_end_send(r->conn, &r->outgoing, b->n_runs == 1 ? &b->out : NULL);
         if (r->conn->closing && !r->conn->dead)
             conn_finish(r->conn);
     }
@@ -805,6 +825,7 @@ batch_finish(struct batch *b)
 {
     for (unsigned i = 0; i < b->n_sources; i++)
         keep_rest(&b->sources[i]);
+    b->worker->io->recycle(b->worker);
     count_memory(b);
 }
 

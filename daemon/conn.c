@@ -81,9 +81,9 @@ log_close(const struct conn *c, const char *why, size_t bytes)
 
 /* ---- birth and death ----------------------------------------------------- */
 
-/* libevent's callback: nothing but onto the ready list. */
-static void
-conn_ready(evutil_socket_t fd, short what, void *arg)
+/* Nothing but onto the ready list. */
+void
+conn_event(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
     struct worker *w = c->worker;
@@ -100,7 +100,7 @@ conn_ready(evutil_socket_t fd, short what, void *arg)
 void
 conn_make_ready(struct conn *c)
 {
-    conn_ready(c->fd, EV_READ, c);
+    conn_event(c->fd, EV_READ, c);
 }
 
 static void
@@ -142,7 +142,7 @@ conn_new(struct worker *w, int fd, bool is_unix)
     c->active_s = w->now_s;
     session_init(
         &c->session, atomic_fetch_add(&d->last_client_id, 1) + 1, &d->commands);
-    event_assign(&c->event, w->base, fd, 0, conn_ready, c);
+    event_assign(&c->event, w->base, fd, 0, conn_event, c);
     conn_update_events(c);
     link_client(w, c);
     return c;
@@ -181,11 +181,12 @@ conn_free(struct conn *c)
 {
     struct session_memory held;
     struct worker *w;
+    bool may_free;
 
     CHECK(c, CONN_MAGIC);
     w = c->worker;
     unlink_client(w, c);
-    event_del(&c->event);
+    may_free = w->io->forget(c);
     if (c->closing)
         read_rest(c);
     close(c->fd);
@@ -197,7 +198,8 @@ conn_free(struct conn *c)
     session_free(&c->session);
     conn_account_session(c, held);
     c->magic = 0;
-    pool_put(w->conns, c);
+    if (may_free)
+        pool_put(w->conns, c);
     atomic_fetch_sub(&w->n_clients, 1);
     atomic_fetch_sub(&w->daemon->n_clients, 1);
 }
@@ -387,33 +389,31 @@ publish_output(struct conn *c)
         memory_order_relaxed);
 }
 
-/* Send and count. */
-static enum send_status
-send_run(struct conn *c, struct outgoing *o)
+void
+conn_count_sent(struct conn *c, size_t sent, unsigned calls)
 {
     struct worker *w = c->worker;
-    size_t sent = 0;
-    unsigned calls = 0;
-    enum send_status status =
-        outgoing_send(o, c->fd, w->daemon->slab, &sent, &calls);
 
     METRIC_ADD(&w->metrics, net_output_bytes, sent);
     METRIC_ADD(&w->metrics, writes, calls);
     if (sent > 0)
         c->active_s = w->now_s;
-    return status;
 }
 
 void
-conn_send(struct conn *c, struct outgoing *o, struct buf *whole)
+conn_start_send(struct conn *c, struct outgoing *o)
 {
-    enum send_status status = SEND_BLOCKED;
+    /* Not past what waits already. */
+    o->status =
+        c->output == NULL ? c->worker->io->start_send(c, o) : SEND_BLOCKED;
+}
 
-    if (c->output == NULL)
-        status = send_run(c, o);
-    if (status == SEND_DONE)
+void
+conn_end_send(struct conn *c, struct outgoing *o, struct buf *whole)
+{
+    if (o->status == SEND_DONE)
         return;
-    if (status == SEND_FAILED) {
+    if (o->status == SEND_FAILED) {
         outgoing_drop(o, c->worker->daemon->slab);
         conn_dead(c);
         return;
@@ -433,7 +433,7 @@ conn_flush(struct conn *c)
 
     if (c->output == NULL || c->dead)
         return;
-    status = send_run(c, &c->output->rest);
+    status = io_epoll_send(c, &c->output->rest);
     if (status == SEND_BLOCKED)
         return;
     if (status == SEND_DONE)
@@ -518,14 +518,8 @@ conn_update_events(struct conn *c)
         want |= EV_CLOSED;
     if (want == c->interest)
         return;
-    if (c->interest != 0)
-        event_del(&c->event);
     c->interest = want;
-    if (want == 0)
-        return;
-    event_assign(&c->event, c->worker->base, c->fd, (short)(want | EV_PERSIST),
-        conn_ready, c);
-    if (event_add(&c->event, NULL) == 0)
+    if (c->worker->io->watch(c, want))
         return;
     log_error("cannot watch a client err=\"%s\"", strerror(errno));
     conn_dead(c);

@@ -49,8 +49,8 @@ info_server(struct ashlard *d, struct buf *out)
     ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
 
     buf_printf(out, "executable:%.*s\r\n", (int)MAX(n, 0), path);
-    buf_printf(out, "workers:%u\r\nio_engine:libevent-%s\r\n", d->n_workers,
-        event_base_get_method(d->base));
+    buf_printf(
+        out, "workers:%u\r\nio_engine:%s\r\n", d->n_workers, d->io->name);
 }
 
 static void

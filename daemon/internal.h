@@ -21,6 +21,7 @@
 #include "base/base.h"
 #include "commands/command.h"
 #include "daemon/compat.h"
+#include "daemon/io.h"
 #include "keyspace/keyspace.h"
 #include "protocol/resp.h"
 #include "slab/slab.h"
@@ -73,6 +74,9 @@
         OPT_LIVE, "bytes", "Longest argument of a command.")                \
     X(workers, OPT_STRING, "auto", 0, 0, OPT_START, "",                     \
         "Threads that serve clients, 1 to 256; auto (or 0) is one per CPU.")\
+    X(io_engine, OPT_ENUM, "auto", 0, 0, OPT_START, "auto|epoll|uring",     \
+        "How sockets are read and written; auto is uring where the system " \
+        "allows it, else epoll.")                                           \
     X(loglevel, OPT_ENUM, "notice", 0, 0, OPT_LIVE,                         \
         "debug|verbose|notice|warning", "The least important line to log.") \
     X(logfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
@@ -193,6 +197,7 @@ struct ashlard {
     struct worker *workers[MAX_WORKERS]; /* [immutable] once all run */
     unsigned n_workers;                  /* the same */
     struct maint *maint;
+    const struct io_engine *io;       /* [immutable] once chosen */
     struct daemon_metrics metrics;    /* [main thread] writes */
     struct daemon_metrics stats_base; /* [stats_lock] at the last reset */
 
@@ -251,13 +256,11 @@ struct outgoing {
     size_t at, end;
     struct reply_ref *refs; /* refs[ref, ref_end) are not sent */
     size_t ref, ref_end;
+    enum send_status status; /* of the last attempt */
 };
 
-enum send_status {
-    SEND_DONE,
-    SEND_BLOCKED,
-    SEND_FAILED
-};
+/* One call sends no more. */
+#define SEND_CALL_BYTES (1 * MIB)
 
 /* Send as much as the socket takes (at most a few MiB), advance `o`, drop the
  * pins of references that are through. `sent` and `calls` are added to. */
@@ -324,6 +327,7 @@ struct conn {
     struct conn_input *input;               /* NULL between commands */
     struct output *output;                  /* NULL when all is sent */
     _Atomic uint32_t query_kib, output_kib; /* [shared] */
+    struct io_conn io;
     uint32_t active_s;                      /* monotonic */
     short interest;                         /* events asked for */
     short ready;       /* events that came; 0: not on the list */
@@ -356,9 +360,16 @@ void conn_input_close(struct conn *c);
 /* Send what waits. */
 void conn_flush(struct conn *c);
 
-/* Send a run of replies, or put it behind what waits. `whole` is the buffer
- * the run stands in if nothing else does, so that it can be taken. */
-void conn_send(struct conn *c, struct outgoing *o, struct buf *whole);
+/* Begin to send a run of replies; o->status is how far that came. */
+void conn_start_send(struct conn *c, struct outgoing *o);
+
+/* After the engine's flush: put what is left of the run behind what waits.
+ * `whole` is the buffer the run stands in if nothing else does, so that it can
+ * be taken. */
+void conn_end_send(struct conn *c, struct outgoing *o, struct buf *whole);
+
+/* Count what was sent by `calls` calls. */
+void conn_count_sent(struct conn *c, size_t sent, unsigned calls);
 
 /* Append to the output; sent by conn_flush_queued(), or now if it is much. Puts
  * the connection among the worker's queued. */
@@ -372,7 +383,10 @@ bool conn_stalled(const struct conn *c);
 /* Onto the ready list, as if input had come. */
 void conn_make_ready(struct conn *c);
 
-/* Ask the event base for what the state calls for. */
+/* libevent's callback. */
+void conn_event(evutil_socket_t fd, short what, void *arg);
+
+/* Ask the engine for what the state calls for. */
 void conn_update_events(struct conn *c);
 
 /* Charge what the buffers have grown by. */
@@ -467,6 +481,9 @@ struct worker {
     pthread_barrier_t started;
     struct event_base *base; /* [owner thread], as all below unless marked */
     struct event *wake_event, *tick_event, *hold_event;
+    const struct io_engine *io; /* [immutable] */
+    struct ring *ring;          /* of the engine uring */
+    struct buf open_error;      /* why it did not start */
     bool ticking;
     bool busy;      /* a batch ran since the last tick */
     uint32_t now_s; /* monotonic, read once a batch */

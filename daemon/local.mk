@@ -9,6 +9,8 @@ ashlard_SOURCES = \
     daemon/conn.c \
     daemon/hold.c \
     daemon/info.c \
+    daemon/io.h \
+    daemon/io_epoll.c \
     daemon/large.c \
     daemon/listener.c \
     daemon/main.c \
@@ -18,9 +20,12 @@ ashlard_SOURCES = \
     daemon/signals.c \
     daemon/thread.c \
     daemon/worker.c
-ashlard_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
+if LIBURING
+ashlard_SOURCES += daemon/io_uring.c
+endif
+ashlard_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS) $(LIBURING_CFLAGS)
 ashlard_LDADD = libcommands.a libkeyspace.a libprotocol.a libslab.a \
-    libbase.a $(LIBEVENT_LIBS) -lm
+    libbase.a $(LIBEVENT_LIBS) $(LIBURING_LIBS) -lm
 
 check_PROGRAMS += daemon/output_test daemon/config_test
 daemon_output_test_SOURCES = daemon/output_test.c daemon/output.c

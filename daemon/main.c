@@ -158,6 +158,16 @@ open_commands(struct ashlard *d, struct buf *err)
 }
 
 static bool
+choose_io(struct ashlard *d, struct buf *err)
+{
+    d->io = io_choose((enum io_choice)d->config.daemon.io_engine, err);
+    if (d->io == NULL)
+        return false;
+    d->commands.multiplexing_api = d->io->api;
+    return true;
+}
+
+static bool
 start_workers(struct ashlard *d, struct buf *err)
 {
     unsigned n = config_workers(&d->config);
@@ -201,7 +211,7 @@ build(struct ashlard *d, struct buf *err)
     if (!open_commands(d, err))
         return false;
     d->listeners = listeners_open(d, err);
-    if (d->listeners == NULL || !start_workers(d, err))
+    if (d->listeners == NULL || !choose_io(d, err) || !start_workers(d, err))
         return false;
     d->maint = maint_start(d, err);
     if (d->maint == NULL)
@@ -297,9 +307,9 @@ serve(struct ashlard *d)
 
     listeners_start(d->listeners);
     log_info("ready version=" PACKAGE_VERSION " pid=%d port=%d workers=%u "
-             "maxmemory=%zu maxclients=%lld",
+             "maxmemory=%zu maxclients=%lld io-engine=%s",
         (int)getpid(), (int)o->port, d->n_workers, slab_limit(d->slab),
-        (long long)o->maxclients);
+        (long long)o->maxclients, d->io->name);
     event_base_dispatch(d->base);
 }
 

@@ -16,19 +16,18 @@
 #include <sys/uio.h>
 
 #define IOV_COUNT 64
-/* One call, and one visit: bounds how long a fast reader of huge values keeps
- * its worker from the other clients. */
-#define CALL_BYTES (1 * MIB)
+/* One visit: bounds how long a fast reader of huge values keeps its worker from
+ * the other clients. */
 #define VISIT_BYTES (4 * MIB)
 
-/* Describe the next bytes of `o`, at most CALL_BYTES; returns how many. */
+/* Describe the next bytes of `o`, at most SEND_CALL_BYTES; returns how many. */
 static size_t
 gather(const struct outgoing *o, struct iovec *iov, size_t *n_iov)
 {
     size_t total = 0, at = o->at, ref = o->ref;
 
     *n_iov = 0;
-    while (*n_iov < IOV_COUNT && total < CALL_BYTES) {
+    while (*n_iov < IOV_COUNT && total < SEND_CALL_BYTES) {
         size_t stop = ref < o->ref_end ? o->refs[ref].at : o->end;
         struct iovec *v = &iov[*n_iov];
 
@@ -43,7 +42,7 @@ gather(const struct outgoing *o, struct iovec *iov, size_t *n_iov)
         } else {
             break;
         }
-        v->iov_len = MIN(v->iov_len, CALL_BYTES - total);
+        v->iov_len = MIN(v->iov_len, SEND_CALL_BYTES - total);
         total += v->iov_len;
         (*n_iov)++;
     }

@@ -92,7 +92,8 @@ make_run(struct run *r, size_t value_bytes)
             r->bytes.len, extent_ptr(slab, r->ids[i]), value_bytes, r->ids[i]};
         buf_append(&sent_text, r->refs[i].p, value_bytes);
     }
-    r->o = (struct outgoing){r->bytes.p, 0, r->bytes.len, r->refs, 0, 2};
+    r->o = (struct outgoing){
+        r->bytes.p, 0, r->bytes.len, r->refs, 0, 2, SEND_DONE};
 }
 
 static void

@@ -6,8 +6,8 @@
 
 /* Standard streams, listeners, log, memory files, the descriptor in reserve. */
 #define OTHER_FDS 32
-/* An epoll, an eventfd. */
-#define WORKER_FDS 2
+/* An epoll, an eventfd; a ring and its eventfd. */
+#define WORKER_FDS 4
 
 int64_t
 rlimit_raise(unsigned n_workers, int64_t clients)

@@ -333,9 +333,9 @@ reap(struct worker *w)
 }
 
 static void
-run_once(struct worker *w, int flags)
+run_once(struct worker *w, bool wait)
 {
-    event_base_loop(w->base, flags);
+    w->io->poll(w, wait);
     read_clock(w);
     if (w->ready != NULL) {
         w->busy = true;
@@ -355,14 +355,13 @@ drain(struct worker *w)
 {
     static const struct timeval deadline = {DRAIN_SECONDS, 0};
 
-    /* ONCE as well: a connection stays ready until its batch has run. */
-    run_once(w, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    run_once(w, false);
     for (struct conn *c = w->clients; c != NULL; c = c->next)
         conn_finish(c);
     reap(w);
     event_base_loopexit(w->base, &deadline);
     while (w->clients != NULL && !event_base_got_exit(w->base))
-        run_once(w, EVLOOP_ONCE);
+        run_once(w, true);
     for (struct conn *c = w->clients; c != NULL; c = c->next)
         conn_dead(c);
     reap(w);
@@ -425,12 +424,17 @@ static void *
 worker_main(void *arg)
 {
     struct worker *w = arg;
+    bool opened = w->io->open(w, &w->open_error);
 
-    open_state(w);
+    if (opened)
+        open_state(w);
     pthread_barrier_wait(&w->started);
+    if (!opened)
+        return NULL;
     while (!atomic_load_explicit(&w->stop, memory_order_acquire))
-        run_once(w, EVLOOP_ONCE);
+        run_once(w, true);
     drain(w);
+    w->io->close(w);
     return NULL;
 }
 
@@ -453,6 +457,7 @@ release(struct worker *w)
     free(w->mail);
     free(w->messages.at);
     free(w->queued);
+    buf_free(&w->open_error);
     free(w);
 }
 
@@ -465,6 +470,7 @@ worker_start(struct ashlard *d, unsigned id, struct buf *err)
 
     w->daemon = d;
     w->id = id;
+    w->io = d->io;
     w->ready_tail = &w->ready;
     pthread_mutex_init(&w->mail_lock, NULL);
     pthread_mutex_init(&w->clients_lock, NULL);
@@ -482,6 +488,12 @@ worker_start(struct ashlard *d, unsigned id, struct buf *err)
         return NULL;
     }
     pthread_barrier_wait(&w->started);
+    if (w->open_error.len > 0) {
+        buf_append(err, w->open_error.p, w->open_error.len);
+        pthread_join(w->thread, NULL);
+        release(w);
+        return NULL;
+    }
     return w;
 }
 

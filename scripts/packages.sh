@@ -4,7 +4,7 @@
 
 # shellcheck disable=SC2034 # used by scripts/run and scripts/test
 packages_to_build=(build-essential autoconf automake pkg-config libevent-dev
-    libxxhash-dev check libhiredis-dev libzstd-dev)
+    libxxhash-dev liburing-dev check libhiredis-dev libzstd-dev)
 # shellcheck disable=SC2034 # used by scripts/test
 packages_to_test=(clang libclang-rt-dev llvm python3 redis-tools util-linux
     xz-utils zstd)
