@@ -52,7 +52,8 @@ client_tests = \
     client-tests/large_values_test \
     client-tests/eviction_test \
     client-tests/connections_test \
-    client-tests/io_engine_test
+    client-tests/io_engine_test \
+    client-tests/allocations_test
 check_PROGRAMS += $(client_tests)
 
 client_tests_strings_test_SOURCES = client-tests/strings_test.c
@@ -151,10 +152,23 @@ client_tests_connections_test_LDADD = $(client_tests_ldadd)
 client_tests_io_engine_test_SOURCES = client-tests/io_engine_test.c
 client_tests_io_engine_test_CFLAGS = $(client_tests_cflags)
 client_tests_io_engine_test_LDADD = $(client_tests_ldadd)
+client_tests_allocations_test_SOURCES = client-tests/allocations_test.c
+client_tests_allocations_test_CFLAGS = $(client_tests_cflags)
+client_tests_allocations_test_LDADD = $(client_tests_ldadd)
+
+# Preloaded into a daemon by allocations_test. Without the sanitizers, which
+# have an allocator of their own.
+client-tests/malloc_count.so: client-tests/malloc_count.c
+	@$(MKDIR_P) client-tests
+	$(AM_V_CCLD)$(CC) -std=gnu11 -D_GNU_SOURCE $(WERROR_CFLAGS) $(CFLAGS) \
+	    -shared -fPIC -o $@ '$(srcdir)/client-tests/malloc_count.c'
+check_DATA = client-tests/malloc_count.so
+CLEANFILES += client-tests/malloc_count.so
+EXTRA_DIST += client-tests/malloc_count.c
 
 # Played by replay_test.sh; no tests by themselves.
 trace_programs = client-tests/replay client-tests/make_trace
-check_DATA = $(trace_programs)
+check_DATA += $(trace_programs)
 EXTRA_PROGRAMS += $(trace_programs)
 CLEANFILES += $(trace_programs)
 client_tests_replay_SOURCES = \

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,6 +25,9 @@
 #define CLIENTS_SHARE 8
 /* Input that is read and dropped when a connection is closed in order. */
 #define LAST_READS 16
+/* A buffer of up to this is kept for the next client that needs one, so that a
+ * client that sends or fetches large values costs no malloc(3). */
+#define SPARE_BYTES (4 * KIB)
 /* Messages are gathered until a client has this much of them to be sent. */
 #define GATHER_BYTES (64 * KIB)
 
@@ -161,6 +165,23 @@ read_rest(struct conn *c)
             break;
 }
 
+/* Keep its buffers, empty, if they are small and there are none yet. */
+static void
+spare_output(struct worker *w, struct output *out)
+{
+    struct output *spare = &w->spare_output;
+
+    if (out->bytes.cap > SPARE_BYTES || spare->bytes.p != NULL ||
+        out->cap_refs > SPARE_BYTES / sizeof(*out->refs))
+        return;
+    free(spare->refs);
+    spare->bytes = (struct buf){out->bytes.p, 0, out->bytes.cap};
+    spare->refs = out->refs;
+    spare->cap_refs = out->cap_refs;
+    out->bytes = (struct buf){NULL, 0, 0};
+    out->refs = NULL;
+}
+
 static void
 close_output(struct conn *c)
 {
@@ -169,6 +190,8 @@ close_output(struct conn *c)
     if (c->output == NULL)
         return;
     worker_account(w, output_memory(c->output), 0);
+    outgoing_drop(&c->output->rest, w->daemon->slab);
+    spare_output(w, c->output);
     output_free(c->output, w->daemon->slab);
     pool_put(w->outputs, c->output);
     c->output = NULL;
@@ -242,8 +265,26 @@ conn_input_open(struct conn *c)
     in->parser = w->parser;
     resp_parser_init(&w->parser);
     w->parser.large_min = w->large_min;
+    in->bytes = w->spare_input;
+    w->spare_input = (struct buf){NULL, 0, 0};
     c->input = in;
     return in;
+}
+
+/* Keep what the input has allocated, if it is small and the worker has none. */
+static void
+spare_input(struct worker *w, struct conn_input *in)
+{
+    if (in->bytes.cap <= SPARE_BYTES && w->spare_input.p == NULL) {
+        w->spare_input = (struct buf){in->bytes.p, 0, in->bytes.cap};
+        in->bytes = (struct buf){NULL, 0, 0};
+    }
+    if (resp_parser_bytes(&w->parser) == 0 &&
+        resp_parser_bytes(&in->parser) <= SPARE_BYTES &&
+        resp_parser_idle(&in->parser)) {
+        w->parser = in->parser;
+        resp_parser_init(&in->parser);
+    }
 }
 
 void
@@ -256,6 +297,7 @@ conn_input_close(struct conn *c)
         return;
     large_drop(w, in);
     worker_account(w, in->counted, 0);
+    spare_input(w, in);
     resp_parser_free(&in->parser);
     buf_free(&in->bytes);
     pool_put(w->inputs, in);
@@ -359,6 +401,17 @@ check_output_limits(struct conn *c)
 }
 
 static void
+take_spare_output(struct worker *w, struct output *out)
+{
+    if (out->bytes.p != NULL)
+        return;
+    out->bytes = w->spare_output.bytes;
+    out->refs = w->spare_output.refs;
+    out->cap_refs = w->spare_output.cap_refs;
+    memset(&w->spare_output, 0, sizeof(w->spare_output));
+}
+
+static void
 queue_output(struct conn *c, struct outgoing *o, struct buf *whole)
 {
     struct worker *w = c->worker;
@@ -374,10 +427,13 @@ queue_output(struct conn *c, struct outgoing *o, struct buf *whole)
         w->n_outputs++;
     }
     before = output_memory(c->output);
-    if (whole != NULL && before == 0 && o->end - o->at >= STALL_MIN)
+    if (whole != NULL && before == 0 && o->end - o->at >= STALL_MIN) {
         output_steal(c->output, whole, o);
-    else
+    } else {
+        if (before == 0 && c->output->refs == NULL)
+            take_spare_output(w, c->output);
         output_append(c->output, o);
+    }
     worker_account(w, before, output_memory(c->output));
 }
 

@@ -494,6 +494,8 @@ struct worker {
     struct pool *conns, *inputs, *outputs;
     struct resp_parser parser; /* of clients without an unfinished command */
     size_t large_min;
+    struct buf spare_input;    /* for the next unfinished command */
+    struct output spare_output; /* for the next unsent replies */
 
     struct conn *ready, **ready_tail;
     struct conn *dead;

@@ -412,6 +412,9 @@ static void
 close_state(struct worker *w)
 {
     resp_parser_free(&w->parser);
+    buf_free(&w->spare_input);
+    buf_free(&w->spare_output.bytes);
+    free(w->spare_output.refs);
     pool_free(w->outputs);
     pool_free(w->inputs);
     pool_free(w->conns);
