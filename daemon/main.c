@@ -190,7 +190,7 @@ charge_fixed_cost(struct ashlard *d)
     size_t rss = slab_process_rss(), used = slab_used(d->slab);
 
     if (rss > used && !SANITIZED)
-        slab_charge_force(d->slab, rss - used);
+        slab_charge_to(d->slab, SLAB_PROCESS, rss - used);
 }
 
 static bool

@@ -127,9 +127,9 @@ check_rss(struct maint *m)
     m->looks[m->n_looks++ % N_LOOKS] = m->uncounted;
     steady = SANITIZED || rss == 0 ? 0 : steady_part(m);
     if (steady > m->extra)
-        slab_charge_force(slab, steady - m->extra);
+        slab_charge_to(slab, SLAB_PROCESS, steady - m->extra);
     else
-        slab_uncharge(slab, m->extra - steady);
+        slab_uncharge_from(slab, SLAB_PROCESS, m->extra - steady);
     m->extra = steady;
     log_debug("memory rss=%zu used=%zu uncounted=%lld charged=%zu", rss, used,
         (long long)m->uncounted, steady);

@@ -38,13 +38,13 @@ worker_account(struct worker *w, size_t before, size_t after)
     if (w->buffer_bytes >= w->charged_bytes + ACCOUNT_STEP) {
         size_t more = w->buffer_bytes - w->charged_bytes;
 
-        slab_charge_force(d->slab, more);
+        slab_charge_to(d->slab, SLAB_CLIENTS, more);
         atomic_fetch_add_explicit(&d->client_bytes, more, memory_order_relaxed);
         w->charged_bytes += more;
     } else if (w->charged_bytes >= w->buffer_bytes + ACCOUNT_STEP) {
         size_t less = w->charged_bytes - w->buffer_bytes;
 
-        slab_uncharge(d->slab, less);
+        slab_uncharge_from(d->slab, SLAB_CLIENTS, less);
         atomic_fetch_sub_explicit(&d->client_bytes, less, memory_order_relaxed);
         w->charged_bytes -= less;
     }

@@ -141,7 +141,7 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
         atomic_store(&p->frontier, AT_REST);
     }
     atomic_store(&ix->touched_bytes, at_start);
-    slab_charge_force(slab, at_start);
+    slab_charge_to(slab, SLAB_INDEX, at_start);
     memset(ix->map, 0, at_start); /* resident as it is counted */
     ix->populated = at_start;
     return true;
@@ -150,7 +150,7 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
 void
 index_destroy(struct index *ix)
 {
-    slab_uncharge(ix->slab, atomic_load(&ix->touched_bytes));
+    slab_uncharge_from(ix->slab, SLAB_INDEX, atomic_load(&ix->touched_bytes));
     munmap(ix->map, ix->map_bytes);
 }
 
@@ -482,7 +482,7 @@ charge_growth(struct index *ix, uint32_t n_new)
     while (have < want)
         if (atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have,
                 want, memory_order_relaxed, memory_order_relaxed)) {
-            slab_charge_force(ix->slab, want - have);
+            slab_charge_to(ix->slab, SLAB_INDEX, want - have);
             return;
         }
 }

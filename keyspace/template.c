@@ -100,14 +100,14 @@ templates_new(struct slab *slab, const struct hash_seed *seed, struct buf *err)
     }
     ts->slab = slab;
     ts->seed = seed;
-    slab_charge_force(slab, fixed_bytes());
+    slab_charge_to(slab, SLAB_TEMPLATES, fixed_bytes());
     return ts;
 }
 
 void
 templates_free(struct templates *ts)
 {
-    slab_uncharge(ts->slab, templates_bytes(ts));
+    slab_uncharge_from(ts->slab, SLAB_TEMPLATES, templates_bytes(ts));
     munmap(ts, sizeof(*ts));
 }
 
@@ -195,7 +195,7 @@ take_record(struct templates *ts, struct template **record)
     } else if (n < MAX_TEMPLATES) {
         atomic_store_explicit(&ts->record[n].space, FREE,
             memory_order_relaxed); /* until it is whole */
-        slab_charge_force(ts->slab, sizeof(struct template));
+        slab_charge_to(ts->slab, SLAB_TEMPLATES, sizeof(struct template));
         /* pairs with template_of() */
         atomic_store_explicit(&ts->n, n + 1, memory_order_release);
     } else {

@@ -84,21 +84,54 @@ bool
 slab_charge(struct slab *s, size_t bytes)
 {
     CHECK(s, SLAB_MAGIC);
-    return budget_charge(s, bytes);
+    if (!budget_charge(s, bytes))
+        return false;
+    atomic_fetch_add_explicit(&s->budget.account[SLAB_OTHER], bytes,
+        memory_order_relaxed);
+    return true;
+}
+
+void
+slab_charge_to(struct slab *s, enum slab_account account, size_t bytes)
+{
+    CHECK(s, SLAB_MAGIC);
+    atomic_fetch_add_explicit(&s->budget.used, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->budget.account[account], bytes,
+        memory_order_relaxed);
+}
+
+void
+slab_uncharge_from(struct slab *s, enum slab_account account, size_t bytes)
+{
+    size_t before;
+
+    CHECK(s, SLAB_MAGIC);
+    before = atomic_fetch_sub_explicit(&s->budget.account[account], bytes,
+        memory_order_relaxed);
+    ASSERT(before >= bytes);
+    budget_uncharge(s, bytes);
 }
 
 void
 slab_charge_force(struct slab *s, size_t bytes)
 {
-    CHECK(s, SLAB_MAGIC);
-    atomic_fetch_add_explicit(&s->budget.used, bytes, memory_order_relaxed);
+    slab_charge_to(s, SLAB_OTHER, bytes);
 }
 
 void
 slab_uncharge(struct slab *s, size_t bytes)
 {
-    CHECK(s, SLAB_MAGIC);
-    budget_uncharge(s, bytes);
+    slab_uncharge_from(s, SLAB_OTHER, bytes);
+}
+
+size_t
+slab_least_limit(const struct slab *s)
+{
+    size_t bytes = LOAD(&s->budget.tables) + unit_bytes(s);
+
+    for (unsigned i = 0; i < SLAB_ACCOUNTS; i++)
+        bytes += LOAD(&s->budget.account[i]);
+    return bytes;
 }
 
 size_t

@@ -362,6 +362,7 @@ struct budget {
     _Atomic size_t limit;
     _Atomic size_t used; /* all below, and what is charged from outside */
     _Atomic size_t page, page_free, extent_live, extent_warm, tables;
+    _Atomic size_t account[SLAB_ACCOUNTS];
     _Atomic size_t extents; /* live ones, a count */
     _Atomic uint64_t pages_committed, pages_released, pages_drained;
 };

@@ -438,6 +438,9 @@ commit_super(struct slab *s, unsigned page_size)
     if (pages != 0) {
         s->reserve.supers[super].cold = 0;
         bit_clear(s->reserve.with_cold[page_size], super);
+        /* before another thread can take one of them */
+        atomic_fetch_add_explicit(
+            &s->budget.page_free, super_bytes(s), memory_order_relaxed);
     }
     push_run(s, super, pages);
     spin_unlock(&s->reserve.lock);
@@ -445,8 +448,6 @@ commit_super(struct slab *s, unsigned page_size)
         budget_uncharge(s, super_bytes(s));
         return false;
     }
-    atomic_fetch_add_explicit(
-        &s->budget.page_free, super_bytes(s), memory_order_relaxed);
     atomic_fetch_add_explicit(&s->budget.pages_committed,
         (uint64_t)__builtin_popcount(pages), memory_order_relaxed);
     return true;

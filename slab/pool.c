@@ -91,7 +91,7 @@ add_block(struct pool *p)
     if (b == NULL)
         return NULL;
     if (p->slab != NULL)
-        slab_charge_force(p->slab, p->block_bytes);
+        slab_charge_to(p->slab, SLAB_POOLS, p->block_bytes);
     b->pool = p;
     link_block(p, b);
     return b;
@@ -104,7 +104,7 @@ drop_block(struct pool *p, struct block *b)
     debug_show(b, p->block_bytes);
     munmap(b, p->block_bytes);
     if (p->slab != NULL)
-        slab_uncharge(p->slab, p->block_bytes);
+        slab_uncharge_from(p->slab, SLAB_POOLS, p->block_bytes);
 }
 
 void

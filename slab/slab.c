@@ -188,6 +188,20 @@ slab_class_stats(
     return true;
 }
 
+/* The counters are not read at one moment: what is free in a page that has come
+ * meanwhile must not make more of the pages than there are. */
+static void
+fit_chunks(struct slab_stats *out)
+{
+    size_t left = out->page_bytes;
+
+    out->page_mark_bytes = MIN(out->page_mark_bytes, left);
+    left -= out->page_mark_bytes;
+    out->chunk_free_bytes = MIN(out->chunk_free_bytes, left);
+    out->chunk_live_bytes = left - out->chunk_free_bytes;
+    out->magazine_bytes = MIN(out->magazine_bytes, out->chunk_live_bytes);
+}
+
 static void
 add_chunks(const struct slab *s, struct slab_stats *out)
 {
@@ -195,7 +209,8 @@ add_chunks(const struct slab *s, struct slab_stats *out)
     unsigned i;
 
     for (i = 0; slab_class_stats(s, i, &c); i++) {
-        out->chunk_live_bytes += c.chunks_live * c.chunk_bytes;
+        out->page_mark_bytes += c.pages *
+            (c.page_bytes - s->classes[i].n_chunks * c.chunk_bytes);
         out->chunk_free_bytes += c.chunks_free * c.chunk_bytes;
         out->magazine_bytes += LOAD(&s->classes[i].n_depot) * c.chunk_bytes;
     }
@@ -206,12 +221,10 @@ slab_stats(const struct slab *s, struct slab_stats *out)
 {
     const struct budget *b = &s->budget;
     struct spinlock *lock = (struct spinlock *)&s->threads_lock;
-    size_t known;
 
     CHECK(s, SLAB_MAGIC);
     *out = (struct slab_stats){
         .limit = LOAD(&b->limit),
-        .used = LOAD(&b->used),
         .page_bytes = LOAD(&b->page),
         .page_free_bytes = LOAD(&b->page_free),
         .extent_live_bytes = LOAD(&b->extent_live),
@@ -222,11 +235,16 @@ slab_stats(const struct slab *s, struct slab_stats *out)
         .pages_released = LOAD(&b->pages_released),
         .pages_drained = LOAD(&b->pages_drained),
     };
-    known = out->page_bytes + out->page_free_bytes + out->extent_live_bytes +
-        out->extent_warm_bytes + out->table_bytes;
-    out->other_bytes = out->used > known ? out->used - known : 0;
+    for (unsigned i = 0; i < SLAB_ACCOUNTS; i++) {
+        out->account_bytes[i] = LOAD(&b->account[i]);
+        out->other_bytes += out->account_bytes[i];
+    }
+    out->used = out->page_bytes + out->page_free_bytes +
+        out->extent_live_bytes + out->extent_warm_bytes + out->table_bytes +
+        out->other_bytes;
     add_chunks(s, out);
     spin_lock(lock);
     out->magazine_bytes += magazines_bytes(s);
     spin_unlock(lock);
+    fit_chunks(out);
 }

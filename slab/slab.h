@@ -249,6 +249,26 @@ void slab_charge_force(struct slab *s, size_t bytes);  /* always */
 void slab_uncharge(struct slab *s, size_t bytes);
 size_t slab_used(const struct slab *s);
 
+/* The same on an account, so that reports can say what it is for; to the slab
+ * they are all alike. The ones above are for SLAB_OTHER. */
+enum slab_account {
+    SLAB_OTHER,
+    SLAB_INDEX,
+    SLAB_TEMPLATES,
+    SLAB_NAMESPACES,
+    SLAB_CLIENTS, /* buffers of clients */
+    SLAB_POOLS,   /* blocks of object pools */
+    SLAB_PROCESS, /* the program, its stacks, the C library's heap */
+    SLAB_ACCOUNTS
+};
+void slab_charge_to(struct slab *s, enum slab_account account, size_t bytes);
+void slab_uncharge_from(struct slab *s, enum slab_account account,
+    size_t bytes);
+
+/* What stays in use when all chunks and extents are gone, and a page for chunks:
+ * below this limit nothing can be stored. */
+size_t slab_least_limit(const struct slab *s);
+
 /* Bytes that could be committed now: up to the limit, free committed pages and
  * warm extents included (they are given back or reused on demand). */
 size_t slab_headroom(const struct slab *s);
@@ -311,16 +331,23 @@ size_t extent_live_bytes(const struct slab *s);
 /* ---- statistics ---------------------------------------------------------- */
 
 struct slab_stats {
-    size_t limit, used;
+    size_t limit;
+    size_t used;               /* the sum of pages, in use and free, extents,
+                                  tables and accounts. Exactly: it is what was
+                                  read of these, which may be no moment's while
+                                  others allocate */
     size_t page_bytes;         /* committed pages in use */
     size_t page_free_bytes;    /* free pages still committed: the reserve */
     size_t chunk_live_bytes;   /* chunks not free (magazines included) */
     size_t chunk_free_bytes;   /* free chunks in pages in use */
+    size_t page_mark_bytes;    /* of pages in use: marks, and what is no whole
+                                  chunk; with the two above, all of them */
     size_t magazine_bytes;     /* free chunks in magazines and depots */
     size_t extent_live_bytes, extent_warm_bytes;
     size_t extents_live;
     size_t table_bytes;        /* the slab's own page and extent records */
-    size_t other_bytes;        /* charged from outside */
+    size_t account_bytes[SLAB_ACCOUNTS]; /* charged from outside */
+    size_t other_bytes;        /* the sum of these */
     uint64_t pages_committed, pages_released, pages_drained; /* counters */
 };
 void slab_stats(const struct slab *s, struct slab_stats *out);
