@@ -308,6 +308,73 @@ START_TEST(config_rewrite_keeps_what_was_set)
 }
 END_TEST
 
+/* Does somebody who speaks RESP answer there, in a while? */
+static bool
+answers_at(int port, bool wanted)
+{
+    for (double end = now_s() + patient(5); now_s() < end; sleep_ms(5)) {
+        redisContext *c = redisConnect("127.0.0.1", port);
+        redisReply *r = c->err != 0 ? NULL : redisCommand(c, "PING");
+        bool answered = r != NULL && r->type == REDIS_REPLY_STATUS;
+
+        if (r != NULL)
+            freeReplyObject(r);
+        redisFree(c);
+        if (answered == wanted)
+            return answered;
+    }
+    return !wanted;
+}
+
+START_TEST(the_port_can_be_changed_while_clients_stay)
+{
+    struct server *s = server_start(NULL);
+    struct wire *w = wire_connect(s);
+    int old = server_port(s), new = free_port();
+    char set_new[64], set_old[64];
+
+    snprintf(set_new, sizeof(set_new), "CONFIG SET port %d", new);
+    snprintf(set_old, sizeof(set_old), "CONFIG SET port %d", old);
+    wire_run(w, set_new, "+OK");
+    ck_assert(answers_at(new, true));
+    ck_assert(!answers_at(old, false));
+    wire_run(w, "PING", "+PONG");
+    /* back, and to and fro before anybody could follow */
+    wire_run(w, set_old, "+OK");
+    wire_run(w, set_new, "+OK");
+    wire_run(w, set_old, "+OK");
+    ck_assert(answers_at(old, true));
+    ck_assert(!answers_at(new, false));
+    wire_run(w, "CONFIG SET port 0", "+OK"); /* there is a unix socket */
+    ck_assert(!answers_at(old, false));
+    wire_run(w, set_old, "+OK");
+    ck_assert(answers_at(old, true));
+    wire_close(w);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(a_port_in_use_is_told_and_undoes_the_whole_config_set)
+{
+    struct server *s = server_start(NULL), *other = server_start(NULL);
+    struct wire *w = wire_connect(s);
+    char set[96], get[32];
+
+    snprintf(set, sizeof(set), "CONFIG SET maxmemory 123mb port %d timeout 9",
+        server_port(other));
+    snprintf(get, sizeof(get), "[\"port\" \"%d\"]", server_port(s));
+    wire_run(w, set,
+        "re:-ERR CONFIG SET failed \\(possibly related to argument "
+        "'port'\\) - Unable to listen on this port: .*");
+    wire_run(w, "CONFIG GET port", get);
+    wire_run(w, "CONFIG GET timeout", "[\"timeout\" \"0\"]");
+    ck_assert(answers_at(server_port(s), true));
+    wire_close(w);
+    server_stop(other);
+    server_stop(s);
+}
+END_TEST
+
 START_TEST(config_rewrite_needs_a_file)
 {
     struct server *s = server_start(NULL);
@@ -362,6 +429,8 @@ config_suite(void)
     tcase_add_test(tc, the_server_stays_in_the_foreground);
     tcase_add_test(tc, config_set_shows_its_effect_at_once);
     tcase_add_test(tc, config_rewrite_keeps_what_was_set);
+    tcase_add_test(tc, the_port_can_be_changed_while_clients_stay);
+    tcase_add_test(tc, a_port_in_use_is_told_and_undoes_the_whole_config_set);
     tcase_add_test(tc, config_rewrite_needs_a_file);
     suite_add_tcase(s, tc);
     return s;

@@ -287,6 +287,63 @@ START_TEST(every_command_that_needs_memory_says_oom)
 }
 END_TEST
 
+/* What is in use without any key is more. */
+START_TEST(a_tiny_limit_empties_the_cache_and_can_be_taken_back)
+{
+    struct server *s = start_limited("allkeys-lru");
+    redisContext *c = server_connect(s);
+
+    write_bytes(c, "k", LIMIT / 2, 100, 40000, 0);
+    expect(c, "+OK", "CONFIG SET maxmemory 1");
+    expect(c, "[\"maxmemory\" \"1\"]", "CONFIG GET maxmemory");
+    for (double end = now_s() + patient(10);
+         info_int(c, "stats", "evicted_keys") == 0 ||
+         info_int(c, "memory", "slab_page_bytes") > 0;
+         sleep_ms(5))
+        ck_assert_msg(now_s() < end, "something is left");
+    expect(c, ":0", "DBSIZE");
+    expect(c, "-OOM command not allowed when used memory > 'maxmemory'.",
+        "SET k1 v");
+    expect(c, "$-1", "GET k1");
+    expect(c, ":0", "DEL k1");
+    expect(c, "+OK", "MULTI");
+    expect(c, "-OOM command not allowed when used memory > 'maxmemory'.",
+        "SET k1 v");
+    expect(c, "+OK", "DISCARD");
+    expect(c, "+OK", "CONFIG SET maxmemory 32mb");
+    write_bytes(c, "k", LIMIT / 2, 100, 40000, 0);
+    expect(c, "+OK", "SET k1 v");
+    expect(c, "\"v\"", "GET k1");
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(a_tiny_limit_without_eviction_keeps_all_and_takes_nothing)
+{
+    struct server *s = start_limited("noeviction");
+    redisContext *c = server_connect(s);
+    int n, n_found;
+
+    n = write_bytes(c, "k", LIMIT / 4, 100, 40000, 0);
+    expect(c, "+OK", "MULTI");
+    expect(c, "+QUEUED", "SET more v");
+    expect(c, "+QUEUED", "GET more");
+    expect(c, "+QUEUED", "CONFIG SET maxmemory 1");
+    expect(c, "[+OK \"v\" +OK]", "EXEC");
+    expect(c, "-OOM command not allowed when used memory > 'maxmemory'.",
+        "SET more w");
+    check_values(c, "k", n, &n_found);
+    ck_assert_int_eq(n_found, n);
+    expect(c, ":1", "EXPIRE k0 1000");
+    expect(c, ":2", "DEL more k0");
+    expect(c, "+OK", "CONFIG SET maxmemory 32mb");
+    expect(c, "+OK", "SET more w");
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
 START_TEST(volatile_policies_evict_only_what_would_expire)
 {
     static const char *const policies[] = {
@@ -386,6 +443,9 @@ eviction_suite(void)
     tcase_add_test(tc, keys_in_use_outlive_keys_that_are_not);
     tcase_add_test(tc, without_eviction_writes_fail_and_reads_do_not);
     tcase_add_test(tc, every_command_that_needs_memory_says_oom);
+    tcase_add_test(tc, a_tiny_limit_empties_the_cache_and_can_be_taken_back);
+    tcase_add_test(
+        tc, a_tiny_limit_without_eviction_keeps_all_and_takes_nothing);
     tcase_add_loop_test(
         tc, volatile_policies_evict_only_what_would_expire, 0, 4);
     tcase_add_test(tc, a_volatile_policy_without_volatile_keys_says_oom);

@@ -220,7 +220,8 @@ restore(struct set *set, size_t i)
 {
     struct buf why = {0};
 
-    if (!options_set(set->c->options, set->changes[i].name,
+    if (set->changes[i].former != NULL &&
+        !options_set(set->c->options, set->changes[i].name,
             set->changes[i].former, true, &why))
         log_error("former value not restored directive=%s: %.*s",
             set->changes[i].name, (int)why.len, why.p);
@@ -240,16 +241,17 @@ put_in_effect(struct set *set, size_t i, struct buf *why)
     return true;
 }
 
-/* The same for the first n, which are in effect already. */
+/* The same for all, the first n of which are in effect already. */
 static void
 undo(struct set *set, size_t n)
 {
     struct buf why = {0};
 
+    for (size_t i = set->n; i-- > 0;)
+        restore(set, i);
     for (size_t i = n; i-- > 0;) {
         if (set->changes[i].former == NULL)
             continue;
-        restore(set, i);
         why.len = 0;
         if (!put_in_effect(set, i, &why))
             log_error("former value not in effect directive=%s: %.*s",
@@ -258,31 +260,49 @@ undo(struct set *set, size_t n)
     buf_free(&why);
 }
 
+/* "200%", for a number of bytes: in the words of Redis. */
 static bool
-apply_one(struct set *set, size_t i)
+is_above_all(const struct change *change)
+{
+    struct str text = str_of(change->value);
+    int64_t percent;
+
+    return (change->row->type == OPT_MEMORY || change->row->type == OPT_SIZE) &&
+        text.len > 1 && text.p[text.len - 1] == '%' &&
+        str_to_i64((struct str){text.p, text.len - 1}, &percent) &&
+        percent > 100;
+}
+
+static bool
+store_one(struct set *set, size_t i)
 {
     struct change *change = &set->changes[i];
 
     if (!(change->row->flags & OPT_LIVE))
         return true; /* as it is */
+    if (is_above_all(change))
+        return fail(set, i, "percentage argument must be less or equal to 100");
     keep_former(set, i);
-    set->err.len = 0;
     set->failed = change->name;
-    if (!options_set(
-            set->c->options, change->name, change->value, true, &set->err))
-        return false;
-    if (!put_in_effect(set, i, &set->err)) {
-        restore(set, i);
-        return false;
-    }
-    return true;
+    return options_set(
+        set->c->options, change->name, change->value, true, &set->err);
 }
 
+/* All values first: a bad one undoes nothing that was felt. */
 static bool
 apply_all(struct set *set)
 {
     for (size_t i = 0; i < set->n; i++) {
-        if (!apply_one(set, i)) {
+        if (!store_one(set, i)) {
+            while (i-- > 0)
+                restore(set, i);
+            return false;
+        }
+    }
+    for (size_t i = 0; i < set->n; i++) {
+        set->failed = set->changes[i].name;
+        if (set->changes[i].former != NULL &&
+            !put_in_effect(set, i, &set->err)) {
             undo(set, i);
             return false;
         }

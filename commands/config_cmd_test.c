@@ -140,8 +140,17 @@ START_TEST(a_bad_value_takes_the_values_before_it_back)
                   "'maxmemory') - ",
                   68) == 0);
     ck_assert_int_eq(h->keyspace_options.maxmemory_policy, KS_ALLKEYS_LRU);
-    /* once for the new value, once for the former */
-    ck_assert_int_eq(h->n_options_changed, 2);
+    ck_assert_int_eq(h->n_options_changed, 0); /* nothing came into effect */
+}
+END_TEST
+
+START_TEST(more_than_all_the_memory_is_refused_in_the_words_of_redis)
+{
+    RUN(h,
+        FAILED("maxmemory", "percentage argument must be less or equal to 100"),
+        "CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "101%");
+    ck_assert_int_eq(h->keyspace_options.maxmemory_policy, KS_ALLKEYS_LRU);
+    RUN(h, "+OK\r\n", "CONFIG", "SET", "maxmemory", "100%");
 }
 END_TEST
 
@@ -151,6 +160,8 @@ START_TEST(a_refusal_of_the_host_takes_all_values_back)
     RUN(h, FAILED("eviction-weight", "the host does not want it"), "CONFIG",
         "SET", "maxmemory-policy", "noeviction", "eviction-weight", "sqrt");
     ck_assert_int_eq(h->keyspace_options.maxmemory_policy, KS_ALLKEYS_LRU);
+    /* once for the new value, for the refused one, for the former */
+    ck_assert_int_eq(h->n_options_changed, 3);
     RUN(h, "*2\r\n$15\r\neviction-weight\r\n$5\r\nbytes\r\n", "CONFIG", "GET",
         "eviction-weight");
 }
@@ -219,6 +230,7 @@ HARNESS_MAIN("config", start, stop, get_returns_pairs_of_name_and_value,
     a_limit_of_memory_shows_in_bytes, set_of_an_unknown_name_changes_nothing,
     set_refuses_directives_of_the_start_and_repetitions, set_needs_pairs,
     a_bad_value_takes_the_values_before_it_back,
+    more_than_all_the_memory_is_refused_in_the_words_of_redis,
     a_refusal_of_the_host_takes_all_values_back,
     a_value_with_a_nul_byte_is_refused, a_password_can_be_set_and_cleared,
     resetstat_starts_the_counters_anew, rewrite_says_why_it_does_nothing)

@@ -154,13 +154,18 @@ send_to_session(void *ctx, struct session *s, char first, struct str rest)
 
 /* ---- CONFIG SET ---------------------------------------------------------- */
 
-static bool
-changed_maxmemory(struct ashlard *d, struct buf *err)
+/* Any limit is accepted. One below what the process needs empties the cache, but
+ * with noeviction, and makes it refuse values until the limit is raised. */
+static void
+changed_maxmemory(struct ashlard *d)
 {
-    if (!config_check_maxmemory(&d->config, err))
-        return false;
-    slab_set_limit(d->slab, slab_limit_from_option(d->config.slab.maxmemory));
-    return true;
+    size_t limit = slab_limit_from_option(d->config.slab.maxmemory);
+
+    slab_set_limit(d->slab, limit);
+    if (limit < slab_least_limit(d->slab))
+        log_warn("maxmemory=%zu is below what is in use without any key, %zu: "
+                 "no value can be stored",
+            limit, slab_least_limit(d->slab));
 }
 
 static bool
@@ -183,9 +188,12 @@ option_changed(void *ctx, const struct option *row, struct buf *err)
 {
     struct ashlard *d = ctx;
 
-    if (strcmp(row->name, "maxmemory") == 0 && !changed_maxmemory(d, err))
-        return false;
+    if (strcmp(row->name, "maxmemory") == 0)
+        changed_maxmemory(d);
     if (strcmp(row->name, "maxclients") == 0 && !changed_maxclients(d, err))
+        return false;
+    if (strcmp(row->name, "port") == 0 &&
+        !listeners_set_port(d->listeners, err))
         return false;
     if (strcmp(row->name, "loglevel") == 0)
         log_set_level(config_log_level(&d->config));

@@ -26,8 +26,8 @@
 #define COMPAT_OPTIONS(X)                                                   \
     X(appendonly, OPT_BOOL, "no", 0, 0, FIXED_, "",                         \
         "There is no append-only file.")                                    \
-    X(save, OPT_STRING, "", 0, 0, FIXED_ | OPT_REPEAT, "",                  \
-        "There are no snapshots.")                                          \
+    X(save, OPT_STRING, "", 0, 0, NOOP_ | OPT_REPEAT, "",                   \
+        "No effect: there are no snapshots.")                               \
     X(replicaof, OPT_STRING, "", 0, 0, FIXED_, "",                          \
         "There is no replication.")                                         \
     X(slaveof, OPT_STRING, "", 0, 0, FIXED_, "",                            \

@@ -204,8 +204,9 @@ config_free(struct config *c)
     c->set = NULL;
 }
 
-bool
-config_check_maxmemory(const struct config *c, struct buf *err)
+/* At run time any is accepted, see clients.c. */
+static bool
+check_maxmemory(const struct config *c, struct buf *err)
 {
     size_t limit = slab_limit_from_option(c->slab.maxmemory);
 
@@ -233,7 +234,7 @@ config_load(
             "nowhere to listen");
         return false;
     }
-    return config_check_maxmemory(c, err);
+    return check_maxmemory(c, err);
 }
 
 unsigned

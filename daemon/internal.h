@@ -41,8 +41,8 @@
 
 /* clang-format off */
 #define DAEMON_OPTIONS(X)                                                   \
-    X(port, OPT_INT, "6379", 0, 65535, OPT_START, "",                       \
-        "TCP port; 0 does not listen on TCP.")                              \
+    X(port, OPT_INT, "6379", 0, 65535, OPT_LIVE, "",                        \
+        "TCP port; 0 does not listen on TCP. Clients stay when it changes.") \
     X(bind, OPT_STRING, "127.0.0.1 -::1", 0, 0, OPT_START, "",              \
         "Addresses to listen on. * is every IPv4 and ::* every IPv6 "       \
         "address; one that begins with - may be missing.")                  \
@@ -144,8 +144,6 @@ void config_free(struct config *c);
 bool config_load(
     struct config *c, const char *file, int argc, char **argv, struct buf *err);
 
-/* Is the present maxmemory enough? False with a sentence in err. */
-bool config_check_maxmemory(const struct config *c, struct buf *err);
 
 unsigned config_workers(const struct config *c);
 enum log_level config_log_level(const struct config *c);
@@ -247,6 +245,11 @@ void listeners_free(struct listeners *l);
 /* Put a changed tcp-keepalive into effect for further clients. Any thread,
  * under the config lock. */
 void listeners_keepalive(struct listeners *l, int64_t seconds);
+
+/* The directive has another port by now: listen there instead, in a moment.
+ * False with a sentence in err, and everything as before. Any thread, under
+ * the config lock. */
+bool listeners_set_port(struct listeners *l, struct buf *err);
 
 /* ---- output.c: bytes and references on their way to a socket ------------- */
 

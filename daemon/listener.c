@@ -6,6 +6,8 @@
  * clients share are set on the listening socket: Linux lets accepted ones
  * inherit them. When the process is out of file descriptors, one that is kept
  * in reserve serves to tell a client so, and accepting pauses for a moment.
+ * CONFIG SET port opens the new sockets in its own thread, so that it can say
+ * what fails, and leaves them to the main thread.
  */
 #include "daemon/internal.h"
 
@@ -17,6 +19,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -42,6 +45,10 @@ struct listeners {
     int spare_fd;         /* -1: used up */
     struct event *resume; /* ends a pause */
     bool owns_unix_path;
+    int64_t port;           /* [config lock] of the TCP ones */
+    struct listeners *next; /* [config lock] TCP ones to take over, or NULL */
+    int next_fd;            /* tells the main thread of them */
+    struct event *next_event;
 };
 
 /* ---- TCP ----------------------------------------------------------------- */
@@ -392,31 +399,142 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 
 /* ---- the whole ----------------------------------------------------------- */
 
-struct listeners *
-listeners_open(struct ashlard *d, struct buf *err)
+static struct listeners *
+new_listeners(struct ashlard *d)
 {
     struct listeners *l = xcalloc(1, sizeof(*l));
 
     l->daemon = d;
+    l->port = d->config.daemon.port;
+    l->spare_fd = -1;
+    l->next_fd = -1;
+    return l;
+}
+
+struct listeners *
+listeners_open(struct ashlard *d, struct buf *err)
+{
+    struct listeners *l = new_listeners(d);
+
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (open_tcp(l, err) && open_unix(l, err))
+    l->next_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (l->next_fd < 0)
+        buf_printf(err, "cannot make an eventfd: %s", strerror(errno));
+    else if (open_tcp(l, err) && open_unix(l, err))
         return l;
     listeners_free(l);
     return NULL;
 }
 
+static struct event *
+new_event(struct listeners *l, int fd, event_callback_fn fn, void *arg)
+{
+    struct event *event =
+        event_new(l->daemon->base, fd, EV_READ | EV_PERSIST, fn, arg);
+
+    ASSERT(event != NULL);
+    return event;
+}
+
+static void
+close_item(struct listener *item)
+{
+    if (item->event != NULL)
+        event_free(item->event);
+    close(item->fd);
+}
+
+/* ---- another port -------------------------------------------------------- */
+
+/* [config lock] The unix socket stays, the TCP ones are those of `next`. */
+static void
+take_over(struct listeners *l, const struct listeners *next)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < l->n; i++) {
+        if (l->item[i].is_unix)
+            l->item[n++] = l->item[i];
+        else
+            close_item(&l->item[i]);
+    }
+    l->n = n;
+    for (unsigned i = 0; i < next->n; i++)
+        add_listener(l, next->item[i].fd, false);
+    l->port = next->port;
+    for (unsigned i = 0; i < l->n; i++) {
+        if (l->item[i].event != NULL) /* its place may be another */
+            event_free(l->item[i].event);
+        l->item[i].event = new_event(l, l->item[i].fd, on_accept, &l->item[i]);
+    }
+    watch(l, true);
+}
+
+static void
+drop_next(struct listeners *l)
+{
+    for (unsigned i = 0; l->next != NULL && i < l->next->n; i++)
+        close(l->next->item[i].fd);
+    free(l->next);
+    l->next = NULL;
+}
+
+static void
+on_next(evutil_socket_t fd, short what, void *arg)
+{
+    struct listeners *l = arg;
+    eventfd_t n;
+
+    (void)what;
+    (void)eventfd_read(fd, &n);
+    pthread_mutex_lock(&l->daemon->config_lock);
+    if (l->next != NULL) {
+        take_over(l, l->next);
+        l->next->n = 0;
+        drop_next(l);
+        log_info("listening on port=%d", (int)l->port);
+    }
+    pthread_mutex_unlock(&l->daemon->config_lock);
+}
+
+bool
+listeners_set_port(struct listeners *l, struct buf *err)
+{
+    struct ashlard *d = l->daemon;
+    struct listeners *next;
+    bool opened;
+
+    drop_next(l);
+    if (d->config.daemon.port == l->port)
+        return true;
+    if (d->config.daemon.port == 0 && *d->config.daemon.unixsocket == '\0') {
+        buf_printf(err, "unixsocket is empty: nowhere to listen");
+        return false;
+    }
+    next = new_listeners(d);
+    buf_printf(err, "Unable to listen on this port: ");
+    opened = open_tcp(next, err);
+    l->next = next;
+    if (!opened) {
+        drop_next(l);
+        return false;
+    }
+    err->len = 0;
+    eventfd_write(l->next_fd, 1);
+    return true;
+}
+
+/* ---- start and stop ------------------------------------------------------ */
+
 void
 listeners_start(struct listeners *l)
 {
-    struct event_base *base = l->daemon->base;
-
-    for (unsigned i = 0; i < l->n; i++) {
-        l->item[i].event = event_new(
-            base, l->item[i].fd, EV_READ | EV_PERSIST, on_accept, &l->item[i]);
-        ASSERT(l->item[i].event != NULL);
-    }
-    l->resume = event_new(base, -1, 0, on_resume, l);
+    for (unsigned i = 0; i < l->n; i++)
+        l->item[i].event = new_event(l, l->item[i].fd, on_accept, &l->item[i]);
+    l->resume = event_new(l->daemon->base, -1, 0, on_resume, l);
     ASSERT(l->resume != NULL);
+    l->next_event = new_event(l, l->next_fd, on_next, l);
+    event_add(l->next_event, NULL);
     watch(l, true);
 }
 
@@ -428,11 +546,12 @@ listeners_stop(struct listeners *l)
     if (l->resume != NULL)
         event_free(l->resume);
     l->resume = NULL;
-    for (unsigned i = 0; i < l->n; i++) {
-        if (l->item[i].event != NULL)
-            event_free(l->item[i].event);
-        close(l->item[i].fd);
-    }
+    if (l->next_event != NULL)
+        event_free(l->next_event);
+    l->next_event = NULL;
+    drop_next(l);
+    for (unsigned i = 0; i < l->n; i++)
+        close_item(&l->item[i]);
     l->n = 0;
     pthread_mutex_unlock(&l->daemon->config_lock);
     if (l->owns_unix_path)
@@ -446,6 +565,8 @@ listeners_free(struct listeners *l)
     listeners_stop(l);
     if (l->spare_fd >= 0)
         close(l->spare_fd);
+    if (l->next_fd >= 0)
+        close(l->next_fd);
     free(l);
 }
 

@@ -50,6 +50,14 @@ worker_account(struct worker *w, size_t before, size_t after)
     }
 }
 
+/* What shares refer to. A limit that was lowered further leaves the clients what
+ * they need to raise it again. */
+static size_t
+limit_for_clients(const struct ashlard *d)
+{
+    return MAX(slab_limit(d->slab), MIN_MAXMEMORY);
+}
+
 static size_t
 client_memory(const struct conn *c)
 {
@@ -67,7 +75,7 @@ shed(struct worker *w)
     size_t held = atomic_load_explicit(&d->client_bytes, memory_order_relaxed);
     struct conn *worst = NULL;
 
-    if (likely(held <= slab_limit(d->slab) / SHED_SHARE) ||
+    if (likely(held <= limit_for_clients(d) / SHED_SHARE) ||
         w->charged_bytes < held / d->n_workers)
         return;
     for (struct conn *c = w->clients; c != NULL; c = c->next)
@@ -228,7 +236,7 @@ static bool
 has_room(const struct worker *w, size_t bytes)
 {
     size_t most =
-        MIN(MESSAGES_BYTES, slab_limit(w->daemon->slab) / MESSAGES_SHARE);
+        MIN(MESSAGES_BYTES, limit_for_clients(w->daemon) / MESSAGES_SHARE);
 
     return w->messages.n == 0 || w->messages.bytes + bytes <= most;
 }

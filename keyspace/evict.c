@@ -529,6 +529,19 @@ judge_extents(struct judge *j)
     }
 }
 
+/* The items of such a page may have much more than the page. */
+static bool
+has_extents(const struct slab_run *run)
+{
+    for (uint32_t i = 0; i < run->n; i++) {
+        uint8_t state = slab_run_state(run, i);
+
+        if (state != SLAB_MARK_FREE && (state & MARK_EXTENT))
+            return true;
+    }
+    return false;
+}
+
 /* What the items of a run are worth per chunk, the share of free ones
  * included. */
 static float
@@ -591,6 +604,7 @@ judge_now(struct ks_thread *t)
 
 #define PAGES_TO_COMPARE 8
 
+/* Items in extents go one by one, which is quick enough. */
 uint32_t
 evict_worst_page(struct ks_thread *t)
 {
@@ -602,7 +616,8 @@ evict_worst_page(struct ks_thread *t)
     for (unsigned i = 0; i < PAGES_TO_COMPARE; i++) {
         float score;
 
-        if (!slab_sample(t->slab, next_random(t), SAMPLE, &run))
+        if (!slab_sample(t->slab, next_random(t), SAMPLE, &run) ||
+            has_extents(&run))
             continue;
         score = run_score(&j, &run);
         if (worst == UINT32_MAX || score < least) {
@@ -730,13 +745,26 @@ evict_one(struct ks_thread *t, unsigned cls)
 
 /* ---- room ---------------------------------------------------------------------------------- */
 
+/* Without any item more than the limit would be in use. */
+static bool
+is_beyond_eviction(const struct ks_thread *t)
+{
+    size_t limit = slab_limit(t->slab);
+
+    return unlikely(slab_used(t->slab) >= limit) &&
+        slab_least_limit(t->slab) > limit;
+}
+
 /* With noeviction the last bit of memory is kept for what is no new value: an
  * EXPIRE that needs a larger chunk must not fail. */
 static bool
 must_refuse(const struct ks_thread *t, enum room room)
 {
-    return policy_of(t) == KS_NOEVICTION && room == ROOM_FOR_VALUES &&
-        slab_headroom(t->slab) < MIN(MIB, slab_limit(t->slab) / 32);
+    if (room != ROOM_FOR_VALUES)
+        return false;
+    if (policy_of(t) == KS_NOEVICTION)
+        return slab_headroom(t->slab) <= MIN(MIB, slab_limit(t->slab) / 32);
+    return is_beyond_eviction(t);
 }
 
 bool
@@ -785,10 +813,7 @@ evict_alloc(struct ks_thread *t, size_t bytes, enum room room)
 static bool
 is_hopeless(const struct ks_thread *t, size_t bytes)
 {
-    size_t index = atomic_load_explicit(&t->ks->index.touched_bytes,
-        memory_order_relaxed);
-
-    return bytes + index > slab_limit(t->slab);
+    return bytes + slab_least_limit(t->slab) > slab_limit(t->slab);
 }
 
 bool

@@ -170,7 +170,7 @@ reserve_bytes(const struct ks_thread *t)
 static bool
 short_of_room(const struct ks_thread *t)
 {
-    return slab_headroom(t->slab) < reserve_bytes(t);
+    return slab_headroom(t->slab) < MAX(reserve_bytes(t), 1);
 }
 
 /* Evict and drain until the reserve is there. True while it is not. */
@@ -178,6 +178,8 @@ static bool
 restore_reserve(struct ks_thread *t)
 {
     for (unsigned i = 0; i < ROOM_EVICTIONS && short_of_room(t); i++) {
+        if (drain_far_above(t))
+            continue;
         if (!evict_one(t, SLAB_MAX_CLASSES) && i > ROOM_EVICTIONS / 2)
             return false; /* nothing that may go: no use in turning round */
         drain_any(t, i);

@@ -241,7 +241,8 @@ enum ks_status ks_delete(struct ks_thread *t, const struct ks_key *key);
  * buffers. */
 bool ks_make_room(struct ks_thread *t, size_t bytes);
 
-/* True while every new value is refused with KS_NO_MEMORY: noeviction. */
+/* True while every new value is refused with KS_NO_MEMORY: noeviction, or a
+ * limit below what is in use without any item. */
 bool ks_refuses_values(const struct ks_thread *t);
 
 /* extent_commit(), evicting for it as often as other threads take the room
