@@ -89,20 +89,26 @@ struct restore {
     struct str value;
     uint32_t extent;
     uint64_t expire_ms;
+    struct ks_history history;
     bool busy, replaced; /* results */
 };
 
-/* IDLETIME's or FREQ's number: checked, and not kept, as the expectations of
- * the eviction have no place for what another server saw. */
+/* IDLETIME's or FREQ's number. */
 static bool
-parse_hint(struct request *rq, int i, bool is_idle)
+parse_history(struct request *rq, int i, bool is_idle, struct ks_history *h)
 {
     int64_t n;
 
     if (!arg_i64(rq, i, &n))
         return false;
-    if (n >= 0 && (is_idle || n <= 255))
+    if (n >= 0 && is_idle) {
+        h->idle_s = n;
         return true;
+    }
+    if (n >= 0 && n <= 255) {
+        h->frequency = (int)n;
+        return true;
+    }
     reply_error(rq->reply,
         is_idle ? "ERR Invalid IDLETIME value, must be >= 0"
                 : "ERR Invalid FREQ value, must be >= 0 "
@@ -124,11 +130,11 @@ parse_restore(struct request *rq, struct restore *job)
             job->absolute = true;
         } else if (arg_is(rq, i, "idletime") && more && !freq) {
             idle = true;
-            if (!parse_hint(rq, ++i, true))
+            if (!parse_history(rq, ++i, true, &job->history))
                 return false;
         } else if (arg_is(rq, i, "freq") && more && !idle) {
             freq = true;
-            if (!parse_hint(rq, ++i, false))
+            if (!parse_history(rq, ++i, false, &job->history))
                 return false;
         } else {
             reply_error_syntax(rq);
@@ -249,7 +255,7 @@ reply_restored(
 void
 cmd_restore(struct request *rq)
 {
-    struct restore job = {.replace = false};
+    struct restore job = {.history = {-1, -1}};
     struct ks_key key = arg_key(rq, 1);
     enum ks_status status;
     struct ks_info info;
@@ -275,4 +281,7 @@ cmd_restore(struct request *rq)
         reply_error_busy(rq);
     else
         reply_restored(rq, &key, &job);
+    if (status == KS_OK && !job.busy &&
+        (job.history.idle_s >= 0 || job.history.frequency >= 0))
+        (void)ks_set_history(rq->thread->ks, &key, &job.history);
 }

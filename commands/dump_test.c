@@ -2,6 +2,7 @@
 /* dump_test.c - DUMP and RESTORE. */
 #include "commands/harness.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NOW 1700000000000
@@ -139,6 +140,65 @@ START_TEST(restore_checks_its_options)
 }
 END_TEST
 
+/* Over the key that is there. */
+static const char *
+restore_with(const char *option, const char *value)
+{
+    struct str words[] = {STR("RESTORE"), STR("to"), STR("0"),
+        {payload.p, payload.len}, STR("REPLACE"), str_of(option),
+        str_of(value)};
+
+    return harness_run(h, words, ARRAY_LEN(words));
+}
+
+static long
+ask_number(const char *what)
+{
+    const char *reply = SAY(h, "OBJECT", what, "to");
+
+    ck_assert_msg(reply[0] == ':', "%s", reply);
+    return strtol(reply + 1, NULL, 10);
+}
+
+START_TEST(restore_keeps_an_idle_time)
+{
+    RUN(h, OK, "SET", "k", "v");
+    dump("k");
+    for (long idle = 0; idle < 50000; idle = 3 * idle + 7) {
+        char text[16];
+
+        snprintf(text, sizeof(text), "%ld", idle);
+        ck_assert_str_eq(restore_with("idletime", text), OK);
+        ck_assert_int_ge(ask_number("IDLETIME"), MIN(idle, 49100));
+        ck_assert_int_le(ask_number("IDLETIME"), idle + 2);
+    }
+    ck_assert_str_eq(restore_with("idletime", "9223372036854775807"), OK);
+    ck_assert_int_ge(ask_number("IDLETIME"), 49100);
+    RUN(h, "$1\r\nv\r\n", "GET", "to");
+    ck_assert_int_le(ask_number("IDLETIME"), 1);
+}
+END_TEST
+
+START_TEST(restore_keeps_a_frequency_up_to_7)
+{
+    static const long freqs[] = {0, 1, 3, 4, 7, 8, 255};
+
+    RUN(h, OK, "CONFIG", "SET", "maxmemory-policy", "allkeys-lfu");
+    RUN(h, OK, "SET", "k", "v");
+    dump("k");
+    for (size_t i = 0; i < ARRAY_LEN(freqs); i++) {
+        char text[16];
+
+        snprintf(text, sizeof(text), "%ld", freqs[i]);
+        ck_assert_str_eq(restore_with("freq", text), OK);
+        ck_assert_int_eq(ask_number("FREQ"), MIN(freqs[i], 7));
+    }
+    RUN(h, "$1\r\nv\r\n", "GET", "to");
+    ck_assert_int_eq(ask_number("FREQ"), 7);
+}
+END_TEST
+
 HARNESS_MAIN("dump", start, stop, a_restored_value_is_the_dumped_one,
     a_large_value_goes_through_extents, restore_sets_a_deadline,
-    a_busy_key_needs_replace, every_damage_is_seen, restore_checks_its_options)
+    a_busy_key_needs_replace, every_damage_is_seen, restore_checks_its_options,
+    restore_keeps_an_idle_time, restore_keeps_a_frequency_up_to_7)

@@ -313,8 +313,12 @@ evict_init(struct ks *ks)
 
     atomic_store(&ks->tick_len, 1);
     ks->seen_s = wall_s;
-    for (unsigned i = 0; i < TICK_RING; i++)
-        atomic_store(&ks->tick_wall_s[i], wall_s);
+    /* as if one had passed each second before, for items restored with an idle
+     * time */
+    atomic_store(&ks->tick_wall_s[0], wall_s);
+    for (unsigned i = 1; i < TICK_RING; i++)
+        atomic_store(&ks->tick_wall_s[i],
+            wall_s - (TICK_RING - i) * TICKS_NOTED);
     for (unsigned c = 0; c < RANK_CLASSES; c++)
         for (unsigned b = 0; b < AGE_BUCKETS; b++)
             atomic_store(&ks->ranks.density[c][b],
@@ -433,6 +437,61 @@ mark_move(struct ks_thread *t, uint32_t from, uint32_t to)
     atomic_store_explicit(b.state,
         atomic_load_explicit(a.state, memory_order_relaxed),
         memory_order_relaxed);
+}
+
+/* The stamp of an access that long ago, or the oldest there is. Times grow with
+ * ages. */
+static uint16_t
+stamp_of_idle(const struct ks *ks, uint32_t idle_s)
+{
+    uint16_t now = (uint16_t)now_tick(ks);
+    uint32_t lo = 0, hi = STAMP_OLD;
+
+    while (lo < hi) {
+        uint32_t age = (lo + hi) / 2;
+
+        if (tick_idle_seconds(ks, (uint16_t)(now - age)) < idle_s)
+            lo = age + 1;
+        else
+            hi = age;
+    }
+    return (uint16_t)(now - lo);
+}
+
+static uint8_t
+state_of_frequency(uint8_t state, unsigned frequency)
+{
+    unsigned count = MIN(frequency, 7);
+    unsigned reuse_state = count == 0 ? 0 : count <= OFTEN ? 1 : 4;
+
+    return (uint8_t)((state & (MARK_EXPIRES | MARK_EXTENT)) |
+        count << MARK_COUNT_SHIFT | reuse_state);
+}
+
+enum ks_status
+ks_set_history(struct ks_thread *t, const struct ks_key *wanted,
+    const struct ks_history *h)
+{
+    struct ks_key key = *wanted;
+    unsigned p = ks_enter_key(t, &key);
+    struct index_place place;
+    uint32_t handle = index_find(&t->ks->index, &key, &place);
+
+    if (handle != 0) {
+        struct slab_mark m = slab_mark(t->slab, handle);
+        uint8_t state = atomic_load_explicit(m.state, memory_order_relaxed);
+
+        if (h->frequency >= 0)
+            atomic_store_explicit(m.state,
+                state_of_frequency(state, (unsigned)h->frequency),
+                memory_order_relaxed);
+        if (h->idle_s >= 0)
+            atomic_store_explicit(m.stamp,
+                stamp_of_idle(t->ks, (uint32_t)MIN(h->idle_s, INT32_MAX)),
+                memory_order_relaxed);
+    }
+    ks_leave(t, p);
+    return handle != 0 ? KS_OK : KS_MISS;
 }
 
 /* ---- the victim ------------------------------------------------------------------------ */

@@ -15,7 +15,6 @@
 #define SWEEP_RECORDS 16384   /* page records looked at per slice */
 #define SWEEP_PAGES 16        /* pages walked per slice */
 #define ROOM_EVICTIONS 64     /* items evicted per slice for the limit */
-#define STAMP_OLD 49152       /* ticks: older stamps are set to this age */
 #define AGE_PASS_TICKS 4096   /* one pass over all pages in this many ticks */
 #define WARM_EXTENT_MS 1000   /* free extents older than this go back */
 #define DROP_PERIOD_US 200000 /* between looks at unused namespaces */

@@ -590,6 +590,7 @@ struct rank_table {
     float evictions[RANK_CLASSES][AGE_BUCKETS]; /* [rank lock] */
 };
 
+#define STAMP_OLD 49152 /* ticks: older stamps are set to this age */
 #define TICKS_NOTED 8  /* one entry of the ring for so many */
 #define TICK_RING 8192 /* 65536 ticks */
 

@@ -233,6 +233,16 @@ enum ks_status ks_update(struct ks_thread *t, const struct ks_key *key,
  * KS_NO_MEMORY with nothing changed. */
 enum ks_status ks_give_version(struct ks_thread *t, const struct ks_key *key);
 
+/* What is known of an item's accesses from elsewhere; -1 leaves it as it is. The
+ * idle time is kept as far back as the coarse time of the eviction reaches
+ * (49152 ticks of a 256th of the items), the frequency up to 7. */
+struct ks_history {
+    int64_t idle_s;
+    int frequency;
+};
+enum ks_status ks_set_history(struct ks_thread *t, const struct ks_key *key,
+    const struct ks_history *h);
+
 /* KS_OK if it was there (and not expired), KS_MISS otherwise. */
 enum ks_status ks_delete(struct ks_thread *t, const struct ks_key *key);
 
