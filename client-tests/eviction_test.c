@@ -4,6 +4,7 @@
  */
 #include "client-tests/wire.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "client-tests/client.h"
@@ -431,6 +432,91 @@ START_TEST(the_limit_can_be_raised_and_lowered_at_run_time)
 }
 END_TEST
 
+/* ---- the limit at full speed --------------------------------------------- */
+
+#define TIGHT_LIMIT ((size_t)64 << 20)
+
+struct writer {
+    pthread_t thread;
+    redisContext *c;
+    size_t len; /* of a value; up to an eighth more */
+    unsigned id, n_replies, n_errors;
+};
+
+/* Pipelines of a quarter of a MiB, for half of the limit. A thread of its own:
+ * it counts, and the test judges. */
+static void *
+write_share(void *arg)
+{
+    static const char filler[2 << 20];
+    struct writer *w = arg;
+    size_t written = 0;
+
+    for (unsigned n = 0; written < TIGHT_LIMIT / 2;) {
+        unsigned in_batch = 0;
+
+        for (size_t bytes = 0; bytes < 256 * KIB; in_batch++, n++) {
+            size_t len = w->len + n % (w->len / 8 + 1);
+
+            char key[48];
+            const char *words[] = {"SET", key, filler};
+            size_t lens[] = {3, 0, len};
+
+            lens[1] = (size_t)snprintf(
+                key, sizeof(key), "%zu:%u:%u", w->len, w->id, n);
+            redisAppendCommandArgv(w->c, 3, words, lens);
+            bytes += len;
+            written += len;
+        }
+        for (; in_batch > 0; in_batch--) {
+            redisReply *r = NULL;
+
+            if (redisGetReply(w->c, (void **)&r) != REDIS_OK) {
+                w->n_errors++;
+                return NULL;
+            }
+            if (r->type == REDIS_REPLY_ERROR && w->n_errors++ == 0)
+                fprintf(stderr, "len %zu: %s\n", w->len, r->str);
+            w->n_replies++;
+            freeReplyObject(r);
+        }
+    }
+    return NULL;
+}
+
+/* All of the process counts: client buffers, tables, the program itself. */
+START_TEST(the_peak_stays_at_the_limit_while_sizes_shift_at_full_speed)
+{
+    static const size_t lens[] = {100, 1000, 20000, 1000000, 300};
+    static const char *const args[] = {
+        "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru", NULL};
+    struct server *s = server_start(args);
+    struct writer writers[4] = {{0}};
+
+    for (unsigned i = 0; i < ARRAY_LEN(writers); i++)
+        writers[i] = (struct writer){.c = server_connect(s), .id = i};
+    for (size_t phase = 0; phase < ARRAY_LEN(lens); phase++) {
+        for (unsigned i = 0; i < ARRAY_LEN(writers); i++) {
+            writers[i].len = lens[phase];
+            ck_assert_int_eq(pthread_create(&writers[i].thread, NULL,
+                                 write_share, &writers[i]),
+                0);
+        }
+        for (unsigned i = 0; i < ARRAY_LEN(writers); i++)
+            pthread_join(writers[i].thread, NULL);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(writers); i++) {
+        ck_assert_uint_eq(writers[i].n_errors, 0);
+        ck_assert_uint_gt(writers[i].n_replies, 100000);
+        redisFree(writers[i].c);
+    }
+    if (memory_is_judged())
+        ck_assert_msg(server_hwm_kb(s) * 1024 <= TIGHT_LIMIT / 100 * 103,
+            "peak of resident memory %zu kB", server_hwm_kb(s));
+    server_stop(s);
+}
+END_TEST
+
 static Suite *
 eviction_suite(void)
 {
@@ -450,6 +536,8 @@ eviction_suite(void)
         tc, volatile_policies_evict_only_what_would_expire, 0, 4);
     tcase_add_test(tc, a_volatile_policy_without_volatile_keys_says_oom);
     tcase_add_test(tc, the_limit_can_be_raised_and_lowered_at_run_time);
+    tcase_add_test(
+        tc, the_peak_stays_at_the_limit_while_sizes_shift_at_full_speed);
     suite_add_tcase(s, tc);
     return s;
 }
