@@ -53,7 +53,8 @@ client_tests = \
     client-tests/eviction_test \
     client-tests/connections_test \
     client-tests/io_engine_test \
-    client-tests/allocations_test
+    client-tests/allocations_test \
+    client-tests/memory_test
 check_PROGRAMS += $(client_tests)
 
 client_tests_strings_test_SOURCES = client-tests/strings_test.c
@@ -83,6 +84,9 @@ client_tests_copy_test_LDADD = $(client_tests_ldadd)
 client_tests_namespace_test_SOURCES = client-tests/namespace_test.c
 client_tests_namespace_test_CFLAGS = $(client_tests_cflags)
 client_tests_namespace_test_LDADD = $(client_tests_ldadd)
+client_tests_memory_test_SOURCES = client-tests/memory_test.c
+client_tests_memory_test_CFLAGS = $(client_tests_cflags)
+client_tests_memory_test_LDADD = $(client_tests_ldadd)
 client_tests_dump_test_SOURCES = client-tests/dump_test.c
 client_tests_dump_test_CFLAGS = $(client_tests_cflags)
 client_tests_dump_test_LDADD = $(client_tests_ldadd)

@@ -154,6 +154,9 @@ section_memory(struct commands *c, struct buf *out)
     line_text(out, "mem_allocator", "ashlar-slab");
     line_u64(out, "active_defrag_running", 0);
     line_u64(out, "lazyfree_pending_objects", 0);
+#define LINE(name, text) line_u64(out, "used_by_" #name, m.parts.name);
+    MEMORY_PARTS(LINE)
+#undef LINE
     line_u64(out, "slab_page_bytes", m.slab.page_bytes);
     line_u64(out, "slab_page_free_bytes", m.slab.page_free_bytes);
     line_u64(out, "slab_chunk_live_bytes", m.slab.chunk_live_bytes);
@@ -165,6 +168,7 @@ section_memory(struct commands *c, struct buf *out)
     line_u64(out, "index_bytes", m.ks.index_bytes);
     line_u64(out, "key_templates", m.ks.templates);
     line_u64(out, "key_template_bytes", m.ks.template_bytes);
+    line_u64(out, "dead_item_bytes", m.ks.dead_bytes);
 }
 
 static void

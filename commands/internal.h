@@ -451,11 +451,37 @@ commands_activate(struct commands *c, unsigned what, bool on)
         atomic_fetch_and(&c->active, ~what);
 }
 
-/* ---- memory (memory.c) --------------------------------------------------- */
+/* ---- memory (memory_report.c) -------------------------------------------- */
+
+/* What all of the used memory is for: these add up to it exactly. In INFO as
+ * used_by_NAME, in MEMORY STATS as used.NAME. */
+#define MEMORY_PARTS(X)                                                        \
+    X(items, "keys as they are stored, values, and their headers")             \
+    X(rounding, "of chunks and extents beyond that; items not stored yet")     \
+    X(marks, "notes of accesses beside the chunks, rests of pages")            \
+    X(chunks_free, "free chunks in pages")                                     \
+    X(magazines, "free chunks that threads hold, and depots")                  \
+    X(pages_free, "free pages, for any size of chunk")                         \
+    X(extents_warm, "free extents that are still resident")                    \
+    X(index, "where the items are")                                            \
+    X(templates, "what keys have in common")                                   \
+    X(namespaces, "names and counts of namespaces")                            \
+    X(tables, "records of pages and extents")                                  \
+    X(clients, "buffers of clients, transactions")                             \
+    X(pools, "connections")                                                    \
+    X(process, "program, stacks, the C library's heap")                        \
+    X(other, "logs, names, subscriptions, tracked keys")
+
+struct memory_parts {
+#define X(name, text) size_t name;
+    MEMORY_PARTS(X)
+#undef X
+};
 
 struct memory_report {
     struct slab_stats slab;
     struct ks_memory ks;
+    struct memory_parts parts;
     size_t rss, peak, system; /* resident now and at most; the machine's */
     size_t overhead;          /* of `used`: what is no item */
     size_t allocated;         /* bytes of chunks and extents in use */

@@ -37,6 +37,8 @@ libcommands_a_SOURCES = \
     commands/latency_events.c \
     commands/lookup.c \
     commands/memory.c \
+    commands/memory_doctor.c \
+    commands/memory_report.c \
     commands/monitor.c \
     commands/monitor.h \
     commands/pause.c \
@@ -91,6 +93,7 @@ check_PROGRAMS += \
     commands/config_cmd_test \
     commands/docs_test \
     commands/dump_test \
+    commands/memory_test \
     commands/namespace_test \
     commands/expire_cmd_test \
     commands/glob_test \
@@ -146,6 +149,9 @@ commands_docs_test_LDADD = $(commands_tests_ldadd)
 commands_namespace_test_SOURCES = commands/namespace_test.c
 commands_namespace_test_CFLAGS = $(commands_tests_cflags)
 commands_namespace_test_LDADD = $(commands_tests_ldadd)
+commands_memory_test_SOURCES = commands/memory_test.c
+commands_memory_test_CFLAGS = $(commands_tests_cflags)
+commands_memory_test_LDADD = $(commands_tests_ldadd)
 commands_dump_test_SOURCES = commands/dump_test.c
 commands_dump_test_CFLAGS = $(commands_tests_cflags)
 commands_dump_test_LDADD = $(commands_tests_ldadd)

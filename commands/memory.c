@@ -1,43 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* memory.c - the subcommands of MEMORY, and the figures that INFO shares.
+/* memory.c - the subcommands of MEMORY but for DOCTOR (memory_doctor.c). The
+ * figures, which INFO shares, come from memory_report.c.
  *
  * Any worker.
  */
 #include "commands/internal.h"
-
-#include <sys/resource.h>
-#include <unistd.h>
-
-/* ---- figures ------------------------------------------------------------- */
-
-double
-memory_ratio(uint64_t part, uint64_t whole)
-{
-    return whole == 0 ? 0 : (double)part / (double)whole;
-}
-
-/* The peak is that of the resident set: the kernel keeps it exactly, and `used`
- * is what is resident. */
-void
-memory_report(const struct commands *c, struct memory_report *m)
-{
-    const struct slab *slab = ks_slab(c->ks);
-    struct rusage usage;
-
-    slab_stats(slab, &m->slab);
-    ks_memory(c->ks, &m->ks);
-    m->rss = slab_process_rss();
-    ASSERT(getrusage(RUSAGE_SELF, &usage) == 0);
-    m->peak = MAX((size_t)usage.ru_maxrss * KIB, m->slab.used);
-    m->overhead = MIN(m->slab.other_bytes + m->slab.table_bytes +
-            m->slab.page_free_bytes + m->slab.extent_warm_bytes,
-        m->slab.used);
-    m->allocated = m->slab.chunk_live_bytes + m->slab.extent_live_bytes;
-    m->active = m->slab.page_bytes + m->slab.extent_live_bytes;
-    m->resident =
-        m->active + m->slab.page_free_bytes + m->slab.extent_warm_bytes;
-    m->system = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 /* ---- USAGE --------------------------------------------------------------- */
 
@@ -129,6 +96,15 @@ put_redis_figures(struct figures *f, const struct memory_report *m)
     put_size(f, "rss.bytes", m->rss);
 }
 
+/* What all of total.allocated is for. */
+static void
+put_parts(struct figures *f, const struct memory_report *m)
+{
+#define PUT(name, text) put_size(f, "used." #name, m->parts.name);
+    MEMORY_PARTS(PUT)
+#undef PUT
+}
+
 static void
 put_own_figures(struct figures *f, const struct memory_report *m)
 {
@@ -138,6 +114,7 @@ put_own_figures(struct figures *f, const struct memory_report *m)
     put_size(f, "slab.chunks.live-bytes", m->slab.chunk_live_bytes);
     put_size(f, "slab.chunks.free-bytes", m->slab.chunk_free_bytes);
     put_size(f, "slab.magazines.bytes", m->slab.magazine_bytes);
+    put_size(f, "slab.pages.mark-bytes", m->slab.page_mark_bytes);
     put_size(f, "slab.pages.committed", m->slab.pages_committed);
     put_size(f, "slab.pages.released", m->slab.pages_released);
     put_size(f, "slab.pages.drained", m->slab.pages_drained);
@@ -149,6 +126,11 @@ put_own_figures(struct figures *f, const struct memory_report *m)
     put_size(f, "index.bytes", m->ks.index_bytes);
     put_size(f, "index.lines", m->ks.index_lines);
     put_size(f, "index.slots", m->ks.index_slots);
+    put_size(f, "items.bytes", m->ks.item_bytes);
+    put_size(f, "items.dead-bytes", m->ks.dead_bytes);
+    put_size(f, "templates.count", m->ks.templates);
+    put_size(f, "templates.bytes", m->ks.template_bytes);
+    put_size(f, "namespaces.bytes", m->ks.namespace_bytes);
 }
 
 void
@@ -160,53 +142,9 @@ cmd_memory_stats(struct request *rq)
 
     memory_report(rq->thread->commands, &m);
     put_redis_figures(&f, &m);
+    put_parts(&f, &m);
     put_own_figures(&f, &m);
     reply_array_close(rq->reply, at, f.n);
-}
-
-/* ---- DOCTOR -------------------------------------------------------------- */
-
-static void
-diagnose(struct buf *out, const struct memory_report *m,
-    const struct ks_metrics *metrics)
-{
-    size_t idle = m->slab.chunk_free_bytes;
-
-    if (m->slab.used > m->slab.limit)
-        buf_printf(out, "* used memory is above the limit by %zu bytes\n",
-            m->slab.used - m->slab.limit);
-    if (metrics->eviction_failures > 0)
-        buf_printf(out,
-            "* %llu writes were refused for lack of memory: raise maxmemory, "
-            "or choose a policy that evicts\n",
-            (unsigned long long)metrics->eviction_failures);
-    if (idle > m->slab.page_bytes / 4 && idle > 32 * MIB)
-        buf_printf(out,
-            "* %zu bytes of the pages are free chunks: sizes have changed "
-            "lately; draining gives them back over time\n",
-            idle);
-    if (m->rss > m->slab.used + m->slab.used / 10 + 32 * MIB)
-        buf_printf(out,
-            "* the kernel counts %zu resident bytes more than this server "
-            "does\n",
-            m->rss - m->slab.used);
-}
-
-void
-cmd_memory_doctor(struct request *rq)
-{
-    const struct commands *c = rq->thread->commands;
-    struct memory_report m;
-    struct ks_metrics metrics;
-    struct buf out = {0};
-
-    memory_report(c, &m);
-    ks_metrics(c->ks, &metrics);
-    diagnose(&out, &m, &metrics);
-    if (out.len == 0)
-        buf_printf(&out, "Nothing stands out.\n");
-    reply_verbatim(rq->reply, "txt", (struct str){out.p, out.len});
-    buf_free(&out);
 }
 
 /* ---- MALLOC-STATS, PURGE ------------------------------------------------- */

@@ -433,6 +433,11 @@ struct namespaces {
 };
 
 bool namespaces_init(struct ks *ks, struct buf *err);
+/* Of the tables; of the counts of a thread, which makes and charges them. */
+size_t namespaces_bytes(const struct namespaces *ns);
+size_t ns_counts_bytes(const struct namespaces *ns);
+/* Bytes of the items of all entries: living, dead. Any thread. */
+void namespaces_items(struct ks *ks, size_t *living, size_t *dead);
 void namespaces_free(struct ks *ks);
 
 /* The name of a key's namespace: its beginning; "" for none. */

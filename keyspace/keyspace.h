@@ -423,8 +423,12 @@ struct ks_memory {
     size_t fixed_bytes;  /* tables made at start */
     size_t templates;    /* key shapes learned */
     size_t template_bytes;
+    size_t namespace_bytes; /* their table, and the counts of all threads */
+    size_t item_bytes; /* keys as they are stored, values, headers; of the
+                          living and the dead, chunks not rounded up */
+    size_t dead_bytes; /* of these, of what flushes left to be freed */
 };
-void ks_memory(const struct ks *ks, struct ks_memory *out);
+void ks_memory(struct ks *ks, struct ks_memory *out);
 
 /* ---- maintenance thread ---------------------------------------------------------------------- */
 

@@ -428,8 +428,22 @@ namespaces_init(struct ks *ks, struct buf *err)
     ns->entry = xcalloc(ns->n_entries, sizeof(*ns->entry));
     ns->slot = xcalloc(ns->n_slots, sizeof(*ns->slot));
     ns->free = xcalloc(ns->n_entries, sizeof(*ns->free));
+    slab_charge_to(ks->slab, SLAB_NAMESPACES, namespaces_bytes(ns));
     make_fixed(ks);
     return true;
+}
+
+size_t
+namespaces_bytes(const struct namespaces *ns)
+{
+    return ns->n_entries * (sizeof(*ns->entry) + sizeof(*ns->free)) +
+        ns->n_slots * sizeof(*ns->slot);
+}
+
+size_t
+ns_counts_bytes(const struct namespaces *ns)
+{
+    return ns->n_entries * sizeof(struct ns_counts) + CACHE_LINE;
 }
 
 void
@@ -437,6 +451,8 @@ namespaces_free(struct ks *ks)
 {
     struct namespaces *ns = &ks->namespaces;
 
+    if (ns->entry != NULL)
+        slab_uncharge_from(ks->slab, SLAB_NAMESPACES, namespaces_bytes(ns));
     free(ns->entry);
     free(ns->slot);
     free(ns->free);
@@ -526,6 +542,26 @@ show(const struct ks *ks, uint16_t entry, struct ks_namespace *out)
         .dead_bytes = positive(atomic_load(&e->dead_bytes)),
     };
     memcpy(out->name, e->name, e->name_len);
+}
+
+void
+namespaces_items(struct ks *ks, size_t *living, size_t *dead)
+{
+    int64_t sum[2] = {0};
+
+    lock(&ks->threads_lock);
+    for (uint32_t i = 0; i < ks->namespaces.n_entries; i++) {
+        const struct ns_entry *e = &ks->namespaces.entry[i];
+
+        sum[0] += e->base[NS_BYTES];
+        for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next)
+            sum[0] += atomic_load_explicit(&t->ns[i].n[NS_BYTES],
+                memory_order_relaxed);
+        sum[1] += atomic_load_explicit(&e->dead_bytes, memory_order_relaxed);
+    }
+    unlock(&ks->threads_lock);
+    *living = positive(sum[0]);
+    *dead = positive(sum[1]);
 }
 
 size_t

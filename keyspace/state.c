@@ -79,9 +79,10 @@ ks_free(struct ks *ks)
 static void
 make_ns_counts(struct ks_thread *t)
 {
-    size_t bytes = t->ks->namespaces.n_entries * sizeof(*t->ns);
-    char *block = xcalloc(1, bytes + CACHE_LINE);
+    size_t bytes = ns_counts_bytes(&t->ks->namespaces);
+    char *block = xcalloc(1, bytes);
 
+    slab_charge_to(t->slab, SLAB_NAMESPACES, bytes);
     t->ns_block = block;
     t->ns = (void *)(block + (-(uintptr_t)block & (CACHE_LINE - 1)));
 }
@@ -144,6 +145,8 @@ ks_thread_free(struct ks_thread *t)
     buf_free(&t->events);
     buf_free(&t->unlinked);
     free(t->ns_block);
+    slab_uncharge_from(t->slab, SLAB_NAMESPACES,
+        ns_counts_bytes(&ks->namespaces));
     t->magic = 0;
     free(t);
 }
@@ -454,9 +457,10 @@ ks_metrics_reset(struct ks *ks)
 }
 
 void
-ks_memory(const struct ks *ks, struct ks_memory *out)
+ks_memory(struct ks *ks, struct ks_memory *out)
 {
     const struct index *ix = &ks->index;
+    size_t living;
 
     memset(out, 0, sizeof(*out));
     out->index_bytes = atomic_load_explicit(&ix->touched_bytes,
@@ -474,4 +478,11 @@ ks_memory(const struct ks *ks, struct ks_memory *out)
     out->fixed_bytes = ks->fixed_bytes;
     out->templates = templates_count(ks->templates);
     out->template_bytes = templates_bytes(ks->templates);
+    out->namespace_bytes = namespaces_bytes(&ks->namespaces);
+    spin_lock(&ks->threads_lock);
+    for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next)
+        out->namespace_bytes += ns_counts_bytes(&ks->namespaces);
+    spin_unlock(&ks->threads_lock);
+    namespaces_items(ks, &living, &out->dead_bytes);
+    out->item_bytes = living + out->dead_bytes;
 }

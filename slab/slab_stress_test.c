@@ -445,6 +445,8 @@ check_books(struct slab *s, size_t base)
     ck_assert_uint_eq(st.chunk_live_bytes, 0);
     ck_assert_uint_eq(st.chunk_free_bytes, 0);
     ck_assert_uint_eq(st.magazine_bytes, 0);
+    ck_assert_uint_eq(st.page_mark_bytes, 0);
+    ck_assert_uint_eq(st.used, slab_used(s));
     ck_assert_uint_eq(st.page_bytes, 0);
     ck_assert_uint_eq(st.page_free_bytes, 0);
     ck_assert_uint_eq(st.extents_live, 0);
