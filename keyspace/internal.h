@@ -154,9 +154,11 @@ item_expired(const struct item_view *v, uint64_t now_ms)
  * is being written: what cannot be is refused, and no length is trusted.
  */
 struct templates;
+struct namespaces;
 
 struct templates *templates_new(struct slab *slab,
-    const struct hash_seed *seed, struct buf *err);
+    const struct hash_seed *seed, const struct namespaces *namespaces,
+    struct buf *err);
 void templates_free(struct templates *ts);
 uint32_t templates_count(const struct templates *ts);
 size_t templates_bytes(const struct templates *ts);

@@ -43,7 +43,7 @@ mask(__m128i truth)
 }
 
 static inline void
-scan16(struct key_scan *k, unsigned at, char delimiter, uint64_t *delimiters)
+scan16(struct key_scan *k, unsigned at)
 {
     __m128i c = _mm_loadu_si128((const void *)(k->tail.p + at));
     __m128i digit = within(c, '0', '9');
@@ -53,12 +53,11 @@ scan16(struct key_scan *k, unsigned at, char delimiter, uint64_t *delimiters)
     k->letter |=
         mask(within(_mm_or_si128(c, _mm_set1_epi8(0x20)), 'a', 'z')) << at;
     k->dash |= mask(_mm_cmpeq_epi8(c, _mm_set1_epi8('-'))) << at;
-    *delimiters |= mask(_mm_cmpeq_epi8(c, _mm_set1_epi8(delimiter))) << at;
 }
 #endif
 
 static inline void
-scan1(struct key_scan *k, unsigned at, char delimiter, uint64_t *delimiters)
+scan1(struct key_scan *k, unsigned at)
 {
     char c = k->tail.p[at];
 
@@ -66,14 +65,12 @@ scan1(struct key_scan *k, unsigned at, char delimiter, uint64_t *delimiters)
     k->hex |= (uint64_t)is_hex(c) << at;
     k->letter |= (uint64_t)((uint8_t)((c | 0x20) - 'a') <= 25) << at;
     k->dash |= (uint64_t)(c == '-') << at;
-    *delimiters |= (uint64_t)(c == delimiter) << at;
 }
 
-static uint64_t
-scan_tail(struct key_scan *k, char delimiter)
+static void
+scan_tail(struct key_scan *k)
 {
     unsigned len = (unsigned)k->tail.len, i = 0;
-    uint64_t delimiters = 0;
 
 #if defined(__SSE2__)
     if (len < 16) {
@@ -82,16 +79,15 @@ scan_tail(struct key_scan *k, char delimiter)
 
         memcpy(padded, tail.p, len);
         k->tail.p = padded;
-        scan16(k, 0, delimiter, &delimiters);
+        scan16(k, 0);
         k->tail = tail;
-        return delimiters & bits_below(len);
+        return;
     }
     for (; i < len; i += 16) /* the last ones overlap */
-        scan16(k, MIN(i, len - 16), delimiter, &delimiters);
+        scan16(k, MIN(i, len - 16));
 #endif
     for (; i < len; i++)
-        scan1(k, i, delimiter, &delimiters);
-    return delimiters;
+        scan1(k, i);
 }
 
 static inline uint64_t
@@ -101,19 +97,15 @@ marks(const struct key_scan *k)
 }
 
 void
-shape_scan(struct str name, char delimiter, struct key_scan *k)
+shape_scan(struct str name, size_t space_len, struct key_scan *k)
 {
     size_t skip = name.len > 64 ? name.len - 64 : 0;
-    uint64_t delimiters;
 
     *k = (struct key_scan){.name = name,
-        .tail = {name.p + skip, name.len - skip}};
-    delimiters = scan_tail(k, delimiter);
-    k->in_space = skip > 0 && memchr(name.p, delimiter, skip) != NULL;
-    if (!k->in_space && delimiters != 0) {
-        k->in_space = true;
-        k->space_len = lowest(delimiters) + 1;
-    }
+        .tail = {name.p + skip, name.len - skip},
+        .space_len = space_len > skip ? (unsigned)(space_len - skip) : 0,
+        .in_space = space_len > 0};
+    scan_tail(k);
     k->last_mark = marks(k) != 0 ?
         63 - (unsigned)__builtin_clzll(marks(k)) : (unsigned)k->tail.len;
 }

@@ -60,16 +60,15 @@ struct key_scan {
     struct str name, tail; /* all of it, and these characters */
     uint64_t digit, hex;   /* 0..9; these and a..f */
     uint64_t letter, dash; /* any letter; '-' */
-    unsigned space_len; /* of the tail, up to and including the key's first
-                           delimiter */
+    unsigned space_len; /* of the tail: what belongs to the namespace */
     unsigned last_mark; /* place of the last byte that is neither digit nor
                            letter; tail.len: there is none */
-    bool in_space;      /* the key has a delimiter */
+    bool in_space;      /* the key has a namespace */
 };
 
-/* Look at a key of FORM_MIN_NAME to FORM_MAX_NAME bytes; `delimiter` ends its
- * namespace. */
-void shape_scan(struct str name, char delimiter, struct key_scan *out);
+/* Look at a key of FORM_MIN_NAME to FORM_MAX_NAME bytes, the first `space_len`
+ * of which are its namespace. */
+void shape_scan(struct str name, size_t space_len, struct key_scan *out);
 
 /* The shapes of a key, best one first. Holes do not begin within the namespace
  * if any can be found after it. */

@@ -29,7 +29,7 @@ init_parts(struct ks *ks, struct buf *err)
 {
     if (!namespaces_init(ks, err))
         return false;
-    ks->templates = templates_new(ks->slab, &ks->seed, err);
+    ks->templates = templates_new(ks->slab, &ks->seed, &ks->namespaces, err);
     if (ks->templates != NULL) {
         if (index_init(&ks->index, ks->slab, &ks->seed, ks->templates, err))
             return true;

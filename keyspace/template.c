@@ -29,7 +29,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define DELIMITER ':' /* ends the namespace of a key */
 #define MAX_TEMPLATES (ITEM_IDS - TEMPLATE_FIRST_ID)
 #define TABLE_SLOTS 8192
 #define FREE UINT32_MAX
@@ -74,6 +73,7 @@ struct templates {
     uint64_t free_from_us; /* [lock] when they may be used: see GRACE_US */
     struct slab *slab;
     const struct hash_seed *seed;
+    const struct namespaces *namespaces;
     _Atomic uint32_t lock;   /* learners only try it */
     _Atomic uint32_t n_free; /* [lock] writes: of the records, given up */
     char pad[CACHE_LINE];    /* every look-up reads n */
@@ -89,7 +89,8 @@ fixed_bytes(void)
 }
 
 struct templates *
-templates_new(struct slab *slab, const struct hash_seed *seed, struct buf *err)
+templates_new(struct slab *slab, const struct hash_seed *seed,
+    const struct namespaces *namespaces, struct buf *err)
 {
     struct templates *ts = mmap(NULL, sizeof(*ts), PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -100,6 +101,7 @@ templates_new(struct slab *slab, const struct hash_seed *seed, struct buf *err)
     }
     ts->slab = slab;
     ts->seed = seed;
+    ts->namespaces = namespaces;
     slab_charge_to(slab, SLAB_TEMPLATES, fixed_bytes());
     return ts;
 }
@@ -418,7 +420,7 @@ template_encode(struct templates *ts, struct template_memo *memo,
     last = &memo->id[memo_of(key->name)];
     if (*last != 0 && try_last(ts, *last, key, out))
         return;
-    shape_scan(key->name, DELIMITER, &scan);
+    shape_scan(key->name, ns_name(ts->namespaces, key->name).len, &scan);
     for (unsigned kind = 0; kind < SHAPE_KINDS; kind++) {
         struct key_shape s;
         uint32_t id;

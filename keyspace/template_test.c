@@ -231,6 +231,60 @@ START_TEST(a_word_is_a_hole_where_there_is_no_number)
 }
 END_TEST
 
+static void
+reopen(const char *delimiter, const char *prefixes)
+{
+    struct keyspace_options options = f.options;
+
+    options.namespace_delimiter = (char *)(uintptr_t)delimiter;
+    options.namespace_prefixes = (char *)(uintptr_t)prefixes;
+    close_ks();
+    fixture_open_with(&f, 512 * MIB, &options);
+}
+
+/* Insert keys of two numbers, and tell how many of them one template fits. */
+static unsigned
+fit_one(const char *format)
+{
+    char name[64];
+    unsigned fit = 0;
+    uint32_t id;
+
+    for (unsigned n = 0; n < 1000; n++) {
+        snprintf(name, sizeof(name), format, 12345 + n % 500, 10 + n % 90);
+        (void)encode(name, 0);
+    }
+    snprintf(name, sizeof(name), format, 40000, 99);
+    id = encode(name, 0)->id;
+    for (unsigned n = 0; n < 1000; n++) {
+        snprintf(name, sizeof(name), format, 20000 + n, 10 + n % 90);
+        assert_round_trip(name);
+        fit += id >= TEMPLATE_FIRST_ID && encode(name, 0)->id == id;
+    }
+    return fit;
+}
+
+START_TEST(holes_begin_after_the_configured_delimiter)
+{
+    ck_assert_uint_eq(fit_one("a|%u:%u"), 0); /* the first number is a name */
+    reopen("|", "");
+    ck_assert_uint_eq(fit_one("a|%u:%u"), 1000);
+    ck_assert_uint_eq(fit_one("b|%u|%u"), 1000);
+    reopen("", "");
+    ck_assert_uint_eq(fit_one("a|%u:%u"), 1000);
+}
+END_TEST
+
+START_TEST(holes_begin_after_a_configured_prefix)
+{
+    reopen(":", "app: ap app:long:");
+    ck_assert_uint_eq(fit_one("app%u:%u"), 1000);
+    ck_assert_uint_eq(fit_one("app:%u:%u"), 1000);
+    ck_assert_uint_eq(fit_one("app:long:%u:%u"), 1000);
+    ck_assert_uint_eq(fit_one("other%u:%u"), 0);
+}
+END_TEST
+
 START_TEST(the_last_template_is_no_worse_than_the_best)
 {
     struct template_memo memo = {{0}};
@@ -669,6 +723,8 @@ START_TEST(any_mix_of_raw_and_templated_keys_answers_as_a_plain_map)
 
     random_state = seed;
     make_names();
+    if (seed % 2 == 1)
+        reopen("-", "user:0 sess:a us o");
     run_mix(0, 160000);
     run_mix(5, 80000);
     ks_flush(f.t, 5);
@@ -732,6 +788,8 @@ main(void)
     tcase_add_test(c, a_template_belongs_to_one_database);
     tcase_add_test(c, long_keys_are_kept_as_they_are);
     tcase_add_test(c, a_word_is_a_hole_where_there_is_no_number);
+    tcase_add_test(c, holes_begin_after_the_configured_delimiter);
+    tcase_add_test(c, holes_begin_after_a_configured_prefix);
     tcase_add_test(c, the_last_template_is_no_worse_than_the_best);
     tcase_add_test(c, garbage_is_no_key_of_any_template);
     tcase_add_test(c, a_million_prefixes_cost_bounded_memory);
