@@ -38,6 +38,7 @@ client_tests = \
     client-tests/standalone_test \
     client-tests/debug_test \
     client-tests/config_test \
+    client-tests/systemd_test \
     client-tests/expiry_test \
     client-tests/scan_test \
     client-tests/pubsub_test \
@@ -105,6 +106,9 @@ client_tests_slowlog_test_LDADD = $(client_tests_ldadd)
 client_tests_config_test_SOURCES = client-tests/config_test.c
 client_tests_config_test_CFLAGS = $(client_tests_cflags)
 client_tests_config_test_LDADD = $(client_tests_ldadd)
+client_tests_systemd_test_SOURCES = client-tests/systemd_test.c
+client_tests_systemd_test_CFLAGS = $(client_tests_cflags)
+client_tests_systemd_test_LDADD = $(client_tests_ldadd)
 client_tests_expiry_test_SOURCES = client-tests/expiry_test.c
 client_tests_expiry_test_CFLAGS = $(client_tests_cflags)
 client_tests_expiry_test_LDADD = $(client_tests_ldadd)

@@ -194,6 +194,7 @@ config_init(struct config *c)
 
     c->set = options_new(modules, ARRAY_LEN(modules));
     c->file = "";
+    c->sockets_passed = getenv("LISTEN_FDS") != NULL;
     apply_output_limits(c);
 }
 
@@ -228,7 +229,8 @@ config_load(
     }
     if (argc > 0 && !options_read_args(c->set, argc, argv, err))
         return false;
-    if (c->daemon.port == 0 && *c->daemon.unixsocket == '\0') {
+    if (c->daemon.port == 0 && *c->daemon.unixsocket == '\0' &&
+        !c->sockets_passed) {
         buf_printf(err,
             "port is 0 and unixsocket is empty: "
             "nowhere to listen");

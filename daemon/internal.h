@@ -134,6 +134,7 @@ struct config {
     struct output_limit output[OUTPUT_CLASSES];
     struct options *set;
     const char *file; /* borrowed from argv; "" if none */
+    bool sockets_passed; /* the service manager says where to listen */
 };
 
 void config_init(struct config *c);
@@ -178,9 +179,12 @@ limit_u32(const _Atomic uint32_t *v)
 
 /* ---- the daemon (main.c) ------------------------------------------------- */
 
+struct activation;
 struct listeners;
 struct maint;
+struct notify;
 struct signals;
+struct watchdog;
 struct worker;
 
 struct ashlard {
@@ -190,6 +194,10 @@ struct ashlard {
     struct ks *ks;
     struct commands commands;
     struct event_base *base;             /* [main thread] */
+    struct notify *notify;               /* [immutable] */
+    struct activation *activation;       /* [main thread] */
+    struct watchdog *watchdog;           /* [main thread] NULL: none */
+    struct buf reload_problem; /* [config_lock] why the last one failed */
     struct signals *signals;             /* [main thread] */
     struct listeners *listeners;         /* [main thread] */
     struct worker *workers[MAX_WORKERS]; /* [immutable] once all run */
@@ -250,6 +258,56 @@ void listeners_keepalive(struct listeners *l, int64_t seconds);
  * False with a sentence in err, and everything as before. Any thread, under
  * the config lock. */
 bool listeners_set_port(struct listeners *l, struct buf *err);
+
+/* ---- notify.c: what the service manager is told [any thread] ------------- */
+
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. Without them, or if they
+ * make no sense (which is logged), nothing is sent. */
+struct notify *notify_new(void);
+void notify_free(struct notify *n);
+bool notify_is_wanted(const struct notify *n);
+uint64_t notify_watchdog_us(const struct notify *n); /* 0: no watchdog */
+
+/* Send lines "NAME=value", without a last end of line. */
+void notify_send(const struct notify *n, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Send STATUS= and further lines; "" for none. */
+void notify_status(const struct notify *n, const char *more, struct str status);
+
+/* A reload begins; READY=1 ends it. */
+void notify_reloading(const struct notify *n);
+
+/* A step of starting or stopping works on so much memory: allow for it. */
+void notify_takes_long(const struct notify *n, size_t bytes);
+
+/* ---- watchdog.c [main thread] -------------------------------------------- */
+
+/* Feed the watchdog from d->base while the workers move. NULL: there is none.
+ */
+struct watchdog *watchdog_start(struct ashlard *d);
+void watchdog_free(struct watchdog *dog);
+
+/* ---- status.c ------------------------------------------------------------ */
+
+/* Append items, fill and hit ratio in one line. Maintenance thread. */
+void status_append(struct ashlard *d, struct buf *out);
+
+/* ---- activation.c: sockets from the service manager [main thread] -------- */
+
+#define ACTIVATION_MAX 16
+
+/* Reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES and unsets them. NULL with a
+ * sentence in err when they do not name listening sockets. */
+struct activation *activation_new(struct buf *err);
+void activation_free(struct activation *a);
+
+/* The next socket of this name, non-blocking; the caller owns it. -1: none. One
+ * without a name of its own is "resp". */
+int activation_take(struct activation *a, const char *name);
+
+/* False with a sentence in err if a socket is left that nobody knows. */
+bool activation_all_taken(const struct activation *a, struct buf *err);
 
 /* ---- output.c: bytes and references on their way to a socket ------------- */
 
@@ -490,6 +548,7 @@ struct worker {
     bool ticking;
     bool busy;      /* a batch ran since the last tick */
     uint32_t now_s; /* monotonic, read once a batch */
+    _Atomic uint64_t turns; /* [shared] of the loop, for the watchdog */
 
     struct ks_thread *ks;
     struct command_thread *commands;

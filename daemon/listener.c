@@ -246,6 +246,36 @@ open_unix(struct listeners *l, struct buf *err)
     return false;
 }
 
+/* ---- from the service manager -------------------------------------------- */
+
+/* Take over the sockets that it has opened. False if there are none. */
+static bool
+take_passed(struct listeners *l)
+{
+    const struct daemon_options *o = &l->daemon->config.daemon;
+    int fd;
+
+    while (l->n < MAX_LISTENERS &&
+        (fd = activation_take(l->daemon->activation, "resp")) >= 0) {
+        struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
+        socklen_t len = sizeof(sa);
+        bool is_unix;
+
+        getsockname(fd, (struct sockaddr *)&sa, &len);
+        is_unix = sa.ss_family == AF_UNIX;
+        if (!is_unix) {
+            set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+            set_keepalive(fd, o->tcp_keepalive);
+        }
+        add_listener(l, fd, is_unix);
+    }
+    if (l->n > 0)
+        log_info("listening on sockets of the service manager, not on bind, "
+                 "port and unixsocket sockets=%u",
+            l->n);
+    return l->n > 0;
+}
+
 /* ---- accept -------------------------------------------------------------- */
 
 static void
@@ -418,10 +448,14 @@ listeners_open(struct ashlard *d, struct buf *err)
 
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     l->next_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (l->next_fd < 0)
+    if (l->next_fd < 0) {
         buf_printf(err, "cannot make an eventfd: %s", strerror(errno));
-    else if (open_tcp(l, err) && open_unix(l, err))
-        return l;
+    } else if (take_passed(l) || (open_tcp(l, err) && open_unix(l, err))) {
+        if (l->n > 0)
+            return l;
+        buf_printf(err, "no socket was passed, port is 0 and unixsocket is "
+                        "empty: nowhere to listen");
+    }
     listeners_free(l);
     return NULL;
 }

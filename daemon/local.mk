@@ -3,6 +3,7 @@ sbin_PROGRAMS += ashlard
 ashlard_SOURCES = \
     daemon/compat.h \
     daemon/internal.h \
+    daemon/activation.c \
     daemon/batch.c \
     daemon/clients.c \
     daemon/config.c \
@@ -15,10 +16,13 @@ ashlard_SOURCES = \
     daemon/listener.c \
     daemon/main.c \
     daemon/maint.c \
+    daemon/notify.c \
     daemon/output.c \
     daemon/rlimit.c \
     daemon/signals.c \
+    daemon/status.c \
     daemon/thread.c \
+    daemon/watchdog.c \
     daemon/worker.c
 if LIBURING
 ashlard_SOURCES += daemon/io_uring.c

@@ -200,18 +200,25 @@ build(struct ashlard *d, struct buf *err)
     pthread_mutex_init(&d->names_lock, NULL);
     pthread_mutex_init(&d->stats_lock, NULL);
     config_limits(&d->config, &d->limits);
+    d->activation = activation_new(err);
+    if (d->activation == NULL)
+        return false;
     d->base = event_base_new();
     if (d->base == NULL) {
         buf_printf(err, "cannot make an event base: %s", strerror(errno));
         return false;
     }
     d->signals = signals_new(d);
+    notify_takes_long(
+        d->notify, slab_limit_from_option(d->config.slab.maxmemory));
     if (!open_slab(d, err) || !open_keyspace(d, err))
         return false;
     if (!open_commands(d, err))
         return false;
     d->listeners = listeners_open(d, err);
-    if (d->listeners == NULL || !choose_io(d, err) || !start_workers(d, err))
+    if (d->listeners == NULL || !activation_all_taken(d->activation, err))
+        return false;
+    if (!choose_io(d, err) || !start_workers(d, err))
         return false;
     d->maint = maint_start(d, err);
     if (d->maint == NULL)
@@ -225,6 +232,10 @@ build(struct ashlard *d, struct buf *err)
 static void
 tear_down(struct ashlard *d)
 {
+    if (d->watchdog != NULL)
+        watchdog_free(d->watchdog);
+    if (d->slab != NULL)
+        notify_takes_long(d->notify, slab_used(d->slab));
     if (d->listeners != NULL)
         listeners_stop(d->listeners);
     if (d->maint != NULL)
@@ -250,6 +261,9 @@ tear_down(struct ashlard *d)
         signals_free(d->signals);
     if (d->base != NULL)
         event_base_free(d->base);
+    if (d->activation != NULL)
+        activation_free(d->activation);
+    buf_free(&d->reload_problem);
     pthread_mutex_destroy(&d->stats_lock);
     pthread_mutex_destroy(&d->names_lock);
     pthread_mutex_destroy(&d->config_lock);
@@ -306,11 +320,22 @@ serve(struct ashlard *d)
     const struct daemon_options *o = &d->config.daemon;
 
     listeners_start(d->listeners);
+    d->watchdog = watchdog_start(d);
+    notify_send(d->notify, "READY=1\nSTATUS=ready");
     log_info("ready version=" PACKAGE_VERSION " pid=%d port=%d workers=%u "
              "maxmemory=%zu maxclients=%lld io-engine=%s",
         (int)getpid(), (int)o->port, d->n_workers, slab_limit(d->slab),
         (long long)o->maxclients, d->io->name);
     event_base_dispatch(d->base);
+    notify_send(d->notify, "STOPPING=1\nSTATUS=stopping");
+}
+
+/* Say on stderr and to the service manager why there is no daemon. */
+static int
+fail_to_run(struct ashlard *d, struct buf *err)
+{
+    notify_status(d->notify, "", (struct str){err->p, err->len});
+    return complain(EXIT_FAILURE, err);
 }
 
 static int
@@ -318,6 +343,7 @@ run(struct ashlard *d)
 {
     const struct daemon_options *o = &d->config.daemon;
     struct buf err = {0};
+    int status = EXIT_SUCCESS;
     int failed = log_open(config_log_level(&d->config), o->logfile);
 
     if (failed != 0) {
@@ -325,6 +351,7 @@ run(struct ashlard *d)
             &err, "cannot open logfile %s: %s", o->logfile, strerror(failed));
         return complain(EXIT_FAILURE, &err);
     }
+    d->notify = notify_new();
     ignore_sigpipe();
     /* A fixed threshold: large buffers of clients go back when freed. */
     mallopt(M_MMAP_THRESHOLD, (int)(256 * KIB));
@@ -338,9 +365,11 @@ run(struct ashlard *d)
     }
     tear_down(d);
     if (err.len > 0)
-        return complain(EXIT_FAILURE, &err);
-    log_info("stopped");
-    return EXIT_SUCCESS;
+        status = fail_to_run(d, &err);
+    else
+        log_info("stopped");
+    notify_free(d->notify);
+    return status;
 }
 
 /* ---- the command line ---------------------------------------------------- */

@@ -15,6 +15,7 @@
 #define BUSY_PERIOD_US 100000
 #define IDLE_PERIOD_US 250000
 #define SECOND_US 1000000
+#define STATUS_PERIOD_US (2 * SECOND_US)
 #define N_SAMPLES 16 /* rates are means over these */
 #define N_LOOKS 8    /* at the RSS; what all of them show is steady */
 
@@ -40,6 +41,8 @@ struct maint {
     struct sample samples[N_SAMPLES]; /* [owner thread] a ring */
     unsigned newest;                  /* [owner thread] */
     uint64_t next_rss_us;             /* [owner thread] */
+    uint64_t next_status_us;          /* [owner thread] */
+    struct buf status;                /* [owner thread] as last sent */
     int64_t looks[N_LOOKS];           /* [owner thread] uncounted bytes */
     unsigned n_looks;                 /* [owner thread] */
 
@@ -145,6 +148,26 @@ maint_sample(const struct maint *m, struct maint_sample *out)
     out->extra = m->extra;
 }
 
+/* ---- the service manager ------------------------------------------------- */
+
+/* Tell it how full the cache is, if that has changed. */
+static void
+tell_status(struct maint *m)
+{
+    const struct notify *n = m->daemon->notify;
+    struct buf now = {0};
+
+    if (!notify_is_wanted(n) || clock_mono_us() < m->next_status_us)
+        return;
+    m->next_status_us = clock_mono_us() + STATUS_PERIOD_US;
+    status_append(m->daemon, &now);
+    if (!str_eq((struct str){now.p, now.len},
+            (struct str){m->status.p, m->status.len}))
+        notify_status(n, "", (struct str){now.p, now.len});
+    buf_free(&m->status);
+    m->status = now;
+}
+
 /* ---- the thread ---------------------------------------------------------- */
 
 /* The regular work; returns how long to sleep if nothing else calls. */
@@ -160,6 +183,7 @@ tick(struct maint *m)
         m->next_rss_us = clock_mono_us() + SECOND_US;
         check_rss(m);
     }
+    tell_status(m);
     return active ? BUSY_PERIOD_US : IDLE_PERIOD_US;
 }
 
@@ -243,5 +267,6 @@ maint_free(struct maint *m)
 {
     pthread_cond_destroy(&m->wake);
     pthread_mutex_destroy(&m->lock);
+    buf_free(&m->status);
     free(m);
 }

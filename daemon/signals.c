@@ -47,6 +47,7 @@ on_hup(evutil_socket_t signum, short what, void *arg)
 
     (void)signum;
     (void)what;
+    notify_reloading(d->notify);
     pthread_mutex_lock(&d->config_lock);
     level = config_log_level(&d->config);
     pthread_mutex_unlock(&d->config_lock);
@@ -56,6 +57,7 @@ on_hup(evutil_socket_t signum, short what, void *arg)
             d->config.daemon.logfile, strerror(err));
     else
         log_info("log opened anew");
+    notify_send(d->notify, "READY=1");
 }
 
 static struct event *

@@ -355,6 +355,9 @@ run_once(struct worker *w, bool wait)
     shed(w);
     reap(w);
     ks_thread_poll(w->ks);
+    atomic_store_explicit(&w->turns,
+        atomic_load_explicit(&w->turns, memory_order_relaxed) + 1,
+        memory_order_relaxed);
 }
 
 /* Answer what has been received, give the clients a moment to take it. */

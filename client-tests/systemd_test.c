@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* systemd_test.c - what the daemon tells a service manager, and the sockets
+ * that it takes from one. The manager is this program: a datagram socket that
+ * reads the notices, and sockets that a started daemon inherits.
+ */
+#include "client-tests/wire.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client-tests/client.h"
+
+#define FIRST_FD 3
+#define MAX_PASSED 3
+
+/* ---- the manager --------------------------------------------------------- */
+
+struct manager {
+    int notices;              /* datagram socket */
+    char address[PATH_MAX];   /* NOTIFY_SOCKET; "": is not set */
+    const char *watchdog;     /* WATCHDOG_USEC, or NULL */
+    const char *watchdog_pid; /* NULL: that of the daemon */
+    int passed[MAX_PASSED];
+    int n_passed;
+    const char *listen_fds;   /* NULL: n_passed */
+    const char *listen_names; /* or NULL */
+    const char *listen_pid;   /* NULL: that of the daemon */
+    char log[PATH_MAX];
+    pid_t pid;
+};
+
+static void
+manager_open(struct manager *m, bool is_abstract)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    socklen_t len;
+
+    *m = (struct manager){.pid = -1};
+    snprintf(m->log, sizeof(m->log), "%s/%d.log", tests_dir(), getpid());
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s%s/n%d", is_abstract ? "@" : "",
+        tests_dir(), getpid());
+    strcpy(m->address, a.sun_path);
+    len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+        strlen(a.sun_path));
+    if (is_abstract)
+        a.sun_path[0] = '\0';
+    m->notices = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(m->notices, (struct sockaddr *)&a, len), 0);
+}
+
+static void
+manager_close(struct manager *m)
+{
+    close(m->notices);
+    if (m->address[0] == '/')
+        unlink(m->address);
+    for (int i = 0; i < m->n_passed; i++)
+        close(m->passed[i]);
+}
+
+/* A listening socket that the daemon will inherit. */
+static int
+pass_socket(struct manager *m, int fd, const void *address, socklen_t len)
+{
+    int one = 1;
+
+    ck_assert_int_ge(fd, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    ck_assert_int_eq(bind(fd, address, len), 0);
+    ck_assert_int_eq(listen(fd, 64), 0);
+    m->passed[m->n_passed++] = fd;
+    return fd;
+}
+
+static int
+pass_tcp(struct manager *m)
+{
+    int port = free_port();
+    struct sockaddr_in a = {.sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    pass_socket(
+        m, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), &a, sizeof(a));
+    return port;
+}
+
+static struct sockaddr_un
+pass_unix(struct manager *m)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s/s%d", tests_dir(), getpid());
+    unlink(a.sun_path);
+    pass_socket(
+        m, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), &a, sizeof(a));
+    return a;
+}
+
+static void
+set_or_unset(const char *name, const char *value)
+{
+    if (value != NULL)
+        setenv(name, value, 1);
+    else
+        unsetenv(name);
+}
+
+static void
+set_environment(const struct manager *m)
+{
+    char *own = text_of("%d", (int)getpid());
+    char *n = text_of("%d", m->n_passed);
+
+    set_or_unset("NOTIFY_SOCKET", *m->address != '\0' ? m->address : NULL);
+    set_or_unset("WATCHDOG_USEC", m->watchdog);
+    set_or_unset(
+        "WATCHDOG_PID", m->watchdog_pid != NULL ? m->watchdog_pid : own);
+    if (m->n_passed > 0 || m->listen_fds != NULL) {
+        setenv("LISTEN_FDS", m->listen_fds != NULL ? m->listen_fds : n, 1);
+        setenv("LISTEN_PID", m->listen_pid != NULL ? m->listen_pid : own, 1);
+        set_or_unset("LISTEN_FDNAMES", m->listen_names);
+    }
+}
+
+/* In the child: as a manager does before exec. */
+static _Noreturn void
+become_daemon(const struct manager *m, const char *const *argv)
+{
+    int log = open(m->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int spare[MAX_PASSED];
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(log, STDERR_FILENO);
+    for (int i = 0; i < m->n_passed; i++) /* out of the way of one another */
+        spare[i] = fcntl(m->passed[i], F_DUPFD_CLOEXEC, 64);
+    for (int i = 0; i < m->n_passed; i++)
+        dup2(spare[i], FIRST_FD + i);
+    set_environment(m);
+    execv(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(127);
+}
+
+static void
+start_daemon(struct manager *m, int port, const char *const *more)
+{
+    char port_text[16];
+    const char *argv[24] = {server_program(), "--maxmemory", "64mb",
+        "--workers", "2", "--bind", "127.0.0.1", "--port", port_text,
+        "--enable-debug-command", "yes"};
+    size_t n = 11;
+
+    snprintf(port_text, sizeof(port_text), "%d", port);
+    for (; more != NULL && *more != NULL; more++)
+        argv[n++] = *more;
+    unlink(m->log);
+    m->pid = fork();
+    ck_assert_int_ge(m->pid, 0);
+    if (m->pid == 0)
+        become_daemon(m, argv);
+}
+
+/* Its exit status; it must end soon. */
+static int
+await_daemon(struct manager *m)
+{
+    double deadline = now_s() + patient(10);
+    int status;
+
+    while (waitpid(m->pid, &status, WNOHANG) == 0) {
+        if (now_s() > deadline) {
+            kill(m->pid, SIGKILL);
+            waitpid(m->pid, &status, 0);
+            ck_abort_msg("the daemon does not end");
+        }
+        sleep_ms(5);
+    }
+    m->pid = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static char *
+daemon_log(const struct manager *m)
+{
+    const char *const argv[] = {"cat", m->log, NULL};
+
+    return run_program(argv, 10).output;
+}
+
+static void
+stop_daemon(struct manager *m)
+{
+    int status;
+
+    kill(m->pid, SIGTERM);
+    status = await_daemon(m);
+    if (status != 0)
+        ck_abort_msg("status %d\n%s", status, daemon_log(m));
+}
+
+/* ---- notices ------------------------------------------------------------- */
+
+/* The next notice within `seconds`, or NULL; free() it. */
+static char *
+next_notice(const struct manager *m, double seconds)
+{
+    struct pollfd p = {m->notices, POLLIN, 0};
+    char text[4096];
+    ssize_t n;
+
+    if (poll(&p, 1, (int)(seconds * 1000)) <= 0)
+        return NULL;
+    n = recv(m->notices, text, sizeof(text) - 1, 0);
+    ck_assert_int_gt(n, 0);
+    text[n] = '\0';
+    return text_of("%s", text);
+}
+
+/* Read notices until one begins so. Of the others none may begin with
+ * `forbidden`. */
+static char *
+await_notice(const struct manager *m, const char *begin, const char *forbidden)
+{
+    double deadline = now_s() + patient(10);
+
+    for (;;) {
+        char *text = next_notice(m, MAX(deadline - now_s(), 0));
+
+        if (text == NULL)
+            ck_abort_msg("no notice %s\n%s", begin, daemon_log(m));
+        if (strncmp(text, begin, strlen(begin)) == 0)
+            return text;
+        ck_assert_msg(forbidden == NULL ||
+                strncmp(text, forbidden, strlen(forbidden)) != 0,
+            "%s comes before %s", text, begin);
+        free(text);
+    }
+}
+
+/* How many notices begin so within `seconds`. */
+static int
+count_notices(const struct manager *m, const char *begin, double seconds)
+{
+    double end = now_s() + seconds;
+    int n = 0;
+
+    for (double left; (left = end - now_s()) > 0;) {
+        char *text = next_notice(m, left);
+
+        n += text != NULL && strncmp(text, begin, strlen(begin)) == 0;
+        free(text);
+    }
+    return n;
+}
+
+/* ---- tests of notices ---------------------------------------------------- */
+
+START_TEST(ready_is_told_once_clients_can_connect)
+{
+    struct manager m;
+    int port = free_port(), fd;
+    struct wire *w;
+
+    manager_open(&m, _i == 1);
+    start_daemon(&m, port, NULL);
+    free(await_notice(&m, "READY=1", "STOPPING=1"));
+    fd = connect_tcp("127.0.0.1", port); /* at once */
+    ck_assert_int_ge(fd, 0);
+    w = wire_open(fd);
+    wire_run(w, "PING", "+PONG");
+    wire_close(w);
+    stop_daemon(&m);
+    free(await_notice(&m, "STOPPING=1", "READY=1"));
+    manager_close(&m);
+}
+END_TEST
+
+START_TEST(who_cannot_start_says_why_and_is_never_ready)
+{
+    struct manager m;
+    const char *const args[] = {"--unixsocket", "/nonexistent/sock", NULL};
+    char *text;
+
+    manager_open(&m, false);
+    start_daemon(&m, free_port(), args);
+    ck_assert_int_eq(await_daemon(&m), 1);
+    text = await_notice(&m, "STATUS=", "READY=1");
+    ck_assert_ptr_nonnull(strstr(text, "/nonexistent/sock"));
+    free(text);
+    ck_assert_int_eq(count_notices(&m, "READY=1", 0), 0);
+    manager_close(&m);
+}
+END_TEST
+
+START_TEST(a_reload_is_told_with_its_time_and_its_end)
+{
+    struct manager m;
+    unsigned long long us;
+    double before;
+    char *text;
+
+    manager_open(&m, false);
+    start_daemon(&m, free_port(), NULL);
+    free(await_notice(&m, "READY=1", NULL));
+    before = now_s();
+    kill(m.pid, SIGHUP);
+    text = await_notice(&m, "RELOADING=1\n", "READY=1");
+    ck_assert_int_eq(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%llu", &us), 1);
+    ck_assert_double_ge((double)us / 1e6, before - 0.001);
+    ck_assert_double_le((double)us / 1e6, now_s());
+    free(text);
+    free(await_notice(&m, "READY=1", "RELOADING=1"));
+    stop_daemon(&m);
+    manager_close(&m);
+}
+END_TEST
+
+START_TEST(the_status_shows_items_fill_and_hit_ratio)
+{
+    struct manager m;
+    int port = free_port();
+    struct wire *w;
+    char *text;
+
+    manager_open(&m, false);
+    start_daemon(&m, port, NULL);
+    free(await_notice(&m, "READY=1", NULL));
+    w = wire_open(connect_tcp("127.0.0.1", port));
+    wire_run(w, "MSET a 1 b 2 c 3", "+OK");
+    wire_run(w, "MGET a b c d", "[\"1\" \"2\" \"3\" $-1]");
+    do
+        text = await_notice(&m, "STATUS=serving ", NULL);
+    while (strstr(text, " 3 items,") == NULL && (free(text), true));
+    ck_assert_msg(text_matches("re:STATUS=serving 1 clients: 3 items, "
+                               "[0-9.]+ of 64\\.0 MiB \\([0-9]+ %\\), "
+                               "hit ratio 75\\.0 %",
+                      text),
+        "%s", text);
+    free(text);
+    wire_close(w);
+    stop_daemon(&m);
+    manager_close(&m);
+}
+END_TEST
+
+START_TEST(an_address_that_is_none_is_logged_and_harmless)
+{
+    struct manager m, bad;
+    int port = free_port(), fd = -1;
+    char *log;
+
+    manager_open(&m, false);
+    bad = m;
+    memset(bad.address, 'x', sizeof(bad.address) - 1);
+    bad.address[0] = _i == 0 ? '/' : 'x';
+    bad.address[_i == 0 ? 300 : 4] = '\0';
+    start_daemon(&bad, port, NULL);
+    for (double end = now_s() + patient(10); fd < 0 && now_s() < end;) {
+        sleep_ms(5);
+        fd = connect_tcp("127.0.0.1", port);
+    }
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    log = daemon_log(&bad);
+    ck_assert_msg(strstr(log, "NOTIFY_SOCKET is ") != NULL, "%s", log);
+    free(log);
+    stop_daemon(&bad);
+    ck_assert_ptr_null(next_notice(&m, 0));
+    manager_close(&m);
+}
+END_TEST
+
+/* ---- the watchdog -------------------------------------------------------- */
+
+START_TEST(the_watchdog_is_fed_while_all_workers_move)
+{
+    struct manager m;
+    int port = free_port();
+    struct wire *held, *free_one;
+
+    manager_open(&m, false);
+    m.watchdog = "200000"; /* looks every 50 ms */
+    start_daemon(&m, port, NULL);
+    free(await_notice(&m, "READY=1", NULL));
+    free(await_notice(&m, "WATCHDOG=1", NULL));
+    ck_assert_int_ge(count_notices(&m, "WATCHDOG=1", 0.5), 3);
+    /* Two workers: dealt by turns, so one connection each. */
+    held = wire_open(connect_tcp("127.0.0.1", port));
+    free_one = wire_open(connect_tcp("127.0.0.1", port));
+    wire_run(free_one, "PING", "+PONG");
+    wire_send_command(held, "DEBUG SLEEP 1.2");
+    sleep_ms(300); /* the look under way may still feed */
+    count_notices(&m, "", 0.001);
+    wire_run(free_one, "PING", "+PONG"); /* the other worker serves */
+    ck_assert_int_eq(count_notices(&m, "WATCHDOG=1", 0.6), 0);
+    wire_expect(held, "+OK");
+    free(await_notice(&m, "WATCHDOG=1", NULL));
+    wire_close(held);
+    wire_close(free_one);
+    stop_daemon(&m);
+    manager_close(&m);
+}
+END_TEST
+
+START_TEST(a_watchdog_that_is_not_ours_is_not_fed)
+{
+    static const struct {
+        const char *period, *pid;
+    } of[] = {{"100000", "1"}, {"soon", NULL}, {"0", NULL}, {NULL, NULL}};
+    struct manager m;
+
+    manager_open(&m, false);
+    m.watchdog = of[_i].period;
+    m.watchdog_pid = of[_i].pid;
+    start_daemon(&m, free_port(), NULL);
+    free(await_notice(&m, "READY=1", NULL));
+    ck_assert_int_eq(count_notices(&m, "WATCHDOG=1", 0.15), 0);
+    stop_daemon(&m);
+    manager_close(&m);
+}
+END_TEST
+
+/* ---- sockets ------------------------------------------------------------- */
+
+static struct wire *
+connect_unix(const struct sockaddr_un *a)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)a, sizeof(*a)), 0);
+    return wire_open(fd);
+}
+
+START_TEST(inherited_sockets_take_the_place_of_those_of_the_file)
+{
+    static const char *const names[] = {
+        NULL, "resp:resp", "ashlard.socket:", "unknown:resp"};
+    struct manager m;
+    struct sockaddr_un a;
+    int port, unused = free_port();
+    struct wire *w;
+
+    manager_open(&m, false);
+    port = pass_tcp(&m);
+    a = pass_unix(&m);
+    m.listen_names = names[_i];
+    start_daemon(&m, unused, NULL);
+    free(await_notice(&m, "READY=1", NULL));
+    w = wire_open(connect_tcp("127.0.0.1", port));
+    wire_run(w, "SET k v", "+OK");
+    wire_close(w);
+    w = connect_unix(&a);
+    wire_run(w, "GET k", "\"v\"");
+    wire_close(w);
+    ck_assert_int_lt(connect_tcp("127.0.0.1", unused), 0);
+    stop_daemon(&m);
+    ck_assert_int_eq(access(a.sun_path, F_OK), 0); /* not the daemon's */
+    manager_close(&m);
+}
+END_TEST
+
+START_TEST(connections_wait_over_a_restart)
+{
+    struct manager m;
+    struct wire *before, *between;
+    int port;
+
+    manager_open(&m, false);
+    port = pass_tcp(&m);
+    before = wire_open(connect_tcp("127.0.0.1", port));
+    wire_send_command(before, "PING");
+    start_daemon(&m, 0, NULL); /* needs no port of its own */
+    wire_expect(before, "+PONG");
+    stop_daemon(&m);
+    wire_expect_closed(before);
+    between = wire_open(connect_tcp("127.0.0.1", port));
+    wire_send_command(between, "PING");
+    start_daemon(&m, 0, NULL);
+    wire_expect(between, "+PONG");
+    wire_close(before);
+    wire_close(between);
+    stop_daemon(&m);
+    manager_close(&m);
+}
+END_TEST
+
+START_TEST(sockets_for_another_process_are_left_alone)
+{
+    struct manager m;
+    int port = free_port();
+    struct wire *w;
+
+    manager_open(&m, false);
+    pass_tcp(&m);
+    m.listen_pid = "1";
+    start_daemon(&m, port, NULL);
+    free(await_notice(&m, "READY=1", NULL));
+    w = wire_open(connect_tcp("127.0.0.1", port));
+    wire_run(w, "PING", "+PONG");
+    wire_close(w);
+    stop_daemon(&m);
+    manager_close(&m);
+}
+END_TEST
+
+static const struct {
+    const char *fds, *pid, *names;
+    bool not_listening;
+    const char *message;
+} bad_sockets[] = {
+    {"many", NULL, NULL, false, "LISTEN_FDS is \"many\": expected a number"},
+    {"-1", NULL, NULL, false, "LISTEN_FDS is \"-1\""},
+    {"", NULL, NULL, false, "LISTEN_FDS is \"\""},
+    {"17", NULL, NULL, false, "from 0 to 16"},
+    {NULL, "me", NULL, false, "LISTEN_PID is \"me\": expected a process id"},
+    {NULL, NULL, "resp:resp", false, "2 names for 1 descriptors"},
+    {NULL, NULL, "backdoor", false, "descriptor 3 is a socket named \"backd"},
+    {"2", NULL, NULL, false, "descriptor 4 (\"\") of LISTEN_FDS is"},
+    {NULL, NULL, "resp", true, "(\"resp\") of LISTEN_FDS does not listen"},
+};
+
+START_TEST(sockets_that_make_no_sense_stop_the_start)
+{
+    struct manager m;
+    char *log;
+
+    manager_open(&m, false);
+    if (bad_sockets[_i].not_listening)
+        m.passed[m.n_passed++] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    else
+        pass_tcp(&m);
+    m.listen_fds = bad_sockets[_i].fds;
+    m.listen_pid = bad_sockets[_i].pid;
+    m.listen_names = bad_sockets[_i].names;
+    start_daemon(&m, free_port(), NULL);
+    ck_assert_int_eq(await_daemon(&m), 1);
+    log = daemon_log(&m);
+    ck_assert_msg(strstr(log, bad_sockets[_i].message) != NULL, "%s", log);
+    free(log);
+    manager_close(&m);
+}
+END_TEST
+
+static Suite *
+systemd_suite(void)
+{
+    Suite *s = suite_create("systemd");
+    TCase *tc = tcase_create("systemd");
+
+    tcase_set_timeout(tc, patient(30));
+    tcase_add_loop_test(tc, ready_is_told_once_clients_can_connect, 0, 2);
+    tcase_add_test(tc, who_cannot_start_says_why_and_is_never_ready);
+    tcase_add_test(tc, a_reload_is_told_with_its_time_and_its_end);
+    tcase_add_test(tc, the_status_shows_items_fill_and_hit_ratio);
+    tcase_add_loop_test(
+        tc, an_address_that_is_none_is_logged_and_harmless, 0, 2);
+    tcase_add_test(tc, the_watchdog_is_fed_while_all_workers_move);
+    tcase_add_loop_test(tc, a_watchdog_that_is_not_ours_is_not_fed, 0, 4);
+    tcase_add_loop_test(
+        tc, inherited_sockets_take_the_place_of_those_of_the_file, 0, 4);
+    tcase_add_test(tc, connections_wait_over_a_restart);
+    tcase_add_test(tc, sockets_for_another_process_are_left_alone);
+    tcase_add_loop_test(tc, sockets_that_make_no_sense_stop_the_start, 0,
+        (int)ARRAY_LEN(bad_sockets));
+    suite_add_tcase(s, tc);
+    return s;
+}
+
+int
+main(void)
+{
+    if (testing_redis()) {
+        skip("notices are compared with what an ashlard sends");
+        return 0;
+    }
+    return run_tests(systemd_suite());
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* status.c - the line that `systemctl status` shows. Maintenance thread. */
+#include "daemon/internal.h"
+
+static void
+append_problem(struct ashlard *d, struct buf *out)
+{
+    pthread_mutex_lock(&d->config_lock);
+    if (d->reload_problem.len > 0)
+        buf_printf(out, "; configuration not reloaded: %.*s",
+            (int)d->reload_problem.len, d->reload_problem.p);
+    pthread_mutex_unlock(&d->config_lock);
+}
+
+static uint64_t
+count_items(const struct ashlard *d)
+{
+    uint64_t n = 0;
+
+    for (unsigned db = 0; db < (unsigned)d->config.commands.databases; db++) {
+        struct ks_db_stats stats;
+
+        ks_db_stats(d->ks, db, &stats);
+        n += stats.items;
+    }
+    return n;
+}
+
+static void
+append_hit_ratio(const struct ks_metrics *m, struct buf *out)
+{
+    uint64_t looks = m->hits + m->misses;
+
+    if (looks > 0)
+        buf_printf(out, ", hit ratio %.1f %%",
+            100.0 * (double)m->hits / (double)looks);
+}
+
+void
+status_append(struct ashlard *d, struct buf *out)
+{
+    size_t used = slab_used(d->slab), limit = slab_limit(d->slab);
+    struct ks_metrics m;
+
+    ks_metrics(d->ks, &m);
+    buf_printf(out, "serving %u clients: %llu items, %.1f of %.1f MiB (%zu %%)",
+        atomic_load(&d->n_clients), (unsigned long long)count_items(d),
+        (double)used / MIB, (double)limit / MIB,
+        limit > 0 ? used / (limit / 100) : 0);
+    append_hit_ratio(&m, out);
+    append_problem(d, out);
+}
