@@ -321,6 +321,50 @@ void options_copy_string(
 struct options *options_new(const struct option_module *modules, size_t n);
 void options_free(struct options *o);
 
+enum option_line_state {
+    OPTION_LINE_HOLDS,
+    OPTION_LINE_OTHER,
+    OPTION_LINE_GONE
+};
+
+/* Lines of a file that begin with a word of their own and declare something by
+ * a name each, such as `user NAME RULE...`. They are checked as they are read,
+ * and kept in their order. */
+struct option_line_kind {
+    const char *word; /* "user" */
+    const char *form; /* of the words behind it, for the docs: "NAME RULE..." */
+    const char *text;
+
+    /* Is it good? The words behind the first. False with a sentence. */
+    bool (*check)(const struct str *words, size_t n, struct buf *err);
+
+    /* For options_rewrite_file() and its `ctx`: what is declared by these words
+     * now? OPTION_LINE_OTHER appends the words that follow the first, blanks
+     * between them and none in them. */
+    enum option_line_state (*look)(void *ctx, const struct str *words, size_t n,
+        struct buf *out);
+
+    /* The same: call `add` with a name and those words for all that there is;
+     * it leaves out the names that the file has. */
+    void (*each)(void *ctx,
+        void (*add)(void *arg, struct str name, struct str words), void *arg);
+};
+
+/* Have lines of this kind, borrowed; before anything is read. */
+void options_set_line_kind(
+    struct options *o, const struct option_line_kind *kind);
+
+/* Call `fn` for each of the lines as they were last read. The thread that reads
+ * files. */
+void options_each_line(const struct options *o,
+    void (*fn)(void *ctx, const struct str *words, size_t n), void *ctx);
+
+/* Are these the same lines as those of `other`? */
+bool options_same_lines(const struct options *o, const struct options *other);
+
+/* Take over the lines of `other`, which loses them. */
+void options_take_lines(struct options *o, struct options *other);
+
 /* Set one directive. `value` is taken as it is: words joined by a space, no
  * quotes to remove. On failure `err` gets one sentence (no file or line) and
  * nothing changes. `live` says that the program runs already: rows without
@@ -330,8 +374,10 @@ bool options_set(struct options *o, const char *name, const char *value,
 
 /* Read a file in redis.conf style: `name value...`, '#' comments, quotes and
  * escapes as Redis reads them. The first line of an OPT_REPEAT directive in a
- * file replaces the value, further ones add to it. On failure `err` gets
- * "FILE:LINE: reason" (or "FILE: reason") and the values are as before. */
+ * file replaces the value, further ones add to it. `include PATTERN` reads other
+ * files in its place; a relative path begins where the file is. On failure `err`
+ * gets "FILE:LINE: reason" (or "FILE: reason"; those of an included file behind
+ * those of the line that includes it) and the values are as before. */
 bool options_read_file(struct options *o, const char *path, struct buf *err);
 
 /* Read `--name value...` arguments, argv[0] excluded, as if each were a line of
@@ -342,9 +388,12 @@ bool options_read_args(
 /* Write the values in force into a file that was read before. Comments and the
  * lines whose values still hold stay as they are; other lines get the new
  * values, and what the file does not name and is not the default is added at
- * the end. The file is replaced as a whole or, on failure (a sentence in
- * `err`), not at all. One thread at a time. */
-bool options_rewrite_file(struct options *o, const char *path, struct buf *err);
+ * the end. Included files are not written: what they say and does not hold any
+ * more is added at the end as well. The file is replaced as a whole or, on
+ * failure (a sentence in `err`), not at all. `ctx` is given to the kind of lines
+ * if there is one. One thread at a time. */
+bool options_rewrite_file(
+    struct options *o, const char *path, void *ctx, struct buf *err);
 
 /* Find a row by its name (either '-' or '_', any case); NULL if none. */
 const struct option *options_find(const struct options *o, struct str name);

@@ -12,6 +12,8 @@ libbase_a_SOURCES = \
     base/metrics.c \
     base/option_docs.c \
     base/option_file.c \
+    base/option_include.c \
+    base/option_lines.c \
     base/option_rewrite.c \
     base/option_value.c \
     base/options.c \
@@ -27,6 +29,7 @@ check_PROGRAMS += \
     base/metrics_test \
     base/option_docs_test \
     base/option_file_test \
+    base/option_include_test \
     base/option_rewrite_test \
     base/options_test \
     base/str_test
@@ -58,6 +61,11 @@ base_option_docs_test_LDADD = $(base_tests_ldadd)
 base_option_file_test_SOURCES = base/options_fixture.h base/option_file_test.c
 base_option_file_test_CFLAGS = $(base_tests_cflags)
 base_option_file_test_LDADD = $(base_tests_ldadd)
+base_option_include_test_SOURCES = \
+    base/options_fixture.h \
+    base/option_include_test.c
+base_option_include_test_CFLAGS = $(base_tests_cflags)
+base_option_include_test_LDADD = $(base_tests_ldadd)
 base_option_rewrite_test_SOURCES = \
     base/options_fixture.h \
     base/option_rewrite_test.c

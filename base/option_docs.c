@@ -122,6 +122,13 @@ write_sample_row(struct buf *out, const struct option *row)
 }
 
 static void
+write_line_kind(const struct option_line_kind *kind, struct buf *out)
+{
+    buf_printf(out, "#\n# %s %s\n", kind->word, kind->form);
+    wrap_comment(out, str_of(kind->text));
+}
+
+static void
 write_sample_names(struct buf *out, const struct option_module *module)
 {
     struct buf names = {0};
@@ -149,8 +156,16 @@ options_write_sample(struct options *o, struct buf *out)
         "#\n"
         "# Sizes take a unit: 1k is 1000 bytes, 1kb 1024; likewise m, mb, g, "
         "gb.\n"
-        "# Live directives can be changed by CONFIG SET while the daemon "
-        "runs.\n");
+        "# Live directives can be changed while the daemon runs, by CONFIG SET "
+        "or here:\n"
+        "# HUP has this file read again.\n"
+        "#\n"
+        "# include FILE reads another file in its place, or all that match a "
+        "pattern\n"
+        "# such as conf.d/*.conf; a relative path begins at the file that "
+        "names it.\n");
+    if (o->line_kind != NULL)
+        write_line_kind(o->line_kind, out);
     for (size_t m = 0; m < o->n_modules; m++) {
         if (o->modules[m].n_rows == 0)
             continue;
@@ -316,6 +331,13 @@ write_man_names(struct buf *out, const struct option_module *module)
     buf_free(&text);
 }
 
+static void
+write_man_line_kind(const struct option_line_kind *kind, struct buf *out)
+{
+    buf_printf(out, ".PP\n.B %s\n.I %s\n.br\n%s\n", kind->word, kind->form,
+        kind->text);
+}
+
 void
 options_write_man(struct options *o, struct buf *out)
 {
@@ -339,9 +361,26 @@ options_write_man(struct options *o, struct buf *out)
         ".PP\n"
         "Sizes take a unit: 1k is 1000 bytes and 1kb is 1024; likewise m, mb, "
         "g, gb.\n"
-        "Live directives can be changed by CONFIG SET while the daemon runs;\n"
-        "the others are read at start only.\n"
-        "Each directive is shown with its default.\n");
+        "Each directive is shown with its default.\n"
+        ".PP\n"
+        "Live directives can be changed while the daemon runs, by CONFIG SET "
+        "or by\n"
+        "SIGHUP, which has the file read again: what it does not name goes "
+        "back to its\n"
+        "default, and a file with a mistake changes nothing.\n"
+        "The other directives are read at start only.\n"
+        "CONFIG REWRITE writes what is in force into the file and keeps "
+        "comments, order\n"
+        "and lines that still hold.\n"
+        ".PP\n"
+        ".B include\n"
+        ".I FILE\n"
+        "reads another file in the place of the line.\n"
+        "A relative path begins at the file that names it; a pattern with *, ? "
+        "or [ reads\n"
+        "all files that match, by name, and may match none.\n");
+    if (o->line_kind != NULL)
+        write_man_line_kind(o->line_kind, out);
     for (size_t m = 0; m < o->n_modules; m++) {
         buf_printf(out, ".SH ");
         write_troff(out, str_of(o->modules[m].title));

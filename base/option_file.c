@@ -3,8 +3,9 @@
  *
  * Both are sequences of `name value...`. A file is a list of lines in the style
  * of redis.conf: '#' starts a comment line, quotes and escapes protect words.
- * Nothing is put into force before the whole source has been read without an
- * error. At start, one thread.
+ * `include` and the kind of lines that the program has (option_lines.c) are no
+ * directives. Nothing is put into force before the whole source has been read
+ * without an error. One thread.
  */
 #include "base/base.h"
 #include "base/internal.h"
@@ -141,6 +142,15 @@ is_plain(const char *s)
     return true;
 }
 
+bool
+option_word_is_simple(const char *word)
+{
+    for (const char *p = word; *p != '\0'; p++)
+        if ((unsigned char)*p <= ' ' || *p == 127 || strchr("\"'\\", *p))
+            return false;
+    return *word != '\0';
+}
+
 void
 option_words_write(struct buf *out, const char *s)
 {
@@ -165,6 +175,7 @@ static bool
 add_words(struct option_changes *c, struct str name,
     const struct option_word *words, int n, struct buf *err)
 {
+    const struct option_line_kind *kind = c->options->line_kind;
     struct buf value = {0};
     bool ok;
 
@@ -172,6 +183,10 @@ add_words(struct option_changes *c, struct str name,
         buf_printf(err, "%.*s: the value is missing", STR_ARG(name));
         return false;
     }
+    if (str_ieq(name, STR("include")))
+        return option_changes_include(c, words, n, err);
+    if (kind != NULL && str_ieq(name, str_of(kind->word)))
+        return option_lines_add(c, words, n, err);
     for (int i = 0; i < n; i++) {
         if (strlen(words[i].text) != words[i].len) {
             buf_printf(err, "%.*s: the value holds a NUL byte", STR_ARG(name));
@@ -203,6 +218,16 @@ has_trailing_comment(const struct option_word *words, int n)
     return false;
 }
 
+/* Rules of a user may begin with a #. */
+static bool
+is_kind(const struct option_changes *c, const struct option_word *words)
+{
+    const struct option_line_kind *kind = c->options->line_kind;
+
+    return kind != NULL &&
+        str_ieq((struct str){words[0].text, words[0].len}, str_of(kind->word));
+}
+
 static bool
 add_line(struct option_changes *c, const char *line, struct buf *err)
 {
@@ -220,7 +245,7 @@ add_line(struct option_changes *c, const char *line, struct buf *err)
         return false;
     }
     ASSERT(n > 0);
-    if (has_trailing_comment(words, n)) {
+    if (!is_kind(c, words) && has_trailing_comment(words, n)) {
         buf_printf(err,
             "%s: a comment needs a line of its own (or quote the #)",
             words[0].text);
@@ -298,18 +323,15 @@ bool
 options_read_file(struct options *o, const char *path, struct buf *err)
 {
     struct option_changes changes;
-    struct buf text = {0};
-    bool ok = false;
+    bool ok;
 
     option_changes_init(&changes, o);
-    if (option_file_read(path, &text, err))
-        ok = option_changes_add_lines(
-            &changes, (struct str){text.p, text.len}, path, err);
+    changes.has_lines = true;
+    ok = option_changes_add_file(&changes, path, NULL, err);
     if (ok)
         option_changes_commit(&changes);
     else
         option_changes_drop(&changes);
-    buf_free(&text);
     return ok;
 }
 
@@ -354,6 +376,8 @@ options_read_args(struct options *o, int argc, char **argv, struct buf *err)
     struct option_changes changes;
 
     option_changes_init(&changes, o);
+    changes.has_lines = true;
+    option_lines_copy(&changes.lines, &o->lines);
     if (!add_args(&changes, argc, argv, err)) {
         option_changes_drop(&changes);
         return false;

@@ -27,6 +27,7 @@ enum fate {
 
 struct rewrite {
     struct options *options;
+    void *ctx;                  /* of the kind of lines */
     struct option_changes file; /* the values that the file gives */
     enum fate *fates;           /* one per row, by its number */
     struct buf out;
@@ -85,45 +86,116 @@ write_directive(struct rewrite *r, const struct option_place *at)
     r->fates[at->index] = GONE;
 }
 
-/* Find the row that a line sets; false for a comment or an empty line. */
-static bool
-place_of_line(const struct rewrite *r, struct str line, struct option_place *at)
+static void
+copy_line(struct rewrite *r, struct str line)
 {
-    struct option_word *words;
-    struct buf copy = {0};
-    bool found = false;
-    int n;
+    buf_append(&r->out, line.p, line.len);
+    buf_append(&r->out, "\n", 1);
+    r->has_header = r->has_header || str_eq(line, STR(HEADER));
+}
 
-    buf_append(&copy, line.p, line.len);
-    buf_append(&copy, "", 1);
-    n = option_words_split(copy.p, &words);
-    /* The file has been read without an error, so what is no comment is a
-     * known directive. */
-    if (n > 0) {
-        found = words[0].text[0] != '#' &&
-            options_place(
-                r->options, (struct str){words[0].text, words[0].len}, at);
-        option_words_free(words, n);
+/* Append a line of the program's kind; quotes where a word needs them. */
+static void
+write_declaration(struct rewrite *r, struct str words)
+{
+    char *copy = xcalloc(1, words.len + 1), *save, *word;
+
+    memcpy(copy, words.p, words.len);
+    buf_printf(&r->out, "%s", r->options->line_kind->word);
+    for (word = strtok_r(copy, " ", &save); word != NULL;
+         word = strtok_r(NULL, " ", &save)) {
+        buf_append(&r->out, " ", 1);
+        if (option_word_is_simple(word))
+            buf_append(&r->out, word, strlen(word));
+        else
+            option_words_write(&r->out, word);
     }
-    buf_free(&copy);
-    return found;
+    buf_append(&r->out, "\n", 1);
+    free(copy);
+}
+
+/* A line of the program's kind that declares words[1]. */
+static void
+copy_declaration(struct rewrite *r, struct str line, struct str name)
+{
+    const struct option_line_kind *kind = r->options->line_kind;
+    const struct option_line *of = option_lines_find(&r->file.lines, name);
+    struct buf now = {0};
+
+    ASSERT(of != NULL);
+    switch (kind->look(r->ctx, of->words, of->n, &now)) {
+    case OPTION_LINE_HOLDS:
+        copy_line(r, line);
+        break;
+    case OPTION_LINE_OTHER:
+        write_declaration(r, (struct str){now.p, now.len});
+        break;
+    case OPTION_LINE_GONE:
+        break;
+    }
+    buf_free(&now);
+}
+
+/* A line of a directive whose value does not hold may be replaced here, unless
+ * an included file might say something else behind it. */
+static void
+copy_directive(
+    struct rewrite *r, struct str line, const struct option_place *at)
+{
+    if (r->fates[at->index] == KEEP)
+        copy_line(r, line);
+    else if (r->fates[at->index] == REPLACE &&
+        !r->file.of[at->index].is_included)
+        write_directive(r, at);
+}
+
+/* The file has been read without an error, so what is no comment is known. */
+static void
+copy_words(
+    struct rewrite *r, struct str line, const struct option_word *words, int n)
+{
+    const struct option_line_kind *kind = r->options->line_kind;
+    struct str name = {words[0].text, words[0].len};
+    struct option_place at;
+
+    if (name.len == 0 || name.p[0] == '#' || str_ieq(name, STR("include")))
+        copy_line(r, line);
+    else if (kind != NULL && n > 1 && str_ieq(name, str_of(kind->word)))
+        copy_declaration(r, line, (struct str){words[1].text, words[1].len});
+    else if (options_place(r->options, name, &at))
+        copy_directive(r, line, &at);
 }
 
 static void
 copy_lines(struct rewrite *r, struct str text)
 {
-    struct option_place at;
+    struct buf copy = {0};
     struct str line;
 
     while (option_next_line(&text, &line)) {
-        if (!place_of_line(r, line, &at) || r->fates[at.index] == KEEP) {
-            buf_append(&r->out, line.p, line.len);
-            buf_append(&r->out, "\n", 1);
-            r->has_header = r->has_header || str_eq(line, STR(HEADER));
-        } else if (r->fates[at.index] == REPLACE) {
-            write_directive(r, &at);
-        }
+        struct option_word *words;
+        int n;
+
+        copy.len = 0;
+        buf_append(&copy, line.p, line.len);
+        buf_append(&copy, "", 1);
+        n = option_words_split(copy.p, &words);
+        if (n > 0)
+            copy_words(r, line, words, n);
+        else
+            copy_line(r, line);
+        if (n >= 0)
+            option_words_free(words, n);
     }
+    buf_free(&copy);
+}
+
+static void
+add_header(struct rewrite *r)
+{
+    if (!r->has_header)
+        buf_printf(&r->out, "%s\n", HEADER);
+    r->has_header = true;
 }
 
 /* What differs from the default and stands nowhere in the file. */
@@ -132,10 +204,45 @@ add_line_for(struct rewrite *r, const struct option_place *at)
 {
     if (r->fates[at->index] != REPLACE)
         return;
-    if (!r->has_header)
-        buf_printf(&r->out, "%s\n", HEADER);
-    r->has_header = true;
+    add_header(r);
     write_directive(r, at);
+}
+
+static void
+add_declaration(void *arg, struct str name, struct str words)
+{
+    struct rewrite *r = arg;
+
+    if (option_lines_find(&r->file.lines, name) != NULL)
+        return;
+    add_header(r);
+    write_declaration(r, words);
+}
+
+/* A name cannot be declared a second time, so that what an included file says
+ * of it must hold. */
+static bool
+check_included(const struct rewrite *r, struct buf *err)
+{
+    const struct option_line_kind *kind = r->options->line_kind;
+    struct buf ignored = {0};
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < r->file.lines.n; i++) {
+        const struct option_line *line = &r->file.lines.at[i];
+
+        ok = !line->is_included ||
+            kind->look(r->ctx, line->words, line->n, &ignored) ==
+                OPTION_LINE_HOLDS;
+        if (!ok)
+            buf_printf(err,
+                "%s '%.*s' has changed and stands in an included file, which "
+                "is not written",
+                kind->word, (int)MIN(line->words[0].len, (size_t)128),
+                line->words[0].p);
+    }
+    buf_free(&ignored);
+    return ok;
 }
 
 static void
@@ -204,31 +311,34 @@ replace_file(const char *path, const struct buf *text)
     return err;
 }
 
-/* Make the new text from the old one, and put it in place. */
+/* Read the file with all that it includes, and make the new text. */
 static bool
-rewrite_text(
-    struct rewrite *r, const char *path, struct str text, struct buf *err)
+make_text(struct rewrite *r, const char *path, struct buf *err)
 {
-    int failure;
+    const struct option_line_kind *kind = r->options->line_kind;
+    struct buf text = {0};
+    bool ok = option_changes_add_file(&r->file, path, &text, err) &&
+        check_included(r, err);
 
-    if (!option_changes_add_lines(&r->file, text, path, err))
-        return false;
-    each_place(r, decide);
-    copy_lines(r, text);
-    each_place(r, add_line_for);
-    failure = replace_file(path, &r->out);
-    if (failure != 0)
-        buf_printf(err, "%s: %s", path, strerror(failure));
-    return failure == 0;
+    if (ok) {
+        each_place(r, decide);
+        copy_lines(r, (struct str){text.p, text.len});
+        each_place(r, add_line_for);
+        if (kind != NULL)
+            kind->each(r->ctx, add_declaration, r);
+    }
+    buf_free(&text);
+    return ok;
 }
 
 bool
-options_rewrite_file(struct options *o, const char *path, struct buf *err)
+options_rewrite_file(
+    struct options *o, const char *path, void *ctx, struct buf *err)
 {
-    struct rewrite r = {.options = o};
-    struct buf text = {0};
+    struct rewrite r = {.options = o, .ctx = ctx};
     /* A link stays one: the file behind it is replaced. */
     char *real = realpath(path, NULL);
+    int failure = 0;
     bool ok;
 
     if (real == NULL) {
@@ -236,13 +346,16 @@ options_rewrite_file(struct options *o, const char *path, struct buf *err)
         return false;
     }
     option_changes_init(&r.file, o);
+    r.file.has_lines = true;
     r.fates = xcalloc(o->n_rows, sizeof(*r.fates));
-    ok = option_file_read(real, &text, err) &&
-        rewrite_text(&r, real, (struct str){text.p, text.len}, err);
+    ok = make_text(&r, real, err);
+    if (ok)
+        failure = replace_file(real, &r.out);
+    if (failure != 0)
+        buf_printf(err, "%s: %s", real, strerror(failure));
     option_changes_drop(&r.file);
     free(r.fates);
     buf_free(&r.out);
-    buf_free(&text);
     free(real);
-    return ok;
+    return ok && failure == 0;
 }

@@ -17,7 +17,7 @@ expect_rewrite(
     if (name != NULL)
         ck_assert_msg(
             options_set(o, name, value, false, &err), "%s", error_text());
-    ck_assert_msg(options_rewrite_file(o, path, &err), "%s", error_text());
+    ck_assert_msg(options_rewrite_file(o, path, NULL, &err), "%s", error_text());
     ck_assert(option_file_read(path, &text, &err));
     buf_append(&text, "", 1);
     ck_assert_str_eq(text.p, after);
@@ -76,7 +76,7 @@ START_TEST(a_rewritten_file_reads_back_to_the_values_in_force)
     ck_assert(set("requirepass", " \"\\x00\" '\t# "));
     ck_assert(set("maxmemory", "12345"));
     ck_assert(set("odd", "x"));
-    ck_assert(options_rewrite_file(o, path, &err));
+    ck_assert(options_rewrite_file(o, path, NULL, &err));
     options_free(o);
     o = make();
     ck_assert_msg(options_read_file(o, path, &err), "%s", error_text());
@@ -102,7 +102,7 @@ START_TEST(rewriting_keeps_the_mode_and_leaves_no_other_file)
     ck_assert_int_eq(rename(path, file), 0);
     ck_assert_int_eq(chmod(file, 0640), 0);
     ck_assert(set("timeout", "6"));
-    ck_assert(options_rewrite_file(o, file, &err));
+    ck_assert(options_rewrite_file(o, file, NULL, &err));
     ck_assert_int_eq(stat(file, &st), 0);
     ck_assert_int_eq(st.st_mode & 07777, 0640);
     d = opendir(dir);
@@ -125,7 +125,7 @@ START_TEST(a_link_to_the_file_stays_a_link)
     ck_assert(read_text("timeout 5\n"));
     ck_assert_int_eq(symlink(path, link), 0);
     ck_assert(set("timeout", "6"));
-    ck_assert(options_rewrite_file(o, link, &err));
+    ck_assert(options_rewrite_file(o, link, NULL, &err));
     ck_assert_int_eq(lstat(link, &st), 0);
     ck_assert(S_ISLNK(st.st_mode));
     ck_assert(options_read_file(o, path, &err));
@@ -138,15 +138,15 @@ START_TEST(a_file_that_cannot_be_rewritten_is_an_error_and_stays)
 {
     struct buf text = {0};
 
-    ck_assert(!options_rewrite_file(o, "/nonexistent/conf", &err));
+    ck_assert(!options_rewrite_file(o, "/nonexistent/conf", NULL, &err));
     ck_assert_str_eq(
         error_text(), "/nonexistent/conf: No such file or directory");
     err.len = 0;
-    ck_assert(!options_rewrite_file(o, "/proc/self/status", &err));
+    ck_assert(!options_rewrite_file(o, "/proc/self/status", NULL, &err));
     /* Someone has broken the file since it was read. */
     write_file("timeout x\n", 10);
     err.len = 0;
-    ck_assert(!options_rewrite_file(o, path, &err));
+    ck_assert(!options_rewrite_file(o, path, NULL, &err));
     ck_assert_ptr_nonnull(strstr(error_text(), ":1: timeout: "));
     ck_assert(option_file_read(path, &text, &err));
     ck_assert_uint_eq(text.len, 10);

@@ -152,7 +152,7 @@ options_copy_string(struct options *o, char *const *member, struct buf *out)
 void
 option_changes_init(struct option_changes *c, struct options *o)
 {
-    c->options = o;
+    *c = (struct option_changes){.options = o};
     c->of = xcalloc(o->n_rows, sizeof(*c->of));
 }
 
@@ -224,6 +224,8 @@ option_changes_add(struct option_changes *c, struct str name, const char *text,
         buf_free(&why);
         return !c->live;
     }
+    if (c->source != NULL && c->source->from != NULL)
+        c->of[at.index].is_included = true;
     if (c->of[at.index].set && (at.row->flags & OPT_REPEAT)) {
         join(&c->of[at.index].value, text);
         free(value.string);
@@ -251,6 +253,12 @@ option_changes_commit(struct option_changes *c)
         }
     }
     unlock(o);
+    if (c->has_lines) {
+        struct option_line_list former = o->lines;
+
+        o->lines = c->lines;
+        c->lines = former;
+    }
     option_changes_drop(c);
 }
 
@@ -260,6 +268,7 @@ option_changes_drop(struct option_changes *c)
     for (size_t i = 0; i < c->options->n_rows; i++)
         free(c->of[i].value.string);
     free(c->of);
+    option_lines_free(&c->lines);
     *c = (struct option_changes){0};
 }
 
@@ -356,6 +365,7 @@ options_free(struct options *o)
             *(char **)member_of(module, &module->rows[i]) = NULL;
         }
     }
+    option_lines_free(&o->lines);
     pthread_mutex_destroy(&o->lock);
     free(o->modules);
     free(o);

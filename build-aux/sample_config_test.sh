@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # sample_config_test.sh - the files made from the tables of directives and of
 # commands are those that the tables make now, and the daemon accepts its own
-# sample.
+# sample and the examples.
 set -euo pipefail
 src=${ASHLAR_SRCDIR:?}
 ashlard=${ASHLARD:?}
@@ -25,5 +25,7 @@ if ! diff -u <(sed '1,/^<!-- Made by ashlard/d' "$src/docs/commands.md") \
     echo "docs/commands.md is not up to date: make commands-doc" >&2
     bad=1
 fi
-"$ashlard" --check-config "$src/conf/ashlar.conf" || bad=1
+for file in ashlar small-vm big-memory sidecar; do
+    "$ashlard" --check-config "$src/conf/$file.conf" || bad=1
+done
 exit "$bad"

@@ -38,6 +38,7 @@ client_tests = \
     client-tests/standalone_test \
     client-tests/debug_test \
     client-tests/config_test \
+    client-tests/reload_test \
     client-tests/systemd_test \
     client-tests/expiry_test \
     client-tests/scan_test \
@@ -106,6 +107,9 @@ client_tests_slowlog_test_LDADD = $(client_tests_ldadd)
 client_tests_config_test_SOURCES = client-tests/config_test.c
 client_tests_config_test_CFLAGS = $(client_tests_cflags)
 client_tests_config_test_LDADD = $(client_tests_ldadd)
+client_tests_reload_test_SOURCES = client-tests/reload_test.c
+client_tests_reload_test_CFLAGS = $(client_tests_cflags)
+client_tests_reload_test_LDADD = $(client_tests_ldadd)
 client_tests_systemd_test_SOURCES = client-tests/systemd_test.c
 client_tests_systemd_test_CFLAGS = $(client_tests_cflags)
 client_tests_systemd_test_LDADD = $(client_tests_ldadd)

@@ -36,6 +36,7 @@ struct manager {
     const char *listen_fds;   /* NULL: n_passed */
     const char *listen_names; /* or NULL */
     const char *listen_pid;   /* NULL: that of the daemon */
+    const char *file;         /* configuration; or NULL */
     char log[PATH_MAX];
     pid_t pid;
 };
@@ -156,12 +157,17 @@ static void
 start_daemon(struct manager *m, int port, const char *const *more)
 {
     char port_text[16];
-    const char *argv[24] = {server_program(), "--maxmemory", "64mb",
-        "--workers", "2", "--bind", "127.0.0.1", "--port", port_text,
-        "--enable-debug-command", "yes"};
-    size_t n = 11;
+    const char *const usual[] = {"--maxmemory", "64mb", "--workers", "2",
+        "--bind", "127.0.0.1", "--port", port_text, "--enable-debug-command",
+        "yes"};
+    const char *argv[24] = {server_program()};
+    size_t n = 1;
 
     snprintf(port_text, sizeof(port_text), "%d", port);
+    if (m->file != NULL)
+        argv[n++] = m->file;
+    for (size_t i = 0; i < ARRAY_LEN(usual); i++)
+        argv[n++] = usual[i];
     for (; more != NULL && *more != NULL; more++)
         argv[n++] = *more;
     unlink(m->log);
@@ -326,6 +332,47 @@ START_TEST(a_reload_is_told_with_its_time_and_its_end)
 }
 END_TEST
 
+static void
+write_file(const char *path, const char *text)
+{
+    FILE *out = fopen(path, "we");
+
+    ck_assert_ptr_nonnull(out);
+    fputs(text, out);
+    ck_assert_int_eq(fclose(out), 0);
+}
+
+START_TEST(a_refused_reload_is_told_in_the_status_until_a_good_one)
+{
+    static const char refused[] =
+        "configuration not reloaded: %s:2: unknown directive \"prot\"";
+    struct manager m;
+    char *path = text_of("%s/%d.conf", tests_dir(), (int)getpid());
+    char *expected = text_of(refused, path), *text;
+
+    write_file(path, "timeout 3\n");
+    manager_open(&m, false);
+    m.file = path;
+    start_daemon(&m, free_port(), NULL);
+    free(await_notice(&m, "READY=1", NULL));
+    write_file(path, "timeout 3\nprot 1\n");
+    kill(m.pid, SIGHUP);
+    free(await_notice(&m, "RELOADING=1\n", "READY=1"));
+    text = await_notice(&m, "READY=1\nSTATUS=serving", NULL);
+    ck_assert_msg(strstr(text, expected) != NULL, "%s", text);
+    free(text);
+    write_file(path, "timeout 4\n");
+    kill(m.pid, SIGHUP);
+    text = await_notice(&m, "READY=1\nSTATUS=serving", NULL);
+    ck_assert_msg(strstr(text, "not reloaded") == NULL, "%s", text);
+    free(text);
+    stop_daemon(&m);
+    manager_close(&m);
+    free(expected);
+    free(path);
+}
+END_TEST
+
 START_TEST(the_status_shows_items_fill_and_hit_ratio)
 {
     struct manager m;
@@ -341,7 +388,7 @@ START_TEST(the_status_shows_items_fill_and_hit_ratio)
     wire_run(w, "MGET a b c d", "[\"1\" \"2\" \"3\" $-1]");
     do
         text = await_notice(&m, "STATUS=serving ", NULL);
-    while (strstr(text, " 3 items,") == NULL && (free(text), true));
+    while (strstr(text, "hit ratio 75") == NULL && (free(text), true));
     ck_assert_msg(text_matches("re:STATUS=serving 1 clients: 3 items, "
                                "[0-9.]+ of 64\\.0 MiB \\([0-9]+ %\\), "
                                "hit ratio 75\\.0 %",
@@ -562,6 +609,7 @@ systemd_suite(void)
     tcase_add_loop_test(tc, ready_is_told_once_clients_can_connect, 0, 2);
     tcase_add_test(tc, who_cannot_start_says_why_and_is_never_ready);
     tcase_add_test(tc, a_reload_is_told_with_its_time_and_its_end);
+    tcase_add_test(tc, a_refused_reload_is_told_in_the_status_until_a_good_one);
     tcase_add_test(tc, the_status_shows_items_fill_and_hit_ratio);
     tcase_add_loop_test(
         tc, an_address_that_is_none_is_logged_and_harmless, 0, 2);

@@ -388,14 +388,12 @@ acl_replace_all(struct commands *c, struct request *rq, struct acl_users *users)
 
 /* ---- requirepass --------------------------------------------------------- */
 
-void
-acl_requirepass_changed(struct commands *c)
+/* Give a user that nobody else sees the password of requirepass, or none. */
+static void
+give_password(
+    struct commands *c, const struct acl_context *x, struct acl_user *u)
 {
-    struct acl *a = c->state->acl;
-    struct acl_context x = acl_context_of(c);
     struct buf rule = {0};
-    struct news news = {.changed = NULL};
-    struct acl_user *u;
 
     buf_append(&rule, ">", 1);
     if (c->options != NULL)
@@ -403,17 +401,79 @@ acl_requirepass_changed(struct commands *c)
     else
         buf_append(
             &rule, c->values->requirepass, strlen(c->values->requirepass));
-    pthread_mutex_lock(&a->lock);
-    u = acl_user_copy(*acl_default_user(a));
-    ASSERT(acl_user_apply(u, &x, STR("resetpass")) == ACL_OK);
-    ASSERT(acl_user_apply(u, &x,
+    ASSERT(acl_user_apply(u, x, STR("resetpass")) == ACL_OK);
+    ASSERT(acl_user_apply(u, x,
                rule.len > 1 ? (struct str){rule.p, rule.len} : STR("nopass")) ==
         ACL_OK);
+    explicit_bzero(rule.p, rule.cap);
+    buf_free(&rule);
+}
+
+void
+acl_requirepass_changed(struct commands *c)
+{
+    struct acl *a = c->state->acl;
+    struct acl_context x = acl_context_of(c);
+    struct news news = {.changed = NULL};
+    struct acl_user *u;
+
+    pthread_mutex_lock(&a->lock);
+    u = acl_user_copy(*acl_default_user(a));
+    give_password(c, &x, u);
     publish(a, u);
     pthread_mutex_unlock(&a->lock);
     news.changed = u;
     spread(c, NULL, &news);
     acl_user_drop(u);
-    explicit_bzero(rule.p, rule.cap);
-    buf_free(&rule);
+}
+
+/* ---- users of the configuration ------------------------------------------ */
+
+struct acl_user *
+acl_default_from_options(struct commands *c)
+{
+    struct acl_context x = acl_context_of(c);
+    struct acl_user *u = new_default_user(&x);
+
+    give_password(c, &x, u);
+    return u;
+}
+
+/* Take those out who are not declared. [lock] */
+static void
+take_out_others(
+    struct acl *a, const struct acl_users *declared, struct buf *gone)
+{
+    for (size_t i = a->users.n; i-- > 0;) {
+        struct str name = acl_word_str(&a->users.at[i]->name);
+
+        if (acl_users_find(declared, name) == NULL)
+            take_out(a, &a->users.at[i], gone);
+    }
+}
+
+void
+acl_declare(struct commands *c, struct acl_users *users)
+{
+    struct acl *a = c->state->acl;
+    struct buf gone = {0};
+    struct news news = {.changed = NULL};
+
+    if (acl_users_find(users, STR("default")) == NULL)
+        ASSERT(acl_users_insert(users, acl_default_from_options(c)));
+    pthread_mutex_lock(&a->lock);
+    take_out_others(a, users, &gone);
+    for (size_t i = 0; i < users->n; i++)
+        publish(a, users->at[i]);
+    pthread_mutex_unlock(&a->lock);
+    for (size_t i = 0; i < users->n; i++) {
+        struct news changed = {.changed = users->at[i]};
+
+        spread(c, NULL, &changed);
+    }
+    news.gone = (const uint64_t *)(const void *)gone.p;
+    news.n_gone = gone.len / sizeof(uint64_t);
+    spread(c, NULL, &news);
+    buf_free(&gone);
+    acl_users_free(users);
 }

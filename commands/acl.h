@@ -8,6 +8,7 @@
  *   acl.c           all users, and what happens when they change
  *   acl_session.c   which user a session is; may the command run?
  *   acl_file.c      the aclfile
+ *   acl_config.c    users in the configuration file
  *   acl_log.c       what was refused
  *   acl_cmd.c       the commands
  *
@@ -278,6 +279,15 @@ bool acl_file_read(const char *path, const struct acl_context *x,
 /* Replace the users by those of the file, or none if it is bad. `rq` is NULL at
  * start. */
 bool acl_load(struct commands *c, struct request *rq, struct buf *err);
+
+/* A default user as it is when nothing but requirepass says what it may; held.
+ */
+struct acl_user *acl_default_from_options(struct commands *c);
+
+/* Make the users those of `users`, which is emptied. Who is in both keeps the
+ * sessions; without a default user there is that of the options. Any thread but
+ * a worker. */
+void acl_declare(struct commands *c, struct acl_users *users);
 
 /* Take over users that were read (acl.c). */
 void acl_replace_all(

@@ -232,9 +232,12 @@ commands_check_aclfile(const char *path, struct buf *err)
 }
 
 bool
-commands_load_aclfile(struct commands *c, struct buf *err)
+commands_load_users(struct commands *c, struct buf *err)
 {
-    return *c->values->aclfile == '\0' || acl_load(c, NULL, err);
+    if (*c->values->aclfile != '\0')
+        return acl_load(c, NULL, err);
+    commands_declare_users(c);
+    return true;
 }
 
 /* ---- writing ------------------------------------------------------------- */

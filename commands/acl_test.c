@@ -888,7 +888,7 @@ START_TEST(a_missing_file_is_an_error)
     write_file("");
     unlink(path);
     expect_has(SAY(h, "ACL", "LOAD"), "No such file or directory");
-    ck_assert(!commands_load_aclfile(&h->commands, &err));
+    ck_assert(!commands_load_users(&h->commands, &err));
     buf_free(&err);
 }
 END_TEST

@@ -228,9 +228,23 @@ commands_active(const struct commands *c)
 void commands_init(struct commands *c);
 void commands_free(struct commands *c);
 
-/* Read the users of the aclfile, if there is one; before clients come. False,
- * with all that is wrong in `err` as FILE:LINE, when it is bad. */
-bool commands_load_aclfile(struct commands *c, struct buf *err);
+/* Read the users of the aclfile, or of the configuration's lines, if there are
+ * any; before clients come. False, with all that is wrong in `err` as FILE:LINE,
+ * when it is bad. */
+bool commands_load_users(struct commands *c, struct buf *err);
+
+/* Lines "user NAME RULE..." of the configuration; the `ctx` of
+ * options_rewrite_file() is the struct commands. */
+extern const struct option_line_kind commands_user_lines;
+
+/* Make the users those of the configuration's lines, as they were read again.
+ * Sessions of users that stay do, with the new rights. Not a worker. */
+void commands_declare_users(struct commands *c);
+
+/* Put values of live directives into effect as CONFIG SET does: all, or none
+ * with a sentence in `err`. Any thread. */
+bool commands_configure(struct commands *c, const struct option *const *rows,
+    const char *const *values, size_t n, struct buf *err);
 
 /* Is this a good aclfile? The same complaints; for --check-config. */
 bool commands_check_aclfile(const char *path, struct buf *err);

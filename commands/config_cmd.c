@@ -346,6 +346,31 @@ cmd_config_set(struct request *rq)
     free_set(&set);
 }
 
+bool
+commands_configure(struct commands *c, const struct option *const *rows,
+    const char *const *values, size_t n, struct buf *err)
+{
+    struct set set = {.c = c, .n = n};
+    bool done;
+
+    set.changes = xcalloc(n, sizeof(*set.changes));
+    for (size_t i = 0; i < n; i++) {
+        set.changes[i].row = rows[i];
+        option_name(
+            rows[i], set.changes[i].name, sizeof(set.changes[i].name));
+        set.changes[i].value = copy_text(values[i], strlen(values[i]));
+    }
+    pthread_mutex_lock(c->config_lock);
+    done = apply_all(&set);
+    notify_configure(c);
+    pthread_mutex_unlock(c->config_lock);
+    if (!done)
+        buf_printf(err, "%s: %.*s", set.failed, (int)set.err.len,
+            set.err.len > 0 ? set.err.p : "");
+    free_set(&set);
+    return done;
+}
+
 /* ---- RESETSTAT, REWRITE -------------------------------------------------- */
 
 void
@@ -373,7 +398,7 @@ cmd_config_rewrite(struct request *rq)
         return;
     }
     pthread_mutex_lock(c->config_lock);
-    done = options_rewrite_file(c->options, c->config_file, &why);
+    done = options_rewrite_file(c->options, c->config_file, c, &why);
     pthread_mutex_unlock(c->config_lock);
     if (done) {
         log_warn("configuration file rewritten path=%s", c->config_file);

@@ -101,13 +101,6 @@ static const struct difference {
     {"DEBUG SEGFAULT is not there, and an unknown subcommand is told before the "
      "rights.",
         "unit/acl", {"ACLs can block all DEBUG subcommands except one"}},
-    {"Users are in the `aclfile` only, not in the configuration file.",
-        "unit/acl",
-        {"default: load from config file, without channel permission default "
-         "user can't access any channels",
-            "default: load from config file with all channels permissions",
-            "Test loading duplicate users in config on startup",
-            "ACL from config file and config rewrite"}},
     {"A frequency of use is kept up to 7.", "unit/dump",
         {"RESTORE can set LFU"}},
     {"MIGRATE would make the cache connect to other servers.",

@@ -6,6 +6,7 @@ libcommands_a_SOURCES = \
     commands/acl_check.c \
     commands/acl_cmd.c \
     commands/acl_describe.c \
+    commands/acl_config.c \
     commands/acl_file.c \
     commands/acl_log.c \
     commands/acl_rules.c \

@@ -193,6 +193,7 @@ config_init(struct config *c)
     };
 
     c->set = options_new(modules, ARRAY_LEN(modules));
+    options_set_line_kind(c->set, &commands_user_lines);
     c->file = "";
     c->sockets_passed = getenv("LISTEN_FDS") != NULL;
     apply_output_limits(c);
@@ -218,6 +219,38 @@ check_maxmemory(const struct config *c, struct buf *err)
     return false;
 }
 
+static void
+count_line(void *ctx, const struct str *words, size_t n)
+{
+    (void)words;
+    (void)n;
+    ++*(size_t *)ctx;
+}
+
+/* What no single directive shows. */
+static bool
+check_together(const struct config *c, struct buf *err)
+{
+    size_t n_users = 0;
+
+    options_each_line(c->set, count_line, &n_users);
+    if (n_users > 0 && *c->commands.aclfile != '\0') {
+        buf_printf(err,
+            "users are declared by user lines and in aclfile %s: use one of "
+            "the two",
+            c->commands.aclfile);
+        return false;
+    }
+    if (c->daemon.port == 0 && *c->daemon.unixsocket == '\0' &&
+        !c->sockets_passed) {
+        buf_printf(err,
+            "port is 0 and unixsocket is empty: "
+            "nowhere to listen");
+        return false;
+    }
+    return check_maxmemory(c, err);
+}
+
 bool
 config_load(
     struct config *c, const char *file, int argc, char **argv, struct buf *err)
@@ -227,16 +260,12 @@ config_load(
             return false;
         c->file = file;
     }
+    c->argc = argc;
+    c->argv = argv;
     if (argc > 0 && !options_read_args(c->set, argc, argv, err))
         return false;
-    if (c->daemon.port == 0 && *c->daemon.unixsocket == '\0' &&
-        !c->sockets_passed) {
-        buf_printf(err,
-            "port is 0 and unixsocket is empty: "
-            "nowhere to listen");
-        return false;
-    }
-    return check_maxmemory(c, err);
+    apply_output_limits(c);
+    return check_together(c, err);
 }
 
 unsigned

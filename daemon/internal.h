@@ -134,6 +134,8 @@ struct config {
     struct output_limit output[OUTPUT_CLASSES];
     struct options *set;
     const char *file; /* borrowed from argv; "" if none */
+    int argc;         /* the directives of the command line */
+    char **argv;      /* borrowed */
     bool sockets_passed; /* the service manager says where to listen */
 };
 
@@ -232,7 +234,8 @@ void info_append(void *ctx, const char *section, struct buf *out);
 
 /* ---- signals.c [main thread] --------------------------------------------- */
 
-/* TERM and INT end d->base's loop, HUP opens the log anew; a stop may also be
+/* TERM and INT end d->base's loop, HUP reads the configuration and opens the log
+ * anew; a stop may also be
  * asked for by any thread with signals_stop(). */
 struct signals *signals_new(struct ashlard *d);
 void signals_free(struct signals *s);
@@ -272,14 +275,21 @@ uint64_t notify_watchdog_us(const struct notify *n); /* 0: no watchdog */
 void notify_send(const struct notify *n, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Send STATUS= and further lines; "" for none. */
-void notify_status(const struct notify *n, const char *more, struct str status);
+/* Send STATUS= behind a line, "" for none. */
+void notify_status(
+    const struct notify *n, const char *line, struct str status);
 
 /* A reload begins; READY=1 ends it. */
 void notify_reloading(const struct notify *n);
 
 /* A step of starting or stopping works on so much memory: allow for it. */
 void notify_takes_long(const struct notify *n, size_t bytes);
+
+/* ---- reload.c [main thread] ---------------------------------------------- */
+
+/* Read the configuration again and put into force what is live in it, or
+ * nothing if something is wrong, which is logged and kept for the status. */
+void reload_config(struct ashlard *d);
 
 /* ---- watchdog.c [main thread] -------------------------------------------- */
 
@@ -290,7 +300,7 @@ void watchdog_free(struct watchdog *dog);
 
 /* ---- status.c ------------------------------------------------------------ */
 
-/* Append items, fill and hit ratio in one line. Maintenance thread. */
+/* Append items, fill, hit ratio and a refused reload in one line. Any thread. */
 void status_append(struct ashlard *d, struct buf *out);
 
 /* ---- activation.c: sockets from the service manager [main thread] -------- */

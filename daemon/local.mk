@@ -18,6 +18,7 @@ ashlard_SOURCES = \
     daemon/maint.c \
     daemon/notify.c \
     daemon/output.c \
+    daemon/reload.c \
     daemon/rlimit.c \
     daemon/signals.c \
     daemon/status.c \

@@ -154,7 +154,7 @@ open_commands(struct ashlard *d, struct buf *err)
     c->config_lock = &d->config_lock;
     clients_host(d, &c->host);
     commands_init(c);
-    return commands_load_aclfile(c, err);
+    return commands_load_users(c, err);
 }
 
 static bool

@@ -146,19 +146,19 @@ notify_send(const struct notify *n, const char *fmt, ...)
 }
 
 void
-notify_status(const struct notify *n, const char *more, struct str status)
+notify_status(const struct notify *n, const char *line, struct str status)
 {
-    struct buf line = {0};
+    struct buf text = {0};
 
     if (n->fd < 0)
         return;
-    buf_append(&line, status.p, status.len);
-    for (size_t i = 0; i < line.len; i++)
-        if ((unsigned char)line.p[i] < ' ')
-            line.p[i] = ' ';
-    notify_send(n, "STATUS=%.*s%s%s", (int)line.len, line.len > 0 ? line.p : "",
-        *more != '\0' ? "\n" : "", more);
-    buf_free(&line);
+    buf_append(&text, status.p, status.len);
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.p[i] < ' ')
+            text.p[i] = ' ';
+    notify_send(n, "%s%sSTATUS=%.*s", line, *line != '\0' ? "\n" : "",
+        (int)text.len, text.len > 0 ? text.p : "");
+    buf_free(&text);
 }
 
 void

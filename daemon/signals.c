@@ -38,16 +38,11 @@ on_stop_request(evutil_socket_t fd, short what, void *arg)
 
 /* Log rotation: the file has been moved away, write to a new one. */
 static void
-on_hup(evutil_socket_t signum, short what, void *arg)
+reopen_log(struct ashlard *d)
 {
-    struct signals *s = arg;
-    struct ashlard *d = s->daemon;
     enum log_level level;
     int err;
 
-    (void)signum;
-    (void)what;
-    notify_reloading(d->notify);
     pthread_mutex_lock(&d->config_lock);
     level = config_log_level(&d->config);
     pthread_mutex_unlock(&d->config_lock);
@@ -57,7 +52,23 @@ on_hup(evutil_socket_t signum, short what, void *arg)
             d->config.daemon.logfile, strerror(err));
     else
         log_info("log opened anew");
-    notify_send(d->notify, "READY=1");
+}
+
+static void
+on_hup(evutil_socket_t signum, short what, void *arg)
+{
+    struct signals *s = arg;
+    struct ashlard *d = s->daemon;
+    struct buf status = {0};
+
+    (void)signum;
+    (void)what;
+    notify_reloading(d->notify);
+    reopen_log(d);
+    reload_config(d);
+    status_append(d, &status);
+    notify_status(d->notify, "READY=1", (struct str){status.p, status.len});
+    buf_free(&status);
 }
 
 static struct event *

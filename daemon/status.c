@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* status.c - the line that `systemctl status` shows. Maintenance thread. */
+/* status.c - the line that `systemctl status` shows. Any thread. */
 #include "daemon/internal.h"
 
 static void
