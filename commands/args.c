@@ -94,8 +94,13 @@ key_too_long(const struct request *rq)
 void
 reply_error_status(struct request *rq, enum ks_status status)
 {
-    ASSERT(status == KS_NO_MEMORY || status == KS_TOO_LARGE);
-    if (status == KS_NO_MEMORY)
+    ASSERT(status == KS_NO_MEMORY || status == KS_TOO_LARGE ||
+        status == KS_WRONG_TYPE);
+    if (status == KS_WRONG_TYPE)
+        reply_error(rq->reply,
+            "WRONGTYPE Operation against a key holding the wrong kind of "
+            "value");
+    else if (status == KS_NO_MEMORY)
         reply_error(rq->reply,
             "OOM command not allowed when used memory > 'maxmemory'.");
     else if (key_too_long(rq))

@@ -71,6 +71,7 @@ enum ks_status {
     KS_NO_MEMORY, /* the limit is reached and nothing may be evicted */
     KS_TOO_LARGE, /* the key or the value is longer than allowed */
     KS_REFUSED,   /* a condition did not hold; nothing changed */
+    KS_WRONG_TYPE, /* the value is of another type; nothing changed */
 };
 
 struct ks;
@@ -134,7 +135,7 @@ void ks_prefetch_item(const struct ks *ks, const struct ks_key *key);
 
 #define KS_NO_EXPIRY UINT64_MAX
 
-enum ks_type { KS_STRING = 0 };
+enum ks_type { KS_STRING = 0, KS_HASH };
 
 /* What an item says of itself. */
 struct ks_info {
@@ -440,3 +441,5 @@ bool ks_maintain(struct ks_thread *t);
 /* Whether ks_maintain() removes expired items (it does at first). Without, they
  * go when somebody asks for them. For tests. Any thread. */
 void ks_set_sweeping(struct ks *ks, bool on);
+
+#include "keyspace/hash.h"

@@ -3,7 +3,7 @@
 noinst_LIBRARIES += libkeyspace.a
 libkeyspace_a_SOURCES = \
 	keyspace/keyspace.h keyspace/internal.h keyspace/probe.h \
-	keyspace/shape.h keyspace/packing.h \
+	keyspace/shape.h keyspace/packing.h keyspace/hash.h \
 	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/evict.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
