@@ -8,6 +8,7 @@
  * tried. What cannot be moved now keeps the page draining, and the maintenance
  * thread comes back to it.
  */
+#include "keyspace/hash_form.h"
 #include "keyspace/internal.h"
 
 /* Move one item; true when the chunk is free afterwards. */
@@ -17,7 +18,7 @@ move_chunk(struct ks_thread *t, uint32_t from)
     struct item_copy copy;
     struct item_view v;
     struct index_place place;
-    uint64_t now_ms = clock_wall_ms(), hash;
+    uint64_t now_ms = clock_wall_ms(), earliest = KS_NO_EXPIRY, hash;
     uint32_t to;
     unsigned p;
     bool moved = false;
@@ -41,6 +42,8 @@ move_chunk(struct ks_thread *t, uint32_t from)
     if (index_find_handle(&t->ks->index, hash, from, &place) &&
         item_read(slab_ptr(t->slab, from), now_ms, &v) &&
         v.size == copy.view.size) {
+        if (item_kind(v.header) == ITEM_HASH)
+            earliest = hash_earliest(t, &v);
         memcpy(slab_ptr(t->slab, to), slab_ptr(t->slab, from), v.size);
         if (v.extent != 0)
             extent_set_owner(t->slab, v.extent, to);
@@ -55,6 +58,8 @@ move_chunk(struct ks_thread *t, uint32_t from)
     }
     if (v.expire_ms != KS_NO_EXPIRY)
         due_note(t, to, v.expire_ms);
+    if (earliest != KS_NO_EXPIRY)
+        due_note(t, to, earliest);
     METRIC_INC(&t->metrics, moves);
     slab_release_to_page(t->slab_thread, from);
     return true;

@@ -10,6 +10,7 @@
  * walked for each of them. Everything is done in slices of bounded work;
  * ks_maintain() says whether there is more.
  */
+#include "keyspace/hash_form.h"
 #include "keyspace/internal.h"
 
 #define SWEEP_RECORDS 16384   /* page records looked at per slice */
@@ -47,6 +48,21 @@ due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms)
     slab_due_note(t->slab, handle, due_of(expire_ms));
 }
 
+/* Of a hash, whose fields may expire: those that have go, and the hash with the
+ * last of them. The next deadline that nobody has noted. */
+static uint64_t
+sweep_hash(struct ks_thread *t, uint32_t handle, const struct item_view *v,
+    uint64_t now_ms)
+{
+    uint64_t earliest = hash_earliest(t, v);
+
+    if (earliest > now_ms)
+        return earliest;
+    if (!remove_chunk(t, handle, REMOVE_IF_EXPIRED))
+        hash_sweep(t, handle);
+    return KS_NO_EXPIRY;
+}
+
 /* Remove the expired items of a page; the others' earliest deadline is noted
  * anew. */
 static void
@@ -54,6 +70,8 @@ sweep_page(struct ks_thread *t, uint32_t page)
 {
     uint64_t now_ms = clock_wall_ms();
     uint64_t earliest = KS_NO_EXPIRY;
+    bool fields = atomic_load_explicit(&t->ks->field_deadlines,
+        memory_order_relaxed);
     struct slab_run run;
     struct item_copy copy;
 
@@ -64,9 +82,13 @@ sweep_page(struct ks_thread *t, uint32_t page)
         uint32_t handle = run.handle + i * run.step;
         uint8_t state = slab_run_state(&run, i);
 
-        if (state == SLAB_MARK_FREE || !(state & MARK_EXPIRES) ||
-            !item_peek(slab_ptr(t->slab, handle), now_ms, &copy) ||
-            copy.view.expire_ms == KS_NO_EXPIRY)
+        if (state == SLAB_MARK_FREE || (!(state & MARK_EXPIRES) && !fields) ||
+            !item_peek(slab_ptr(t->slab, handle), now_ms, &copy))
+            continue;
+        if (fields && item_kind(copy.view.header) == ITEM_HASH)
+            earliest = MIN(earliest,
+                sweep_hash(t, handle, &copy.view, now_ms));
+        if (copy.view.expire_ms == KS_NO_EXPIRY)
             continue;
         if (item_expired(&copy.view, now_ms) &&
             remove_chunk(t, handle, REMOVE_IF_EXPIRED))
@@ -212,6 +234,7 @@ ks_maintain(struct ks_thread *t)
     CHECK(t, KS_THREAD_MAGIC);
     tick_idle(t->ks);
     more |= reclaim_step(t); /* first: what is dead goes before the living */
+    more |= hash_shapes_maintain(t);
     drop_unused_namespaces(t);
     if (!atomic_load_explicit(&t->ks->sweep_off, memory_order_relaxed))
         more |= expire_sweep(t);

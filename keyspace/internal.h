@@ -69,12 +69,18 @@ enum item_bits {
 #define TEMPLATE_FIRST_ID SPACES
 #define ITEM_IDS (TEMPLATE_FIRST_ID + 4096)
 
-enum item_kind { ITEM_STRING = 1, ITEM_STRING_RAW = 2 };
+enum item_kind { ITEM_STRING = 1, ITEM_STRING_RAW = 2, ITEM_HASH = 3 };
 
 static inline enum item_kind
 item_kind(uint32_t header)
 {
     return (enum item_kind)(header >> ITEM_KIND_SHIFT & 3);
+}
+
+static inline enum ks_type
+item_type(uint32_t header)
+{
+    return item_kind(header) == ITEM_HASH ? KS_HASH : KS_STRING;
 }
 
 struct item_extension {
@@ -116,6 +122,7 @@ struct item_shape {
     size_t value_len;
     uint32_t extent; /* not 0: reference it instead of holding the value */
     bool raw;
+    bool is_hash;
     bool is_rewrite; /* of an item that is there: no new value */
 };
 size_t item_size(const struct item_shape *shape, uint64_t now_ms);
@@ -557,6 +564,13 @@ struct reclaim {
     uint32_t n_old, n_new, frontier; /* of the partition when it was left */
 };
 
+/* A walk of somebody else's over the lines: some of them to `visit`, under the
+ * lock of their partition; over when w->partition is N_PARTITIONS. */
+typedef void (*reclaim_visit_fn)(struct ks_thread *t, unsigned partition,
+    uint32_t from, uint32_t n);
+void reclaim_walk_lines(struct ks_thread *t, struct reclaim *w,
+    reclaim_visit_fn visit);
+
 /* One bounded slice of the walk of the maintenance thread; true if there is
  * more to do. */
 bool reclaim_step(struct ks_thread *t);
@@ -608,6 +622,7 @@ struct ks {
     const struct keyspace_options *options;
     struct hash_seed seed;
     struct templates *templates;
+    struct hash_shapes *shapes;
     struct index index;
     struct namespaces namespaces;
     struct spaces spaces;
@@ -637,6 +652,7 @@ struct ks {
 
     _Atomic uint64_t last_version; /* given to a value (version.c) */
     _Atomic bool sweep_off;        /* ks_set_sweeping() */
+    _Atomic bool field_deadlines;  /* some hash has or had one */
 
     _Atomic uint32_t threads_lock;
     struct ks_thread *threads;     /* [threads_lock] list */
@@ -699,6 +715,9 @@ struct ks_thread {
     struct reclaim help;     /* where reclaim_help() goes on */
     uint64_t drop_at_us;     /* when to look for unused namespaces again */
     struct buf unlinked;     /* to be freed after the unlock */
+    struct hash_thread *hash; /* owned: what is open, see hash_form.h */
+    _Atomic uint64_t hash_visits; /* [owner thread] writes; odd within one */
+    uint64_t hash_visit_seen; /* [maintenance] */
     struct ks_thread *next;  /* [threads_lock] */
 };
 
@@ -784,6 +803,78 @@ void ks_leave(struct ks_thread *t, unsigned partition);
 /* The same for eviction: never waits, and never enters the partition whose
  * item is being viewed. */
 bool ks_try_enter(struct ks_thread *t, unsigned partition);
+
+/* ---- reads and updates, for hash_*.c too (keyspace.c) -------------------------- */
+
+struct read_state;
+
+/* What a read of a hash takes of the item, of which it may see any state. */
+typedef void (*read_hash_fn)(struct read_state *r);
+
+struct read_state {
+    struct ks_thread *t;
+    struct ks_key key;
+    ks_place_fn place;       /* NULL: the value is not wanted */
+    void *ctx;
+    uint64_t now_ms;
+    struct item_view view;
+    uint32_t handle;
+    uint32_t pinned;         /* extent pinned by the last visit */
+    const char *value;
+    read_hash_fn take_hash;  /* NULL: the value of a string is wanted */
+};
+
+/* Find the item and copy out what is wanted, lock-free if it can be. */
+bool read_item(struct read_state *r);
+/* Count a read that found its item or not; an expired one is none. */
+enum ks_status count_read(struct read_state *r, enum ks_read_mode mode,
+    bool found);
+void read_unpin(struct read_state *r);
+
+/* What publish() took out of the index: to be freed after the unlock. */
+struct former {
+    uint32_t handle; /* 0: none */
+    uint32_t extent;
+};
+
+/* An update under way, under the partition lock. */
+struct update {
+    struct ks_thread *t;
+    struct ks_key key;     /* current */
+    uint64_t now_ms;
+    uint32_t handle;       /* of the item there is, 0 for none; it may have
+                              expired */
+    struct index_place place;
+    struct item_view view;
+    struct ks_old old;
+    unsigned partition;
+    struct former former;  /* to free after the unlock */
+    uint32_t due_handle;   /* to note after the unlock */
+    uint64_t due_ms;
+};
+
+/* Enter the partition of the key and look at the item; leave it and free what
+ * is to be freed. In between evictions leave the partition alone. */
+void update_begin(struct ks_thread *t, const struct ks_key *key,
+    struct update *u);
+void update_end(struct update *u);
+enum ks_status update_put(struct update *u, const struct ks_new *new);
+void update_delete(struct update *u);
+/* The value of the item has changed in its extent. */
+void update_note_change(struct update *u);
+
+/* A hash whose fields have all expired (hash_read.c); of an item that may be
+ * under change, an estimate. */
+bool hash_is_void(struct ks_thread *t, const struct item_view *v,
+    uint64_t now_ms);
+
+/* Whether an item is there for nobody any more. */
+static inline bool
+item_is_over(struct ks_thread *t, const struct item_view *v, uint64_t now_ms)
+{
+    return item_expired(v, now_ms) ||
+        (item_kind(v->header) == ITEM_HASH && hash_is_void(t, v, now_ms));
+}
 
 /* An item in a fresh chunk that no one else knows yet. */
 struct fresh {

@@ -52,7 +52,8 @@ item_size(const struct item_shape *s, uint64_t now_ms)
 static uint32_t
 header_of(const struct item_shape *s, uint64_t now_ms)
 {
-    uint32_t kind = s->raw ? ITEM_STRING_RAW : ITEM_STRING;
+    uint32_t kind = s->is_hash ? ITEM_HASH
+        : s->raw ? ITEM_STRING_RAW : ITEM_STRING;
     uint32_t h = kind << ITEM_KIND_SHIFT;
 
     if (s->extent)

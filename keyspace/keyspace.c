@@ -6,24 +6,13 @@
  * handle, and frees the old chunk after the unlock. Any thread, each with its
  * own ks_thread.
  */
+#include "keyspace/hash_form.h"
 #include "keyspace/probe.h"
 
 /* ---- reading -------------------------------------------------------------------- */
 
-struct read_state {
-    struct ks_thread *t;
-    struct ks_key key;
-    ks_place_fn place;       /* NULL: the value is not wanted */
-    void *ctx;
-    uint64_t now_ms;
-    struct item_view view;
-    uint32_t handle;
-    uint32_t pinned;         /* extent pinned by the last visit */
-    const char *value;
-};
-
-static void
-unpin(struct read_state *r)
+void
+read_unpin(struct read_state *r)
 {
     if (r->pinned != 0)
         extent_unpin(r->t->slab, r->pinned);
@@ -39,7 +28,24 @@ read_begin(struct read_state *r, struct ks_thread *t, const struct ks_key *key,
     r->place = place;
     r->ctx = ctx;
     r->now_ms = clock_wall_ms();
+    r->take_hash = NULL;
     r->pinned = 0;
+}
+
+/* Of a hash that has only expired fields there is nothing to be seen. Who reads
+ * fields of a table finds that out anyway. */
+__attribute__((noinline)) static void
+visit_hash(struct read_state *r)
+{
+    struct item_view *v = &r->view;
+
+    if (item_expired(v, r->now_ms))
+        return;
+    if ((v->extent == 0 || r->take_hash == NULL) &&
+        hash_is_void(r->t, v, r->now_ms))
+        v->expire_ms = 0;
+    else if (r->take_hash != NULL)
+        r->take_hash(r);
 }
 
 /* Called for each item whose tag fits. */
@@ -52,8 +58,12 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     if (!item_read(chunk, r->now_ms, v) ||
         !item_has_key(r->t->ks->templates, v, r->key.name, r->key.space))
         return false;
-    unpin(r); /* of a try that was interfered with */
+    read_unpin(r); /* of a try that was interfered with */
     r->handle = handle;
+    if (unlikely(item_kind(v->header) == ITEM_HASH)) {
+        visit_hash(r);
+        return true;
+    }
     if (r->place == NULL || item_expired(v, r->now_ms))
         return true;
     if (v->extent == 0) {
@@ -106,7 +116,7 @@ look_up(struct ks *ks, struct read_state *r)
 
 /* While a change of several keys is under way, the lock decides whether the
  * read is before or after all of it. */
-static inline bool
+bool
 read_item(struct read_state *r)
 {
     struct ks *ks = r->t->ks;
@@ -118,10 +128,10 @@ read_item(struct read_state *r)
             return read_item_locked(r);
         found = look_up(ks, r);
         if (!found)
-            unpin(r);
+            read_unpin(r);
         if (key_is_current(ks, &r->key))
             return found;
-        unpin(r);
+        read_unpin(r);
         key_renew(ks, &r->key);
     }
 }
@@ -136,8 +146,9 @@ fill_info(struct read_state *r, struct ks_info *info)
 
     info->value_len = v->value_len;
     info->expire_ms = v->expire_ms;
-    info->type = KS_STRING;
-    info->raw = item_kind(v->header) == ITEM_STRING_RAW;
+    info->type = item_type(v->header);
+    info->raw = item_kind(v->header) == ITEM_STRING_RAW ||
+        (info->type == KS_HASH && v->extent != 0);
     info->version = v->version;
     info->memory_bytes = item_memory(r->t, r->handle, v);
     info->frequency = state == SLAB_MARK_FREE ? 0 :
@@ -145,7 +156,7 @@ fill_info(struct read_state *r, struct ks_info *info)
     info->idle_s = tick_idle_seconds(r->t->ks, stamp);
 }
 
-static inline enum ks_status
+enum ks_status
 count_read(struct read_state *r, enum ks_read_mode mode, bool found)
 {
     struct ks_thread *t = r->t;
@@ -184,6 +195,8 @@ ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     status = count_read(&r, mode, read_item(&r));
     if (status != KS_OK)
         return status;
+    if (unlikely(item_kind(r.view.header) == ITEM_HASH))
+        return KS_WRONG_TYPE;
     info->value_len = r.view.value_len;
     info->expire_ms = r.view.expire_ms;
     info->type = KS_STRING;
@@ -233,7 +246,7 @@ watch_item(struct ks_thread *t, const struct item_view *v)
 
     ASSERT(known); /* it is in the index */
     watch_mark(t, index_hash(&t->ks->seed, name, item_space(ts, v)), name,
-        item_expired(v, clock_wall_ms()) ? WATCH_EXPIRED : WATCH_CHANGED);
+        item_is_over(t, v, clock_wall_ms()) ? WATCH_EXPIRED : WATCH_CHANGED);
 }
 
 void
@@ -278,6 +291,8 @@ static bool
 wants_extent(struct ks_thread *t, const struct item_shape *shape,
     uint64_t now_ms)
 {
+    if (shape->is_hash) /* its form tells */
+        return false;
     return shape->value_len > (size_t)t->ks->options->large_value_threshold ||
         item_size(shape, now_ms) > SLAB_MAX_CHUNK;
 }
@@ -344,8 +359,11 @@ build_item(struct ks_thread *t, const struct ks_key *key,
         return KS_NO_MEMORY;
     }
     to = item_build(slab_ptr(t->slab, out->handle), shape, now_ms);
-    if (to != NULL)
+    if (to != NULL) {
         concatenate(to, part, n_parts);
+        if (unlikely(shape->is_hash))
+            hash_shape_use(t->ks->shapes, to, shape->value_len);
+    }
     if (shape->extent != 0)
         extent_set_owner(t->slab, shape->extent, out->handle);
     out->extent = shape->extent;
@@ -356,12 +374,6 @@ build_item(struct ks_thread *t, const struct ks_key *key,
     out->is_rewrite = shape->is_rewrite;
     return KS_OK;
 }
-
-/* What publish() took out of the index: to be freed after the unlock. */
-struct former {
-    uint32_t handle; /* 0: none */
-    uint32_t extent;
-};
 
 /* Put a fresh item into the index in place of the one at `place` (handle
  * `old`, 0 for none). Under the partition lock; the key is current. */
@@ -393,7 +405,7 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
         count_replaced(t, &owner, &was, fresh);
         *former = (struct former){old, was.extent};
         METRIC_INC(&t->metrics, replaces);
-        if (likely(!item_expired(&was, now_ms))) {
+        if (likely(!item_is_over(t, &was, now_ms))) {
             if (!fresh->same)
                 event_note(t, KS_EVENT_CHANGED, key);
         } else {
@@ -533,21 +545,6 @@ ks_set_extent(struct ks_thread *t, const struct ks_key *key, uint32_t extent,
 
 /* ---- updating ------------------------------------------------------------------------- */
 
-/* An update under way, under the partition lock. */
-struct update {
-    struct ks_thread *t;
-    struct ks_key key;     /* current */
-    uint64_t now_ms;
-    uint32_t handle;       /* of the item there is, 0 for none; it may have
-                              expired */
-    struct index_place place;
-    struct item_view view;
-    struct ks_old old;
-    struct former former;  /* to free after the unlock */
-    uint32_t due_handle;   /* to note after the unlock */
-    uint64_t due_ms;
-};
-
 static void
 view_old(struct update *u)
 {
@@ -559,18 +556,18 @@ view_old(struct update *u)
         return;
     there = item_read(slab_ptr(u->t->slab, u->handle), u->now_ms, v);
     ASSERT(there);
-    if (item_expired(v, u->now_ms))
+    if (item_is_over(u->t, v, u->now_ms))
         return;
     u->old.exists = true;
     u->old.value.p = v->extent ? extent_ptr(u->t->slab, v->extent) : v->value;
     u->old.value.len = v->value_len;
     u->old.expire_ms = v->expire_ms;
-    u->old.type = KS_STRING;
+    u->old.type = item_type(v->header);
     u->old.raw = item_kind(v->header) == ITEM_STRING_RAW;
     u->old.version = v->version;
 }
 
-static void
+void
 update_delete(struct update *u)
 {
     struct owner owner;
@@ -610,11 +607,11 @@ update_publish(struct update *u, const struct fresh *fresh, bool keep_extent)
     return KS_OK;
 }
 
-static enum ks_status
+enum ks_status
 update_put(struct update *u, const struct ks_new *new)
 {
     struct item_shape shape = {.key = u->key.name, .id = u->key.space,
-        .raw = new->raw, .expire_ms = resolve_expiry(u, new->expire_ms)};
+        .raw = new->raw, .is_hash = new->type == KS_HASH, .is_rewrite = new->reserved, .expire_ms = resolve_expiry(u, new->expire_ms)};
     struct fresh fresh;
     enum ks_status status;
     bool taken = false;
@@ -626,7 +623,8 @@ update_put(struct update *u, const struct ks_new *new)
     if (shape.expire_ms <= u->now_ms) {
         update_delete(u);
     } else {
-        if (new->extent != 0 && wants_extent(u->t, &shape, u->now_ms)) {
+        if (new->extent != 0 &&
+            (shape.is_hash || wants_extent(u->t, &shape, u->now_ms))) {
             shape.extent = new->extent;
             taken = true;
         }
@@ -652,7 +650,7 @@ rewrite(struct update *u, uint64_t expire_ms, uint64_t version)
     struct item_shape shape = {.key = u->key.name, .id = u->key.space,
         .expire_ms = expire_ms, .version = version,
         .value_len = v->value_len, .extent = v->extent, .raw = u->old.raw,
-        .is_rewrite = true};
+        .is_hash = u->old.type == KS_HASH, .is_rewrite = true};
     struct fresh fresh;
     enum ks_status status;
 
@@ -715,7 +713,7 @@ apply(struct update *u, const struct ks_new *new)
         }
         return update_expiry(u, resolve_expiry(u, new->expire_ms));
     case KS_NUMBER:
-        if (!u->old.exists || u->old.version != 0)
+        if (!u->old.exists || u->old.version != 0 || u->old.type != KS_STRING)
             return KS_OK;
         return rewrite(u, u->old.expire_ms, version_next(u->t->ks));
     case KS_LEAVE:
@@ -724,30 +722,79 @@ apply(struct update *u, const struct ks_new *new)
     return KS_OK;
 }
 
+void
+update_begin(struct ks_thread *t, const struct ks_key *key, struct update *u)
+{
+    *u = (struct update){.t = t, .key = *key, .now_ms = clock_wall_ms()};
+    tick_access(t);
+    u->partition = ks_enter_key(t, &u->key);
+    t->viewed = u->partition; /* evictions leave the item alone */
+    view_old(u);
+}
+
+void
+update_end(struct update *u)
+{
+    struct ks_thread *t = u->t;
+
+    t->viewed = N_PARTITIONS;
+    ks_leave(t, u->partition);
+    if (u->former.handle != 0)
+        item_free(t, u->former.handle, u->former.extent);
+    if (u->due_handle != 0 && u->due_ms != KS_NO_EXPIRY)
+        due_note(t, u->due_handle, u->due_ms);
+}
+
 enum ks_status
 ks_update(struct ks_thread *t, const struct ks_key *key, ks_update_fn fn,
     void *ctx)
 {
-    struct update u = {.t = t, .key = *key, .now_ms = clock_wall_ms()};
     struct ks_new new = {.action = KS_LEAVE, .expire_ms = KS_KEEP_TTL};
     enum ks_status status;
-    unsigned p;
+    struct update u;
 
     if (key->name.len > KS_MAX_KEY)
         return KS_TOO_LARGE;
-    tick_access(t);
-    p = ks_enter_key(t, &u.key);
-    t->viewed = p; /* evictions leave the item that fn looks at alone */
-    view_old(&u);
+    update_begin(t, key, &u);
     fn(ctx, &u.old, &new);
     status = apply(&u, &new);
-    t->viewed = N_PARTITIONS;
-    ks_leave(t, p);
-    if (u.former.handle != 0)
-        item_free(t, u.former.handle, u.former.extent);
-    if (u.due_handle != 0 && u.due_ms != KS_NO_EXPIRY)
-        due_note(t, u.due_handle, u.due_ms);
+    update_end(&u);
     return status;
+}
+
+enum ks_status
+ks_update_string(struct ks_thread *t, const struct ks_key *key,
+    ks_update_fn fn, void *ctx)
+{
+    struct ks_new new = {.action = KS_LEAVE, .expire_ms = KS_KEEP_TTL};
+    enum ks_status status = KS_WRONG_TYPE;
+    struct update u;
+
+    if (key->name.len > KS_MAX_KEY)
+        return KS_TOO_LARGE;
+    update_begin(t, key, &u);
+    if (!u.old.exists || u.old.type == KS_STRING) {
+        fn(ctx, &u.old, &new);
+        status = apply(&u, &new);
+    }
+    update_end(&u);
+    return status;
+}
+
+void
+update_note_change(struct update *u)
+{
+    struct ks_thread *t = u->t;
+    uint16_t ns = u->key.ns;
+
+    if (ns == NS_UNKNOWN)
+        ns = ns_find_or_make(t->ks, t->ks->mapping.home[u->key.db],
+            u->key.name);
+    METRIC_INC(&t->metrics, replaces);
+    add_i64(&t->ns[ns].n[NS_SETS], 1);
+    watch_note(t, &u->key, WATCH_CHANGED);
+    event_note(t, KS_EVENT_CHANGED, &u->key);
+    mark_hit(t, u->handle, u->view.extent);
 }
 
 /* ---- deleting ------------------------------------------------------------------------- */
@@ -770,11 +817,11 @@ ks_delete(struct ks_thread *t, const struct ks_key *key)
 
 /* Is there reason to remove it; dead items go for any. */
 static bool
-may_go(const struct item_view *v, uint64_t now_ms, bool dead,
-    enum remove_reason why)
+may_go(struct ks_thread *t, const struct item_view *v, uint64_t now_ms,
+    bool dead, enum remove_reason why)
 {
     return dead || why == REMOVE_EVICT ||
-        (why == REMOVE_IF_EXPIRED && item_expired(v, now_ms));
+        (why == REMOVE_IF_EXPIRED && item_is_over(t, v, now_ms));
 }
 
 static void
@@ -793,10 +840,9 @@ count_removed(struct ks_thread *t, const struct owner *owner, bool expired)
 
 /* Under the partition's lock. */
 static void
-note_removed(struct ks_thread *t, const struct item_view *v, uint64_t now_ms)
+note_removed(struct ks_thread *t, const struct item_view *v, bool expired)
 {
-    enum ks_event_kind kind =
-        item_expired(v, now_ms) ? KS_EVENT_EXPIRED : KS_EVENT_EVICTED;
+    enum ks_event_kind kind = expired ? KS_EVENT_EXPIRED : KS_EVENT_EVICTED;
 
     if (event_wanted(t, kind))
         event_record_item(t, kind, v);
@@ -812,7 +858,7 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
     struct owner owner;
     uint64_t hash;
     unsigned p;
-    bool gone = false;
+    bool gone = false, expired = false;
     struct item_view v;
 
     if (why == REMOVE_IF_EXPIRED &&
@@ -820,7 +866,8 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
         return false;
     if (!item_peek(chunk, now_ms, &copy))
         return false;
-    if (why == REMOVE_IF_EXPIRED && !item_expired(&copy.view, now_ms))
+    if (why == REMOVE_IF_EXPIRED && !item_expired(&copy.view, now_ms) &&
+        item_kind(copy.view.header) != ITEM_HASH)
         return false;
     if (!index_hash_item(&t->ks->index, &copy.view, &hash))
         return false;
@@ -831,16 +878,17 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
     if (index_find_handle(&t->ks->index, hash, handle, &place) &&
         item_read(chunk, now_ms, &v)) {
         owner_of_item(t->ks, &v, &owner);
-        gone = may_go(&v, now_ms, owner.dead, why);
+        expired = item_is_over(t, &v, now_ms);
+        gone = may_go(t, &v, now_ms, owner.dead, why);
         if (gone)
             item_unlink(t, hash, place, &v, &owner);
         if (gone && !owner.dead)
-            note_removed(t, &v, now_ms);
+            note_removed(t, &v, expired);
     }
     ks_leave(t, p);
     if (!gone)
         return false;
-    count_removed(t, &owner, item_expired(&v, now_ms));
+    count_removed(t, &owner, expired);
     item_free_to_page(t, handle, v.extent);
     return true;
 }

@@ -142,7 +142,8 @@ struct ks_info {
     size_t value_len;
     uint64_t expire_ms;  /* wall time, KS_NO_EXPIRY if none */
     enum ks_type type;
-    bool raw;            /* changed in place by APPEND, SETRANGE (OBJECT) */
+    bool raw;            /* a string changed in place by APPEND, SETRANGE; a
+                            hash that has an index (OBJECT) */
     uint64_t version;    /* of the value; 0: it was given none */
     size_t memory_bytes; /* chunk + extent + index share */
     uint8_t frequency;   /* hits seen lately, 0..7 */
@@ -164,7 +165,8 @@ typedef char *(*ks_place_fn)(void *ctx, size_t len);
 /* Read a value (of info, memory_bytes, frequency and idle_s are not set). A
  * value that stands in a chunk is copied to where `place`
  * says; one in an extent is pinned instead (info->value_extent, value,
- * value_len): the caller drops the pin with extent_unpin(). KS_OK or KS_MISS.
+ * value_len): the caller drops the pin with extent_unpin(). KS_OK, KS_MISS, or
+ * KS_WRONG_TYPE if it is no string.
  * Lock-free; under ks_lock() it sees the locked state. */
 enum ks_status ks_get(struct ks_thread *t, const struct ks_key *key,
     enum ks_read_mode mode, ks_place_fn place, void *ctx,
@@ -208,6 +210,8 @@ enum ks_action { KS_LEAVE, KS_PUT, KS_DELETE, KS_EXPIRE, KS_NUMBER };
  * old->value. Zeroed before the call, expire_ms set to KS_KEEP_TTL. */
 struct ks_new {
     enum ks_action action;
+    enum ks_type type;  /* of the value put; KS_HASH is keyspace/'s own */
+    bool reserved;      /* not refused by noeviction: the value only shrinks */
     struct str part[4];
     unsigned n_parts;
     uint64_t expire_ms; /* for KS_PUT and KS_EXPIRE */
@@ -224,6 +228,10 @@ struct ks_new {
 typedef void (*ks_update_fn)(void *ctx, const struct ks_old *old,
     struct ks_new *new);
 enum ks_status ks_update(struct ks_thread *t, const struct ks_key *key,
+    ks_update_fn fn, void *ctx);
+/* The same for strings: KS_WRONG_TYPE, and fn is not called, if the value is of
+ * another type. */
+enum ks_status ks_update_string(struct ks_thread *t, const struct ks_key *key,
     ks_update_fn fn, void *ctx);
 
 /* Give the value of a key a version, from then on in ks_info and ks_old, if it

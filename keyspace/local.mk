@@ -4,6 +4,8 @@ noinst_LIBRARIES += libkeyspace.a
 libkeyspace_a_SOURCES = \
 	keyspace/keyspace.h keyspace/internal.h keyspace/probe.h \
 	keyspace/shape.h keyspace/packing.h keyspace/hash.h \
+	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
+	keyspace/hash_shape.c keyspace/hash_read.c keyspace/hash_edit.c \
 	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/evict.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
@@ -69,3 +71,8 @@ keyspace_space_stress_test_SOURCES = keyspace/space_stress_test.c \
 	keyspace/testing.h
 keyspace_space_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_space_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/hash_test
+keyspace_hash_test_SOURCES = keyspace/hash_test.c keyspace/testing.h
+keyspace_hash_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_hash_test_LDADD = $(KEYSPACE_TEST_LIBS)

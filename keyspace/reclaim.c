@@ -155,19 +155,26 @@ growth_passed(const struct partition *p, const struct reclaim *w)
     return now.frontier < w->line && w->frontier + MAX_TRAVEL > w->line;
 }
 
+static void
+unlink_dead(struct ks_thread *t, unsigned partition, uint32_t from, uint32_t n)
+{
+    const struct selection only_dead = {.alive_too = false};
+
+    unlink_lines(t, partition, from, n, &only_dead);
+}
+
 /* Some lines of the walk, under the lock of its partition. */
 static void
-walk_lines(struct ks_thread *t, struct reclaim *w)
+walk_lines(struct ks_thread *t, struct reclaim *w, reclaim_visit_fn visit)
 {
     struct partition *p = &t->ks->index.partition[w->partition];
-    const struct selection only_dead = {.alive_too = false};
     uint32_t n;
 
     if (w->line > 0 && growth_passed(p, w))
         w->line -= MIN(w->line, MAX_TRAVEL);
     n = MIN(index_physical_lines(p) - w->line, SLICE_LINES);
     prefetch_lines(t, partition_line(p, w->line), n);
-    unlink_lines(t, w->partition, w->line, n, &only_dead);
+    visit(t, w->partition, w->line, n);
     w->line += n;
     note_geometry(p, w);
     if (w->line == index_physical_lines(p) ||
@@ -191,7 +198,7 @@ walk_slice(struct ks_thread *t, struct reclaim *w)
     unsigned p = w->partition;
 
     ks_enter(t, p);
-    walk_lines(t, w);
+    walk_lines(t, w, unlink_dead);
     ks_leave(t, p);
     unlinked_free(t);
     if (w->partition < N_PARTITIONS)
@@ -263,9 +270,20 @@ reclaim_help(struct ks_thread *t)
             w->line = 0;
             continue;
         }
-        walk_lines(t, w);
+        walk_lines(t, w, unlink_dead);
         ks_leave(t, p);
         unlinked_free(t);
     }
     return w->partition < N_PARTITIONS;
+}
+
+void
+reclaim_walk_lines(struct ks_thread *t, struct reclaim *w,
+    reclaim_visit_fn visit)
+{
+    unsigned p = w->partition;
+
+    ks_enter(t, p);
+    walk_lines(t, w, visit);
+    ks_leave(t, p);
 }

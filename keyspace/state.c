@@ -4,6 +4,7 @@
  *
  * ks_new and ks_free belong to the main thread; a ks_thread to its thread.
  */
+#include "keyspace/hash_form.h"
 #include "keyspace/internal.h"
 
 #include <stdlib.h>
@@ -58,6 +59,7 @@ ks_new(const struct ks_config *cfg, struct buf *err)
     spaces_init(ks);
     evict_init(ks);
     version_init(ks);
+    ks->shapes = hash_shapes_new(ks->slab, &ks->seed);
     return ks;
 }
 
@@ -67,6 +69,7 @@ ks_free(struct ks *ks)
     CHECK(ks, KS_MAGIC);
     ASSERT(ks->threads == NULL);
     watch_free(ks);
+    hash_shapes_free(ks->shapes);
     index_destroy(&ks->index);
     templates_free(ks->templates);
     namespaces_free(ks);
@@ -98,6 +101,7 @@ ks_thread_new(struct ks *ks)
     t->slab = ks->slab;
     t->slab_thread = slab_thread_new(ks->slab);
     t->viewed = N_PARTITIONS;
+    t->hash = hash_thread_new();
     make_ns_counts(t);
     for (unsigned i = 0; i < NS_MEMOS; i++)
         t->ns_memo[i].epoch = 1;
@@ -144,6 +148,7 @@ ks_thread_free(struct ks_thread *t)
     buf_free(&t->walk);
     buf_free(&t->events);
     buf_free(&t->unlinked);
+    hash_thread_free(t->hash);
     free(t->ns_block);
     slab_uncharge_from(t->slab, SLAB_NAMESPACES,
         ns_counts_bytes(&ks->namespaces));

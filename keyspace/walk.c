@@ -30,7 +30,7 @@ keep(struct ks_thread *t, uint64_t hash, uint32_t handle,
 
     f.info.value_len = v->value_len;
     f.info.expire_ms = v->expire_ms;
-    f.info.type = KS_STRING;
+    f.info.type = item_type(v->header);
     f.info.memory_bytes = item_memory(t, handle, v);
     buf_append(&t->walk, &f, sizeof(f));
     buf_append(&t->walk, name.p, name.len);
@@ -70,7 +70,7 @@ collect_line(struct ks_thread *t, unsigned home, uint64_t from,
 
             if (handle == 0 ||
                 !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
-                item_expired(&v, now_ms) ||
+                item_is_over(t, &v, now_ms) ||
                 !is_key_of(t->ks, home, &v, buf, &name))
                 continue;
             hash = index_hash(ix->seed, name, item_space(ix->templates, &v));

@@ -89,7 +89,7 @@ note_item(struct ks_thread *t, const struct ks_key *key, struct ks_watch *w)
 
     w->expire_ms = KS_NO_EXPIRY;
     if (handle == 0 || !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
-        item_expired(&v, now_ms))
+        item_is_over(t, &v, now_ms))
         return;
     w->was_there = true;
     w->expire_ms = v.expire_ms;
