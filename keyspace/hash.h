@@ -83,7 +83,9 @@ uint64_t hash_scan(struct hash_reader *r, uint64_t cursor, uint64_t count,
  * KS_NO_MEMORY, KS_TOO_LARGE. Strings that are set are borrowed until
  * hash_edit_end(). */
 struct hash_edit;
-enum hash_need { HASH_CREATE, HASH_MUST_EXIST };
+/* HASH_REPLACE: the value that there is, of whatever type, counts as absent, and
+ * what is set takes its place. */
+enum hash_need { HASH_CREATE, HASH_MUST_EXIST, HASH_REPLACE };
 enum ks_status hash_edit(struct ks_thread *t, const struct ks_key *key,
     enum hash_need need, size_t n_fields, size_t n_bytes,
     struct hash_edit **out);
@@ -102,6 +104,9 @@ bool hash_edit_expire(struct hash_edit *e, struct str field,
     uint64_t expire_ms);
 /* False: there is no such field. */
 bool hash_edit_delete(struct hash_edit *e, struct str field);
+
+/* The key's own expiry from the end on, of an edit with HASH_REPLACE. */
+void hash_edit_key_expiry(struct hash_edit *e, uint64_t expire_ms);
 
 /* What an edit came to. */
 struct hash_change {

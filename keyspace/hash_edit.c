@@ -380,6 +380,8 @@ status_of_old(const struct hash_edit *e, enum hash_need need)
 {
     if (!e->u.old.exists)
         return need == HASH_MUST_EXIST ? KS_MISS : KS_OK;
+    if (need == HASH_REPLACE)
+        return KS_OK;
     return e->u.old.type == KS_HASH ? KS_OK : KS_WRONG_TYPE;
 }
 
@@ -406,6 +408,12 @@ hash_edit(struct ks_thread *t, const struct ks_key *key, enum hash_need need,
     e->status = KS_OK;
     e->changed = e->grows = e->has_room = e->writing = false;
     e->present = e->u.old.exists;
+    e->existed = e->u.old.exists;
+    e->key_expire_ms = KS_KEEP_TTL;
+    if (need == HASH_REPLACE) {
+        e->u.old.exists = false;
+        e->changed = true;
+    }
     e->most_fields = n_fields;
     e->most_bytes = n_bytes;
     e->n_expired = 0;
@@ -418,6 +426,12 @@ hash_edit(struct ks_thread *t, const struct ks_key *key, enum hash_need need,
         load_list(e);
     *out = e;
     return KS_OK;
+}
+
+void
+hash_edit_key_expiry(struct hash_edit *e, uint64_t expire_ms)
+{
+    e->key_expire_ms = expire_ms;
 }
 
 uint64_t
@@ -622,7 +636,7 @@ static enum ks_status
 put_list(struct hash_edit *e)
 {
     struct ks_new new = {.action = KS_PUT, .type = KS_HASH, .n_parts = 1,
-        .expire_ms = KS_KEEP_TTL, .reserved = !e->grows};
+        .expire_ms = e->key_expire_ms, .reserved = !e->grows};
     enum ks_status status;
     uint64_t earliest;
 
@@ -642,7 +656,8 @@ static enum ks_status
 put_table(struct hash_edit *e)
 {
     struct ks_new new = {.action = KS_PUT, .type = KS_HASH, .n_parts = 1,
-        .expire_ms = KS_KEEP_TTL, .extent = e->extent, .reserved = !e->grows};
+        .expire_ms = e->key_expire_ms, .extent = e->extent,
+        .reserved = !e->grows};
     uint64_t earliest = e->table->earliest;
     enum ks_status status;
 
@@ -772,7 +787,7 @@ enum ks_status
 hash_edit_end(struct hash_edit *e, struct hash_change *what)
 {
     struct ks_thread *t = e->t;
-    bool existed = e->u.old.exists;
+    bool existed = e->existed;
     enum ks_status status = e->status;
 
     if (status == KS_OK && e->changed)

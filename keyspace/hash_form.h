@@ -383,7 +383,9 @@ struct hash_edit {
     enum edit_mode mode;
     enum ks_status status; /* not KS_OK: it failed, and nothing is to change */
     bool changed, grows;
+    bool existed;          /* a value of any type, at the beginning */
     bool present;          /* at the end: the key is there */
+    uint64_t key_expire_ms; /* KS_KEEP_TTL: what the key had */
     bool has_room;         /* in the table for all that may be set */
     bool writing;          /* the line version is odd */
     size_t most_fields, most_bytes; /* may be set */
