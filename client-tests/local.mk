@@ -28,6 +28,8 @@ client_tests = \
     client-tests/versions_test \
     client-tests/keys_test \
     client-tests/bits_test \
+    client-tests/hash_test \
+    client-tests/hash_expiry_test \
     client-tests/copy_test \
     client-tests/dump_test \
     client-tests/namespace_test \
@@ -80,6 +82,12 @@ client_tests_keys_test_LDADD = $(client_tests_ldadd)
 client_tests_bits_test_SOURCES = client-tests/bits_test.c
 client_tests_bits_test_CFLAGS = $(client_tests_cflags)
 client_tests_bits_test_LDADD = $(client_tests_ldadd)
+client_tests_hash_test_SOURCES = client-tests/hash_test.c
+client_tests_hash_test_CFLAGS = $(client_tests_cflags)
+client_tests_hash_test_LDADD = $(client_tests_ldadd)
+client_tests_hash_expiry_test_SOURCES = client-tests/hash_expiry_test.c
+client_tests_hash_expiry_test_CFLAGS = $(client_tests_cflags)
+client_tests_hash_expiry_test_LDADD = $(client_tests_ldadd)
 client_tests_copy_test_SOURCES = client-tests/copy_test.c
 client_tests_copy_test_CFLAGS = $(client_tests_cflags)
 client_tests_copy_test_LDADD = $(client_tests_ldadd)

@@ -112,6 +112,15 @@ reply_error_status(struct request *rq, enum ks_status status)
 }
 
 void
+reply_missing(struct request *rq, enum ks_status status)
+{
+    if (status == KS_MISS)
+        reply_null(rq->reply);
+    else
+        reply_error_status(rq, status);
+}
+
+void
 reply_error_subcommand(struct request *rq)
 {
     char name[32];

@@ -207,17 +207,20 @@ run_operation(struct field_operation *op, char *p, size_t len)
 
 /* ---- the call ------------------------------------------------------------ */
 
-static void
+static enum ks_status
 read_fields(
     struct request *rq, const struct ks_key *key, struct field_call *call)
 {
     struct value value;
+    enum ks_status status = value_read(rq, key, &value);
 
-    value_read(rq, key, &value);
+    if (status == KS_WRONG_TYPE)
+        return status;
     for (size_t i = 0; i < call->n; i++)
         call->operations[i].result =
             read_field(value.bytes, &call->operations[i]);
     value_drop(rq, &value);
+    return KS_OK;
 }
 
 /* Under the lock of the key. */
@@ -229,7 +232,8 @@ change_fields(
     struct room room;
     size_t len;
 
-    value_read(rq, key, &value);
+    if (value_read(rq, key, &value) == KS_WRONG_TYPE)
+        return KS_WRONG_TYPE;
     len = MAX(value.bytes.len, call->end);
     if (len > KS_MAX_VALUE || !room_get(rq, len, &room)) {
         value_drop(rq, &value);
@@ -245,8 +249,8 @@ change_fields(
 
 /* An operation that OVERFLOW FAIL refused changes nothing. */
 static void
-notify_fields(struct request *rq, const struct ks_key *key,
-    const struct field_call *call)
+notify_fields(
+    struct request *rq, const struct ks_key *key, const struct field_call *call)
 {
     for (size_t i = 0; i < call->n; i++) {
         if (call->operations[i].action != FIELD_GET &&
@@ -285,7 +289,7 @@ cmd_bitfield(struct request *rq)
             notify_fields(rq, &key, &call);
         ks_unlock(rq->thread->ks);
     } else {
-        read_fields(rq, &key, &call);
+        status = read_fields(rq, &key, &call);
     }
     if (status != KS_OK)
         reply_error_status(rq, status);
@@ -298,6 +302,7 @@ cmd_bitfield_ro(struct request *rq)
 {
     struct ks_key key = arg_key(rq, 1);
     struct field_call call = {0};
+    enum ks_status status;
 
     if (!parse_call(rq, &call))
         return;
@@ -306,6 +311,9 @@ cmd_bitfield_ro(struct request *rq)
             rq->reply, "ERR BITFIELD_RO only supports the GET subcommand");
         return;
     }
-    read_fields(rq, &key, &call);
-    reply_fields(rq, &call);
+    status = read_fields(rq, &key, &call);
+    if (status != KS_OK)
+        reply_error_status(rq, status);
+    else
+        reply_fields(rq, &call);
 }

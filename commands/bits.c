@@ -94,7 +94,7 @@ cmd_setbit(struct request *rq)
     }
     job.on = bit;
     job.zeros = zeros.p;
-    status = ks_update(rq->thread->ks, &key, change_bit, &job);
+    status = ks_update_string(rq->thread->ks, &key, change_bit, &job);
     zeros_drop(&zeros);
     if (status != KS_OK) {
         reply_error_status(rq, status);
@@ -111,10 +111,11 @@ cmd_getbit(struct request *rq)
     struct ks_key key = arg_key(rq, 1);
     struct value value;
     uint64_t offset;
+    bool exists;
 
-    if (!arg_bit_offset(rq, 2, 0, &offset))
+    if (!arg_bit_offset(rq, 2, 0, &offset) ||
+        !value_read_string(rq, &key, &value, &exists))
         return;
-    value_read(rq, &key, &value);
     reply_int(rq->reply, bit_at(value.bytes, offset));
     value_drop(rq, &value);
 }
@@ -229,8 +230,11 @@ cmd_bitcount(struct request *rq)
     struct ks_key key = arg_key(rq, 1);
     struct bit_range range;
     struct value value;
+    bool exists;
 
-    if (!value_read(rq, &key, &value) || range_is_crossed(rq, 2))
+    if (!value_read_string(rq, &key, &value, &exists))
+        return;
+    if (!exists || range_is_crossed(rq, 2))
         reply_int(rq->reply, 0);
     else if (parse_range(rq, 2, false, value.bytes.len, &range))
         reply_int(rq->reply, count_bits(value.bytes, &range));
@@ -299,6 +303,7 @@ cmd_bitpos(struct request *rq)
     struct ks_key key = arg_key(rq, 1);
     struct value value;
     int64_t bit;
+    bool exists;
 
     if (!arg_i64(rq, 2, &bit))
         return;
@@ -306,7 +311,9 @@ cmd_bitpos(struct request *rq)
         reply_error(rq->reply, "ERR The bit argument must be 1 or 0.");
         return;
     }
-    if (!value_read(rq, &key, &value))
+    if (!value_read_string(rq, &key, &value, &exists))
+        return;
+    if (!exists)
         reply_int(rq->reply, bit ? -1 : 0);
     else
         reply_bit_position(rq, value.bytes, bit);
@@ -376,6 +383,29 @@ compute(enum bit_operation op, const struct value *values, size_t n,
         combine(op, to->p, to->len, values[i].bytes);
 }
 
+/* Under the locks: store what the sources come to. */
+static enum ks_status
+store_result(struct request *rq, enum bit_operation op,
+    const struct ks_key *keys, const struct value *values, size_t n_sources,
+    size_t len)
+{
+    enum ks_status status = KS_OK;
+    struct room room;
+
+    if (len == 0) {
+        if (ks_delete(rq->thread->ks, &keys[0]) == KS_OK)
+            notify(rq, NOTIFY_GENERIC, "del", &keys[0]);
+    } else if (room_get(rq, len, &room)) {
+        compute(op, values, n_sources, &room);
+        status = room_store(rq, &keys[0], &room, KS_NO_EXPIRY);
+        if (status == KS_OK)
+            notify(rq, NOTIFY_STRING, "set", &keys[0]);
+    } else {
+        status = KS_NO_MEMORY;
+    }
+    return status;
+}
+
 /* Under the locks: read the sources, store the result; its length in *len. */
 static enum ks_status
 operate(struct request *rq, enum bit_operation op, const struct ks_key *keys,
@@ -384,26 +414,18 @@ operate(struct request *rq, enum bit_operation op, const struct ks_key *keys,
     struct value *values =
         arena_alloc(rq->thread->arena, n_sources * sizeof(*values));
     enum ks_status status = KS_OK;
-    struct room room;
+    size_t n_read = 0;
 
     *len = 0;
-    for (size_t i = 0; i < n_sources; i++) {
-        value_read(rq, &keys[i + 1], &values[i]);
-        *len = MAX(*len, values[i].bytes.len);
+    while (n_read < n_sources && status != KS_WRONG_TYPE) {
+        status = value_read(rq, &keys[n_read + 1], &values[n_read]);
+        *len = MAX(*len, values[n_read].bytes.len);
+        n_read++;
     }
-    if (*len == 0) {
-        if (ks_delete(rq->thread->ks, &keys[0]) == KS_OK)
-            notify(rq, NOTIFY_GENERIC, "del", &keys[0]);
-    } else if (room_get(rq, *len, &room)) {
-        compute(op, values, n_sources, &room);
-        status = room_store(rq, &keys[0], &room, KS_NO_EXPIRY);
-        if (status == KS_OK)
-            notify(rq, NOTIFY_STRING, "set", &keys[0]);
-    } else {
-        status = KS_NO_MEMORY;
-    }
-    for (size_t i = 0; i < n_sources; i++)
-        value_drop(rq, &values[i]);
+    if (status != KS_WRONG_TYPE)
+        status = store_result(rq, op, keys, values, n_sources, *len);
+    while (n_read > 0)
+        value_drop(rq, &values[--n_read]);
     return status;
 }
 

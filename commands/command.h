@@ -43,8 +43,8 @@
         "How many of the latest slow commands are kept.")                   \
     X(notify_keyspace_events, OPT_STRING, "", 0, 0, OPT_LIVE, "",           \
         "Events of keys that are published on channels: letters K and E "   \
-        "for __keyspace@N__ and __keyevent@N__, and the classes g $ x e n " \
-        "m (A: all but n and m); empty for none.")                          \
+        "for __keyspace@N__ and __keyevent@N__, and the classes g $ h x e " \
+        "n m (A: all but n and m); empty for none.")                        \
     X(tracking_table_max_keys, OPT_INT, "1000000", 0, INT64_MAX, OPT_LIVE,  \
         "keys", "Keys that are remembered because clients cache them; "     \
         "beyond it some are invalidated. 0 is no limit.")

@@ -121,7 +121,7 @@ delete_if(struct request *rq, enum compare_kind kind, int i)
 
     if (!comparison_read(rq, kind, i, &job.comparison))
         return;
-    status = ks_update(rq->thread->ks, &key, delete_if_allowed, &job);
+    status = ks_update_string(rq->thread->ks, &key, delete_if_allowed, &job);
     if (status != KS_OK) {
         reply_error_status(rq, status);
         return;
@@ -176,10 +176,11 @@ cmd_digest(struct request *rq)
     struct ks_key key = arg_key(rq, 1);
     struct ks_info info;
     uint64_t digest;
+    enum ks_status status = ks_get(rq->thread->ks, &key, request_read_mode(rq),
+        place_in_buf, &rq->thread->scratch, &info);
 
-    if (ks_get(rq->thread->ks, &key, request_read_mode(rq), place_in_buf,
-            &rq->thread->scratch, &info) != KS_OK) {
-        reply_null(rq->reply);
+    if (status != KS_OK) {
+        reply_missing(rq, status);
         return;
     }
     digest = hash_digest(info.value, info.value_len);
@@ -239,8 +240,5 @@ cmd_getv(struct request *rq)
         return;
     }
     rq->reply->out->len = len;
-    if (status == KS_MISS)
-        reply_null(rq->reply);
-    else
-        reply_error_status(rq, status);
+    reply_missing(rq, status);
 }

@@ -6,7 +6,7 @@
  * daemon. Any worker; SLEEP holds up the worker that runs it, and with it the
  * connections of that worker.
  */
-#include "commands/internal.h"
+#include "commands/hashes.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -66,19 +66,47 @@ digest_add(struct digest *d, const void *p, size_t len, uint64_t seed)
         d->bytes[i] ^= bytes[i];
 }
 
+/* Fields in any order, and whether they expire. */
+static bool
+digest_hash(struct request *rq, const struct ks_key *key, struct digest *d)
+{
+    struct buf *text = &rq->thread->scratch;
+    struct hash_reader *reader;
+    struct hash_field field;
+    uint64_t at = 0;
+
+    if (hash_open(rq->thread->ks, key, KS_PEEK, &reader) != KS_OK)
+        return false;
+    while (hash_next(reader, &at, &field)) {
+        text->len = 0;
+        buf_append(text, &field.name.len, sizeof(field.name.len));
+        buf_append(text, field.name.p, field.name.len);
+        buf_append(text, field.value.p, field.value.len);
+        digest_add(
+            d, text->p, text->len, field.expire_ms == KS_NO_EXPIRY ? 2 : 3);
+    }
+    hash_close(reader);
+    return true;
+}
+
 /* What a value is, and whether it expires: not when, nor under which key. */
 static bool
 digest_value(struct request *rq, const struct ks_key *key, struct digest *d)
 {
     struct command_thread *t = rq->thread;
     struct ks_info info;
+    enum ks_status status =
+        ks_get(t->ks, key, KS_PEEK, place_in_buf, &t->scratch, &info);
 
-    if (ks_get(t->ks, key, KS_PEEK, place_in_buf, &t->scratch, &info) != KS_OK)
+    if (status == KS_OK) {
+        digest_add(d, info.value, info.value_len, 0);
+        drop_fetched(rq, &info);
+    } else if (status == KS_MISS || !digest_hash(rq, key, d) ||
+        ks_stat(t->ks, key, KS_PEEK, &info) != KS_OK) {
         return false;
-    digest_add(d, info.value, info.value_len, 0);
+    }
     if (info.expire_ms != KS_NO_EXPIRY)
         digest_add(d, "expires", 7, 1);
-    drop_fetched(rq, &info);
     return true;
 }
 
@@ -277,20 +305,27 @@ debug_object(struct request *rq)
     struct command_thread *t = rq->thread;
     struct ks_key key = arg_key(rq, 2);
     struct ks_info info, value;
+    const char *encoding = NULL;
     char line[128];
 
-    if (ks_stat(t->ks, &key, KS_PEEK, &info) != KS_OK ||
-        ks_get(t->ks, &key, KS_PEEK, place_in_buf, &t->scratch, &value) !=
-            KS_OK) {
+    if (ks_stat(t->ks, &key, KS_PEEK, &info) == KS_OK) {
+        if (info.type == KS_HASH) {
+            encoding = hash_encoding(rq, &key);
+        } else if (ks_get(t->ks, &key, KS_PEEK, place_in_buf, &t->scratch,
+                       &value) == KS_OK) {
+            encoding = object_encoding(
+                value.raw, (struct str){value.value, value.value_len});
+            drop_fetched(rq, &value);
+        }
+    }
+    if (encoding == NULL) {
         reply_error(rq->reply, "ERR no such key");
         return;
     }
     snprintf(line, sizeof(line),
         "Value at:0x0 refcount:1 encoding:%s serializedlength:%zu lru:0 "
         "lru_seconds_idle:%u",
-        object_encoding(value.raw, (struct str){value.value, value.value_len}),
-        value.value_len, info.idle_s);
-    drop_fetched(rq, &value);
+        encoding, info.value_len, info.idle_s);
     reply_simple(rq->reply, line);
 }
 

@@ -372,8 +372,10 @@ END_TEST
 
 START_TEST(list_filters_by_pattern_category_and_module)
 {
-    RUN(h, "*2\r\n$8\r\nexpireat\r\n$9\r\npexpireat\r\n", "COMMAND", "LIST",
-        "FILTERBY", "PATTERN", "*EXPIREAT");
+    RUN(h,
+        "*4\r\n$9\r\nhexpireat\r\n$10\r\nhpexpireat\r\n"
+        "$8\r\nexpireat\r\n$9\r\npexpireat\r\n",
+        "COMMAND", "LIST", "FILTERBY", "PATTERN", "*EXPIREAT");
     RUN(h, "*0\r\n", "COMMAND", "LIST", "FILTERBY", "MODULE", "x");
     RUN(h, "*0\r\n", "COMMAND", "LIST", "FILTERBY", "ACLCAT", "nothing");
     ck_assert_ptr_nonnull(

@@ -3,7 +3,7 @@
  *
  * The payload is the value and after it a trailer of 12 bytes:
  *
- *     0  type, 0 for a string
+ *     0  type, 0 for a string, 1 for a hash (hash_dump.c)
  *     1  'A', the format of ashlar
  *     2  version of the format, little endian, 2 bytes
  *     4  XXH3 of the value, with the bytes above as its seed, little endian
@@ -12,14 +12,14 @@
  * extent becomes the value where it stands. RESTORE takes the strings of Redis
  * as well (rdb_payload.c), which refuses payloads of ashlar. Any worker.
  */
-#include "commands/internal.h"
-#include "commands/notify.h"
+#include "commands/hashes.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #define TRAILER_BYTES 12
-#define DUMP_HEAD 0x00014100U /* version 1, 'A', string */
+#define DUMP_STRING 0x00014100U /* version 1, 'A', string */
+#define DUMP_HASH 0x00014101U
 
 /* `n` bytes of a number, little endian. */
 static void
@@ -30,43 +30,63 @@ put_number(char *to, uint64_t v, size_t n)
 }
 
 static void
-write_trailer(char *to, struct str value)
+write_trailer(char *to, struct str value, uint32_t head)
 {
-    put_number(to, DUMP_HEAD, 4);
-    put_number(to + 4, XXH3_64bits_withSeed(value.p, value.len, DUMP_HEAD), 8);
+    put_number(to, head, 4);
+    put_number(to + 4, XXH3_64bits_withSeed(value.p, value.len, head), 8);
 }
 
-/* The value in a payload; false if it is damaged, or none of ours. */
+/* The value in a payload of that head; false if it is damaged, or none. */
 static bool
-read_payload(struct str payload, struct str *value)
+read_payload(struct str payload, uint32_t head, struct str *value)
 {
     char trailer[TRAILER_BYTES];
 
     if (payload.len < TRAILER_BYTES)
         return false;
     *value = (struct str){payload.p, payload.len - TRAILER_BYTES};
-    write_trailer(trailer, *value);
+    write_trailer(trailer, *value, head);
     return memcmp(trailer, payload.p + value->len, TRAILER_BYTES) == 0;
 }
 
 /* ---- DUMP ---------------------------------------------------------------- */
 
+/* Reply with what stands in `room` but for its trailer; takes it over. */
 static void
-reply_dump(struct request *rq, struct str value)
+reply_payload(struct request *rq, const struct room *room, uint32_t head)
 {
-    size_t len = value.len + TRAILER_BYTES;
+    size_t len = room->len - TRAILER_BYTES;
+
+    write_trailer(room->p + len, (struct str){room->p, len}, head);
+    if (room->extent != 0)
+        reply_bulk_ref(rq->reply, room->p, room->len, room->extent);
+    else
+        reply_bulk(rq->reply, (struct str){room->p, room->len});
+}
+
+static void
+dump_string(struct request *rq, struct str value)
+{
     struct room room;
 
-    if (!room_get(rq, len, &room)) {
+    if (!room_get(rq, value.len + TRAILER_BYTES, &room)) {
         reply_error_status(rq, KS_NO_MEMORY);
         return;
     }
     memcpy(room.p, value.p, value.len);
-    write_trailer(room.p + value.len, value);
-    if (room.extent != 0)
-        reply_bulk_ref(rq->reply, room.p, len, room.extent);
+    reply_payload(rq, &room, DUMP_STRING);
+}
+
+static void
+dump_hash(struct request *rq, const struct ks_key *key)
+{
+    struct room room;
+    enum ks_status status = hash_pack(rq, key, TRAILER_BYTES, &room);
+
+    if (status == KS_OK)
+        reply_payload(rq, &room, DUMP_HASH);
     else
-        reply_bulk(rq->reply, (struct str){room.p, len});
+        reply_missing(rq, status);
 }
 
 void
@@ -74,9 +94,12 @@ cmd_dump(struct request *rq)
 {
     struct ks_key key = arg_key(rq, 1);
     struct value value;
+    enum ks_status status = value_read(rq, &key, &value);
 
-    if (value_read(rq, &key, &value))
-        reply_dump(rq, value.bytes);
+    if (status == KS_OK)
+        dump_string(rq, value.bytes);
+    else if (status == KS_WRONG_TYPE)
+        dump_hash(rq, &key);
     else
         reply_null(rq->reply);
     value_drop(rq, &value);
@@ -86,7 +109,9 @@ cmd_dump(struct request *rq)
 
 struct restore {
     bool replace, absolute;
-    struct str value;
+    bool is_hash;
+    struct hash_image hash; /* if it is one */
+    struct str value;       /* if it is none */
     uint32_t extent;
     uint64_t expire_ms;
     struct ks_history history;
@@ -218,9 +243,15 @@ find_value(struct request *rq, struct restore *job, struct room *room)
     enum rdb_status status;
 
     *room = (struct room){0};
-    if (read_payload(payload, &job->value)) {
+    if (read_payload(payload, DUMP_STRING, &job->value)) {
         job->extent = rq->argv[3].extent;
         return true;
+    }
+    if (read_payload(payload, DUMP_HASH, &body)) {
+        job->is_hash = hash_image_read(body, &job->hash);
+        if (!job->is_hash)
+            reply_error_payload(rq, RDB_DAMAGED);
+        return job->is_hash;
     }
     if (!rdb_payload_open(payload, &body)) {
         reply_error(
@@ -234,6 +265,31 @@ find_value(struct request *rq, struct restore *job, struct room *room)
     }
     job->extent = room->extent;
     return true;
+}
+
+static enum ks_status
+store_hash(struct request *rq, const struct ks_key *key, struct restore *job)
+{
+    if (job->expire_ms > clock_wall_ms())
+        return hash_unpack(rq, key, &job->hash, job->expire_ms);
+    (void)ks_delete(rq->thread->ks, key);
+    return KS_OK;
+}
+
+static enum ks_status
+restore_hash(struct request *rq, struct ks_key *key, struct restore *job)
+{
+    struct ks_thread *ks = rq->thread->ks;
+    enum ks_status status = KS_OK;
+    struct ks_info info;
+
+    ks_lock(ks, key, 1);
+    job->replaced = ks_stat(ks, key, KS_PEEK, &info) == KS_OK;
+    job->busy = job->replaced && !job->replace;
+    if (!job->busy)
+        status = store_hash(rq, key, job);
+    ks_unlock(ks);
+    return status;
 }
 
 /* A value that is replaced counts as new. */
@@ -270,10 +326,13 @@ cmd_restore(struct request *rq)
     }
     if (!parse_ttl(rq, &job) || !find_value(rq, &job, &room))
         return;
-    status = ks_update(rq->thread->ks, &key, restore_value, &job);
+    if (job.is_hash)
+        status = restore_hash(rq, &key, &job);
+    else
+        status = ks_update(rq->thread->ks, &key, restore_value, &job);
     if (status != KS_OK || job.busy)
         room_drop(rq, &room);
-    else if (job.extent == rq->argv[3].extent)
+    else if (!job.is_hash && job.extent == rq->argv[3].extent)
         rq->argv[3].extent = 0; /* the item has it */
     if (status != KS_OK)
         reply_error_status(rq, status);

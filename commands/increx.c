@@ -137,7 +137,7 @@ increx_int(struct request *rq, const struct string_options *options,
         reply_error(rq->reply, "ERR LBOUND is greater than UBOUND");
         return;
     }
-    status = ks_update(rq->thread->ks, &key, count_int, &job);
+    status = ks_update_string(rq->thread->ks, &key, count_int, &job);
     if (status != KS_OK) {
         reply_error_status(rq, status);
     } else if (job.job.outcome == NO_NUMBER) {
@@ -226,7 +226,7 @@ increx_float(struct request *rq, const struct string_options *options,
         reply_error(rq->reply, "ERR LBOUND is greater than UBOUND");
         return;
     }
-    status = ks_update(rq->thread->ks, &key, count_float, &job);
+    status = ks_update_string(rq->thread->ks, &key, count_float, &job);
     if (status != KS_OK) {
         reply_error_status(rq, status);
     } else if (job.job.outcome == NO_NUMBER) {

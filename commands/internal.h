@@ -504,9 +504,12 @@ void reply_error_arity(struct request *rq);  /* "ERR wrong number of ..." */
 void reply_error_syntax(struct request *rq); /* "ERR syntax error" */
 void reply_error_not_integer(struct request *rq);
 void reply_error_status(struct request *rq, enum ks_status status); /* OOM,
-    too large */
+    too large, wrong type */
 void reply_error_subcommand(struct request *rq); /* unknown subcommand argv[1],
     "Try X HELP." */
+
+/* Null for KS_MISS, else that error. */
+void reply_missing(struct request *rq, enum ks_status status);
 
 static inline struct str
 arg_str(const struct request *rq, int i)
@@ -605,8 +608,9 @@ enum string_option {
 
     WITH_TIME = WITH_EX | WITH_PX | WITH_EXAT | WITH_PXAT,
     WITH_ANY_TTL = WITH_TIME | WITH_KEEPTTL | WITH_PERSIST,
-    WITH_CONDITION = WITH_NX | WITH_XX | WITH_IFEQ | WITH_IFNE | WITH_IFDEQ |
-        WITH_IFDNE | WITH_IFVER,
+    WITH_COMPARISON =
+        WITH_IFEQ | WITH_IFNE | WITH_IFDEQ | WITH_IFDNE | WITH_IFVER,
+    WITH_CONDITION = WITH_NX | WITH_XX | WITH_COMPARISON,
 };
 
 /* Indexes of arguments are 0 when the option was not given. */
@@ -667,9 +671,15 @@ struct value {
     uint32_t extent; /* 0: none */
 };
 
-/* False, and an empty value, if there is no such key. value_drop() it. */
-bool value_read(
+/* KS_MISS or KS_WRONG_TYPE, and an empty value, if there is no such key or it
+ * is no string. value_drop() it. */
+enum ks_status value_read(
     struct request *rq, const struct ks_key *key, struct value *out);
+
+/* The same, and *exists says whether there is such a key. False, after replying
+ * with the error, if it is no string; then nothing is to be dropped. */
+bool value_read_string(struct request *rq, const struct ks_key *key,
+    struct value *out, bool *exists);
 void value_drop(struct request *rq, struct value *v);
 
 /* Store bytes, with the mark that OBJECT ENCODING shows. */
@@ -700,6 +710,33 @@ struct zeros {
 };
 bool zeros_get(size_t len, struct zeros *out);
 void zeros_drop(struct zeros *z);
+
+/* ---- walks (scan.c) ------------------------------------------------------ */
+
+enum scan_target {
+    SCAN_KEYS,
+    SCAN_FIELDS
+};
+
+struct scan_options {
+    struct str pattern;
+    int64_t count;
+    bool typed;     /* keys: only of this type; -1 is a type that is not here */
+    int type;
+    bool no_values; /* fields: without their values */
+};
+
+/* argv[i] as a cursor; the options from argv[first] on. Reply with the error
+ * and return false. */
+bool scan_cursor_read(struct request *rq, int i, uint64_t *out);
+bool scan_options_read(struct request *rq, int first, enum scan_target target,
+    struct scan_options *out);
+
+/* ---- types of values (keys.c) -------------------------------------------- */
+
+/* "string" and so on; the type of that name, any case, or -1. */
+const char *value_type_name(enum ks_type type);
+int value_type_find(struct str name);
 
 /* ---- what OBJECT says (keys.c) ------------------------------------------- */
 

@@ -3,8 +3,7 @@
  *
  * Walks over many keys are in scan.c, deadlines in expire_cmd.c. Any worker.
  */
-#include "commands/internal.h"
-#include "commands/notify.h"
+#include "commands/hashes.h"
 #include "commands/tracking.h"
 
 /* ---- DEL, EXISTS, TOUCH ------------------------------------------------ */
@@ -80,6 +79,25 @@ cmd_touch(struct request *rq)
     count_keys(rq, KS_READ);
 }
 
+static const char *const type_names[] = {
+    [KS_STRING] = "string", [KS_HASH] = "hash"};
+
+const char *
+value_type_name(enum ks_type type)
+{
+    ASSERT(type < ARRAY_LEN(type_names));
+    return type_names[type];
+}
+
+int
+value_type_find(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(type_names); i++)
+        if (str_ieq(name, str_of(type_names[i])))
+            return (int)i;
+    return -1;
+}
+
 void
 cmd_type(struct request *rq)
 {
@@ -88,7 +106,7 @@ cmd_type(struct request *rq)
     bool found =
         ks_stat(rq->thread->ks, &key, KS_READ_NO_TOUCH, &info) == KS_OK;
 
-    reply_simple(rq->reply, found ? "string" : "none");
+    reply_simple(rq->reply, found ? value_type_name(info.type) : "none");
 }
 
 /* ---- databases --------------------------------------------------------- */
@@ -173,6 +191,17 @@ object_encoding(bool raw, struct str value)
     return str_to_i64(value, &number) ? "int" : "embstr";
 }
 
+static void
+reply_hash_encoding(struct request *rq, const struct ks_key *key)
+{
+    const char *encoding = hash_encoding(rq, key);
+
+    if (encoding == NULL)
+        reply_null(rq->reply);
+    else
+        reply_bulk_cstr(rq->reply, encoding);
+}
+
 void
 cmd_object_encoding(struct request *rq)
 {
@@ -183,6 +212,10 @@ cmd_object_encoding(struct request *rq)
      * as either of the two. */
     if (!stat_object(rq, &info))
         return;
+    if (info.type == KS_HASH) {
+        reply_hash_encoding(rq, &key);
+        return;
+    }
     if (ks_get(rq->thread->ks, &key, KS_PEEK, place_in_buf,
             &rq->thread->scratch, &value) != KS_OK) {
         reply_null(rq->reply);

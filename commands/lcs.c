@@ -192,15 +192,20 @@ cmd_lcs(struct request *rq)
     struct lcs_options options = {0};
     struct value a, b;
     struct lcs l;
+    bool strings;
 
     if (!parse_lcs(rq, &options))
         return;
     ks_lock_to_read(rq->thread->ks, keys, 2);
-    value_read(rq, &keys[0], &a);
-    value_read(rq, &keys[1], &b);
+    strings = value_read(rq, &keys[0], &a) != KS_WRONG_TYPE;
+    strings &= value_read(rq, &keys[1], &b) != KS_WRONG_TYPE;
     ks_unlock(rq->thread->ks);
     l = (struct lcs){.a = a.bytes, .b = b.bytes};
-    reply_lcs(rq, &l, &options);
+    if (strings)
+        reply_lcs(rq, &l, &options);
+    else
+        reply_error(
+            rq->reply, "ERR The specified keys must contain string values");
     value_drop(rq, &a);
     value_drop(rq, &b);
 }

@@ -27,6 +27,13 @@ libcommands_a_SOURCES = \
     commands/expire_cmd.c \
     commands/function.c \
     commands/glob.c \
+    commands/hash.c \
+    commands/hash_dump.c \
+    commands/hash_edit.c \
+    commands/hash_ex.c \
+    commands/hash_expire.c \
+    commands/hash_walk.c \
+    commands/hashes.h \
     commands/increx.c \
     commands/info.c \
     commands/info_idle.c \
@@ -98,6 +105,7 @@ check_PROGRAMS += \
     commands/namespace_test \
     commands/expire_cmd_test \
     commands/glob_test \
+    commands/hash_test \
     commands/info_test \
     commands/key_specs_test \
     commands/keys_test \
@@ -162,6 +170,9 @@ commands_expire_cmd_test_LDADD = $(commands_tests_ldadd)
 commands_glob_test_SOURCES = commands/glob_test.c
 commands_glob_test_CFLAGS = $(commands_tests_cflags)
 commands_glob_test_LDADD = $(commands_tests_ldadd)
+commands_hash_test_SOURCES = commands/hash_test.c
+commands_hash_test_CFLAGS = $(commands_tests_cflags)
+commands_hash_test_LDADD = $(commands_tests_ldadd)
 commands_info_test_SOURCES = commands/info_test.c
 commands_info_test_CFLAGS = $(commands_tests_cflags)
 commands_info_test_LDADD = $(commands_tests_ldadd)

@@ -180,8 +180,43 @@ START_TEST(what_expires_is_told_when_it_is_noticed)
 }
 END_TEST
 
+START_TEST(fields_of_hashes_have_events)
+{
+    clock_fake(1700000000000);
+    want("Ehg");
+    HEARD("0 hset h;", "HSET", "h", "a", "1", "b", "2");
+    HEARD("0 hset h;", "HMSET", "h", "a", "1");
+    HEARD("0 hset h;", "HSETNX", "h", "c", "1");
+    HEARD("", "HSETNX", "h", "c", "2");
+    HEARD("0 hincrby h;", "HINCRBY", "h", "n", "1");
+    HEARD("", "HINCRBY", "h", "n", "9223372036854775807");
+    HEARD("0 hincrbyfloat h;", "HINCRBYFLOAT", "h", "n", "1.5");
+    HEARD("", "HDEL", "h", "x");
+    HEARD("0 hdel h;", "HDEL", "h", "a", "b");
+    HEARD("0 hexpire h;", "HEXPIRE", "h", "10", "FIELDS", "2", "c", "x");
+    HEARD("", "HEXPIRE", "h", "10", "NX", "FIELDS", "1", "c");
+    HEARD("0 hpersist h;", "HPERSIST", "h", "FIELDS", "2", "c", "n");
+    HEARD("", "HPERSIST", "h", "FIELDS", "2", "c", "n");
+    HEARD("0 hexpire h;", "HGETEX", "h", "EX", "10", "FIELDS", "1", "c");
+    HEARD("0 hpersist h;", "HGETEX", "h", "PERSIST", "FIELDS", "1", "c");
+    HEARD("", "HGETEX", "h", "FIELDS", "1", "c");
+    HEARD("0 hset h;0 hexpire h;", "HSETEX", "h", "EX", "10", "FIELDS", "1",
+        "d", "1");
+    HEARD("0 hset h;", "HSETEX", "h", "KEEPTTL", "FIELDS", "1", "d", "1");
+    HEARD("", "HSETEX", "h", "FNX", "FIELDS", "1", "d", "1");
+    HEARD("0 hdel h;", "HEXPIRE", "h", "0", "FIELDS", "1", "n");
+    clock_fake(1700000010001); /* d has expired */
+    HEARD("0 hexpired h;0 hset h;", "HSET", "h", "e", "1");
+    HEARD("0 hdel h;", "HGETDEL", "h", "FIELDS", "1", "e");
+    HEARD("0 hdel h;0 del h;", "HDEL", "h", "c");
+    HEARD("0 hset h;0 hdel h;", "HSETEX", "h", "PXAT", "1", "FIELDS", "1", "a",
+        "1");
+    clock_unfake();
+}
+END_TEST
+
 HARNESS_MAIN("commands/notify", start, stop, the_letters_are_put_in_order,
     nothing_is_said_unasked, both_channels_carry_an_event,
     strings_are_told_as_redis_does, keys_are_told_as_redis_does,
     a_transaction_tells_in_order_at_its_end,
-    what_expires_is_told_when_it_is_noticed)
+    what_expires_is_told_when_it_is_noticed, fields_of_hashes_have_events)

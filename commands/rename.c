@@ -6,8 +6,7 @@
  * from its extent, which is pinned meanwhile. Both keys are locked: nobody sees
  * the value under both names or none. Any worker.
  */
-#include "commands/internal.h"
-#include "commands/notify.h"
+#include "commands/hashes.h"
 
 bool
 arg_database(struct request *rq, int i, unsigned *out)
@@ -52,19 +51,31 @@ same_key(const struct ks_key *a, const struct ks_key *b)
     return a->db == b->db && str_eq(a->name, b->name);
 }
 
+static enum ks_status
+transfer_hash(
+    struct request *rq, const struct ks_key *from, const struct ks_key *to)
+{
+    struct ks_info info;
+    enum ks_status status = ks_stat(rq->thread->ks, from, KS_PEEK, &info);
+
+    return status == KS_OK ? hash_copy(rq, from, to, info.expire_ms) : status;
+}
+
 /* Under the locks of both keys. */
 static enum ks_status
 transfer_value(struct request *rq, const struct ks_key *from,
     const struct ks_key *to, unsigned flags)
 {
     struct value value;
-    enum ks_status status;
+    enum ks_status status = value_read(rq, from, &value);
 
-    if (!value_read(rq, from, &value))
-        return KS_MISS;
-    status =
-        value_store(rq, to, value.bytes, value.info.expire_ms, value.info.raw);
-    value_drop(rq, &value);
+    if (status == KS_OK) {
+        status = value_store(
+            rq, to, value.bytes, value.info.expire_ms, value.info.raw);
+        value_drop(rq, &value);
+    } else if (status == KS_WRONG_TYPE) {
+        status = transfer_hash(rq, from, to);
+    }
     if (status == KS_OK && (flags & TRANSFER_MOVE))
         (void)ks_delete(rq->thread->ks, from);
     return status;

@@ -12,7 +12,9 @@
 struct key_filter {
     struct reply *to;
     struct str pattern;
-    bool any_name, no_type;
+    bool any_name;
+    bool typed; /* only keys of this type; -1 is none */
+    int type;
     size_t n_kept;
 };
 
@@ -21,8 +23,7 @@ keep_matching(void *ctx, struct str name, const struct ks_info *info)
 {
     struct key_filter *filter = ctx;
 
-    (void)info;
-    if (filter->no_type)
+    if (filter->typed && (int)info->type != filter->type)
         return true;
     if (!filter->any_name && !glob_match(filter->pattern, name, false))
         return true;
@@ -80,21 +81,27 @@ parse_cursor(struct str s, uint64_t *out)
     return true;
 }
 
-struct scan_options {
-    struct str pattern;
-    int64_t count;
-    bool no_type; /* TYPE names another type than string */
-};
+bool
+scan_cursor_read(struct request *rq, int i, uint64_t *out)
+{
+    if (parse_cursor(arg_str(rq, i), out))
+        return true;
+    reply_error(rq->reply, "ERR invalid cursor");
+    return false;
+}
 
-/* Replies with the error and returns false. */
-static bool
-parse_scan_options(struct request *rq, struct scan_options *out)
+bool
+scan_options_read(struct request *rq, int first, enum scan_target target,
+    struct scan_options *out)
 {
     *out = (struct scan_options){.pattern = STR("*"), .count = 10};
-    for (int i = 2; i < rq->argc; i += 2) {
+    for (int i = first; i < rq->argc; i += 2) {
         bool has_value = i + 1 < rq->argc;
 
-        if (has_value && arg_is(rq, i, "count")) {
+        if (target == SCAN_FIELDS && arg_is(rq, i, "novalues")) {
+            out->no_values = true;
+            i--;
+        } else if (has_value && arg_is(rq, i, "count")) {
             if (!arg_i64(rq, i + 1, &out->count))
                 return false;
             if (out->count < 1) {
@@ -103,8 +110,9 @@ parse_scan_options(struct request *rq, struct scan_options *out)
             }
         } else if (has_value && arg_is(rq, i, "match")) {
             out->pattern = arg_str(rq, i + 1);
-        } else if (has_value && arg_is(rq, i, "type")) {
-            out->no_type = !arg_is(rq, i + 1, "string");
+        } else if (target == SCAN_KEYS && has_value && arg_is(rq, i, "type")) {
+            out->type = value_type_find(arg_str(rq, i + 1));
+            out->typed = true;
         } else {
             reply_error_syntax(rq);
             return false;
@@ -122,14 +130,12 @@ cmd_scan(struct request *rq)
     struct scan_options options;
     uint64_t cursor;
 
-    if (!parse_cursor(arg_str(rq, 1), &cursor)) {
-        reply_error(rq->reply, "ERR invalid cursor");
-        return;
-    }
-    if (!parse_scan_options(rq, &options))
+    if (!scan_cursor_read(rq, 1, &cursor) ||
+        !scan_options_read(rq, 2, SCAN_KEYS, &options))
         return;
     filter_by_name(&filter, options.pattern);
-    filter.no_type = options.no_type;
+    filter.typed = options.typed;
+    filter.type = options.type;
     cursor = ks_scan(rq->thread->ks, rq->session->db, cursor,
         (size_t)options.count, keep_matching, &filter);
 

@@ -23,8 +23,7 @@ static const char too_long[] =
     "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
 
 /* Change argv[1] by `fn`. The callback leaves the reason in *error when it
- * refuses. Replies with what went wrong and returns false. KS_STRING is the
- * only type: with a second one, here is where WRONGTYPE is found. */
+ * refuses. Replies with what went wrong and returns false. */
 static bool
 edit(struct request *rq, ks_update_fn fn, void *ctx, const char **error)
 {
@@ -32,7 +31,7 @@ edit(struct request *rq, ks_update_fn fn, void *ctx, const char **error)
     enum ks_status status;
 
     *error = NULL;
-    status = ks_update(rq->thread->ks, &key, fn, ctx);
+    status = ks_update_string(rq->thread->ks, &key, fn, ctx);
     if (status != KS_OK) {
         reply_error_status(rq, status);
         return false;

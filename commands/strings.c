@@ -17,8 +17,6 @@ place_in_reply(void *ctx, size_t len)
     return reply_bulk_open(ctx, len);
 }
 
-/* KS_STRING is the only type: with a second one, here is where WRONGTYPE is
- * found. */
 enum ks_status
 fetch_value(struct request *rq, const struct ks_key *key, struct ks_info *info)
 {
@@ -48,12 +46,12 @@ cmd_get(struct request *rq)
 {
     struct ks_key key = arg_key(rq, 1);
     struct ks_info info;
+    enum ks_status status = fetch_value(rq, &key, &info);
 
-    if (fetch_value(rq, &key, &info) != KS_OK) {
-        reply_null(rq->reply);
-        return;
-    }
-    reply_fetched(rq, &info);
+    if (status == KS_OK)
+        reply_fetched(rq, &info);
+    else
+        reply_missing(rq, status);
 }
 
 /* Keys looked up side by side: enough to hide the memory latency, few enough
@@ -137,7 +135,10 @@ cmd_strlen(struct request *rq)
         reply_int(rq->reply, 0);
         return;
     }
-    reply_int(rq->reply, (int64_t)info.value_len);
+    if (info.type != KS_STRING)
+        reply_error_status(rq, KS_WRONG_TYPE);
+    else
+        reply_int(rq->reply, (int64_t)info.value_len);
 }
 
 /* The bytes of a value from `start` to `end`, both included and counted from
@@ -179,14 +180,18 @@ cmd_getrange(struct request *rq)
     struct ks_info info;
     struct str range;
     int64_t start, end;
+    enum ks_status status;
 
     if (!arg_i64(rq, 2, &start) || !arg_i64(rq, 3, &end))
         return;
-    if (ks_get(rq->thread->ks, &key, request_read_mode(rq), place_in_buf,
-            &rq->thread->scratch, &info) != KS_OK) {
+    status = ks_get(rq->thread->ks, &key, request_read_mode(rq), place_in_buf,
+        &rq->thread->scratch, &info);
+    if (status == KS_MISS)
         reply_bulk(rq->reply, STR(""));
+    else if (status != KS_OK)
+        reply_error_status(rq, status);
+    if (status != KS_OK)
         return;
-    }
     range = clip_range(info.value, info.value_len, start, end);
     if (info.value_extent != 0 && range.len > RANGE_COPY_MAX) {
         reply_bulk_ref(rq->reply, range.p, range.len, info.value_extent);
@@ -276,8 +281,10 @@ store_if(struct request *rq, int i, const struct string_options *options,
         .extent = arg->extent,
         .expire_ms = expire_ms};
     struct ks_key key = arg_key(rq, 1);
-    enum ks_status status =
-        ks_update(rq->thread->ks, &key, store_if_allowed, &job);
+    bool compares = options->with & WITH_COMPARISON;
+    enum ks_status status = compares
+        ? ks_update_string(rq->thread->ks, &key, store_if_allowed, &job)
+        : ks_update(rq->thread->ks, &key, store_if_allowed, &job);
 
     *done = status == KS_OK && job.done;
     if (*done) {
@@ -295,16 +302,19 @@ exchange(struct request *rq, int i, const struct string_options *options,
 {
     struct ks_thread *ks = rq->thread->ks;
     struct ks_key key = arg_key(rq, 1);
-    enum ks_status status = KS_OK;
     struct compared with = {false, STR(""), 0};
+    enum ks_status status;
     struct ks_info old;
     bool found;
 
     ks_lock(ks, &key, 1);
-    found = fetch_value(rq, &key, &old) == KS_OK;
+    status = fetch_value(rq, &key, &old);
+    found = status == KS_OK;
     if (found)
         with = (struct compared){true, {old.value, old.value_len}, old.version};
-    if (may_store(options, &with))
+    if (status == KS_MISS)
+        status = KS_OK;
+    if (status == KS_OK && may_store(options, &with))
         status = store(rq, &key, i, expire_ms);
     ks_unlock(ks);
 
@@ -400,20 +410,20 @@ cmd_getdel(struct request *rq)
     struct ks_thread *ks = rq->thread->ks;
     struct ks_key key = arg_key(rq, 1);
     struct ks_info info;
-    bool found;
+    enum ks_status status;
 
     ks_lock(ks, &key, 1);
-    found = fetch_value(rq, &key, &info) == KS_OK;
-    if (found) {
+    status = fetch_value(rq, &key, &info);
+    if (status == KS_OK) {
         ks_delete(ks, &key);
         notify(rq, NOTIFY_GENERIC, "del", &key);
     }
     ks_unlock(ks);
 
-    if (found)
+    if (status == KS_OK)
         reply_fetched(rq, &info);
     else
-        reply_null(rq->reply);
+        reply_missing(rq, status);
 }
 
 static void
@@ -444,10 +454,10 @@ cmd_getex(struct request *rq)
     struct ks_thread *ks = rq->thread->ks;
     struct ks_key key = arg_key(rq, 1);
     struct string_options options;
-    enum ks_status status = KS_OK;
+    enum ks_status found, status = KS_OK;
     uint64_t expire_ms;
     struct ks_info info;
-    bool found, valid;
+    bool valid;
 
     if (!string_options_read(rq, 2, GETEX_OPTIONS, &options))
         return;
@@ -456,17 +466,17 @@ cmd_getex(struct request *rq)
         return;
     }
     ks_lock(ks, &key, 1);
-    found = fetch_value(rq, &key, &info) == KS_OK;
+    found = fetch_value(rq, &key, &info);
     /* For a missing key the number is not even looked at. */
-    valid = found && string_options_deadline(rq, &options, &expire_ms);
+    valid = found == KS_OK && string_options_deadline(rq, &options, &expire_ms);
     if (valid)
         status = ks_update(ks, &key, set_expiry, &expire_ms);
     if (valid && status == KS_OK)
         notify_getex(rq, &key, info.expire_ms, expire_ms);
     ks_unlock(ks);
 
-    if (!found) {
-        reply_null(rq->reply);
+    if (found != KS_OK) {
+        reply_missing(rq, found);
         return;
     }
     if (valid && status == KS_OK) {

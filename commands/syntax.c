@@ -175,6 +175,20 @@ mark_repeated(struct parser *p, struct list *list, size_t n)
 
 static struct node *parse_choice(struct parser *p);
 
+/* The last values of a token, but not all, repeat: "FIELDS numfields field
+ * [field ...]". */
+static void
+take_repetition(struct parser *p, struct list *values)
+{
+    size_t repeated = *p->at == '[' ? words_repeated(p->at) : 0;
+
+    if (repeated == 0 || repeated >= values->n)
+        return;
+    p->at = strchr(p->at, ']') + 1;
+    skip_spaces(p);
+    mark_repeated(p, values, repeated);
+}
+
 /* A token and what it takes. */
 static struct node *
 parse_token(struct parser *p)
@@ -191,6 +205,7 @@ parse_token(struct parser *p)
             append(&values, new_node(p, NODE_VALUE));
             values.last->name = take_word(p);
         }
+        take_repetition(p, &values);
         node = values.n == 0 ? new_node(p, NODE_TOKEN)
                              : as_one(p, NODE_BLOCK, values);
     }
@@ -283,6 +298,7 @@ static const struct {
     {"index", "integer"},
     {"maxage", "integer"},
     {"milliseconds", "integer"},
+    {"numfields", "integer"},
     {"offset", "integer"},
     {"protover", "integer"},
     {"seconds", "integer"},

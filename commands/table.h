@@ -31,6 +31,7 @@
 #define COMMANDS(X)                                                           \
     COMMANDS_STRING(X)                                                        \
     COMMANDS_BITMAP(X)                                                        \
+    COMMANDS_HASH(X)                                                          \
     COMMANDS_GENERIC(X)                                                       \
     COMMANDS_CONNECTION(X)                                                    \
     COMMANDS_PUBSUB(X)                                                        \
@@ -195,6 +196,128 @@
         "bitmap", "0.1.0", "O(1), and a copy of the value",                   \
         "key offset value",                                                   \
         "Sets or clears one bit of a value and returns what it was.")
+
+#define COMMANDS_HASH(X)                                                      \
+    X("hdel", cmd_hdel, -3,                                                   \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_DELETE), 1, 1, 1,            \
+        "hash", "0.2.0", "O(N) in the fields", "key field [field ...]",       \
+        "Deletes fields of a hash; returns how many there were.")             \
+    X("hexists", cmd_hexists, 3, CMD_GET_ | KEYS(KEY_RO), 1, 1, 1,            \
+        "hash", "0.2.0", "O(1)", "key field",                                 \
+        "Tells whether a hash has a field.")                                  \
+    X("hexpire", cmd_hexpire, -6,                                             \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,             \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key seconds [NX|XX|GT|LT] FIELDS numfields field [field ...]",       \
+        "Lets fields of a hash expire after some seconds.")                   \
+    X("hexpireat", cmd_hexpireat, -6,                                         \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,             \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key unix-time-seconds [NX|XX|GT|LT] FIELDS numfields field "         \
+        "[field ...]",                                                        \
+        "Lets fields of a hash expire at a Unix time in seconds.")            \
+    X("hexpiretime", cmd_hexpiretime, -5, CMD_GET_, 1, 1, 1,                  \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key FIELDS numfields field [field ...]",                             \
+        "Returns the Unix times in seconds at which fields expire.")          \
+    X("hget", cmd_hget, 3, CMD_GET_, 1, 1, 1,                                 \
+        "hash", "0.2.0", "O(1)", "key field",                                 \
+        "Returns the value of a field of a hash.")                            \
+    X("hgetall", cmd_hgetall, 2, CMD_READ, 1, 1, 1,                           \
+        "hash", "0.2.0", "O(N) in the fields", "key",                         \
+        "Returns all fields of a hash and their values.")                     \
+    X("hgetdel", cmd_hgetdel, -5,                                             \
+        CMD_WRITE | CMD_FAST |                                                \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE), 1, 1, 1,                      \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key FIELDS numfields field [field ...]",                             \
+        "Returns the values of fields of a hash and deletes the fields.")     \
+    X("hgetex", cmd_hgetex, -5, CMD_WRITE | CMD_FAST, 1, 1, 1,                \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT "        \
+        "unix-time-milliseconds|PERSIST] FIELDS numfields field [field "      \
+        "...]",                                                               \
+        "Returns the values of fields of a hash and changes their expiry.")   \
+    X("hincrby", cmd_hincrby, 4, CMD_PUT_ | CMD_FAST, 1, 1, 1,                \
+        "hash", "0.2.0", "O(1)", "key field increment",                       \
+        "Adds a number to an integer in a field; a missing one counts as 0.") \
+    X("hincrbyfloat", cmd_hincrbyfloat, 4, CMD_PUT_ | CMD_FAST, 1, 1, 1,      \
+        "hash", "0.2.0", "O(1)",                                              \
+        "key field float-increment",                                          \
+        "Adds a floating-point number to the value of a field.")              \
+    X("hkeys", cmd_hkeys, 2, CMD_READ, 1, 1, 1,                               \
+        "hash", "0.2.0", "O(N) in the fields", "key",                         \
+        "Returns the names of all fields of a hash.")                         \
+    X("hlen", cmd_hlen, 2, CMD_GET_ | KEYS(KEY_RO), 1, 1, 1,                  \
+        "hash", "0.2.0", "O(1), O(N) if fields expire", "key",                \
+        "Returns how many fields a hash has.")                                \
+    X("hmget", cmd_hmget, -3, CMD_GET_, 1, 1, 1,                              \
+        "hash", "0.2.0", "O(N) in the fields asked for",                      \
+        "key field [field ...]",                                              \
+        "Returns the values of several fields of a hash.")                    \
+    X("hmset", cmd_hmset, -4,                                                 \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,             \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key field value [field value ...]",                                  \
+        "Stores fields of a hash: HSET of old, which replies OK.")            \
+    X("hpersist", cmd_hpersist, -5,                                           \
+        CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,            \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key FIELDS numfields field [field ...]",                             \
+        "Takes the expiry off fields of a hash.")                             \
+    X("hpexpire", cmd_hpexpire, -6,                                           \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,             \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key milliseconds [NX|XX|GT|LT] FIELDS numfields field [field "       \
+        "...]",                                                               \
+        "Lets fields of a hash expire after some milliseconds.")              \
+    X("hpexpireat", cmd_hpexpireat, -6,                                       \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,             \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key unix-time-milliseconds [NX|XX|GT|LT] FIELDS numfields field "    \
+        "[field ...]",                                                        \
+        "Lets fields of a hash expire at a Unix time in milliseconds.")       \
+    X("hpexpiretime", cmd_hpexpiretime, -5, CMD_GET_, 1, 1, 1,                \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key FIELDS numfields field [field ...]",                             \
+        "Returns the Unix times in milliseconds at which fields expire.")     \
+    X("hpttl", cmd_hpttl, -5, CMD_GET_, 1, 1, 1,                              \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key FIELDS numfields field [field ...]",                             \
+        "Returns the milliseconds until fields of a hash expire.")            \
+    X("hrandfield", cmd_hrandfield, -2, CMD_READ, 1, 1, 1,                    \
+        "hash", "0.2.0", "O(N) in the fields", "key [count [WITHVALUES]]",    \
+        "Returns one or several random fields of a hash.")                    \
+    X("hscan", cmd_hscan, -3, CMD_READ, 1, 1, 1,                              \
+        "hash", "0.2.0", "O(N) in COUNT",                                     \
+        "key cursor [MATCH pattern] [COUNT count] [NOVALUES]",                \
+        "Walks over the fields of a hash and their values.")                  \
+    X("hset", cmd_hset, -4,                                                   \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,             \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key field value [field value ...]",                                  \
+        "Stores fields of a hash; returns how many are new.")                 \
+    X("hsetex", cmd_hsetex, -6,                                               \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_UPDATE), 1, 1, 1,             \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key [NX|XX] [FNX|FXX] [EX seconds|PX milliseconds|EXAT "             \
+        "unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL] FIELDS "      \
+        "numfields field value [field value ...]",                            \
+        "Stores fields of a hash, with conditions and an expiry if wanted.")  \
+    X("hsetnx", cmd_hsetnx, 4,                                                \
+        CMD_PUT_ | CMD_FAST | KEYS(KEY_RW | KEY_INSERT), 1, 1, 1,             \
+        "hash", "0.2.0", "O(1)", "key field value",                           \
+        "Stores a field of a hash only if it does not exist.")                \
+    X("hstrlen", cmd_hstrlen, 3, CMD_GET_ | KEYS(KEY_RO), 1, 1, 1,            \
+        "hash", "0.2.0", "O(1)", "key field",                                 \
+        "Returns the length of the value of a field of a hash.")              \
+    X("httl", cmd_httl, -5, CMD_GET_, 1, 1, 1,                                \
+        "hash", "0.2.0", "O(N) in the fields",                                \
+        "key FIELDS numfields field [field ...]",                             \
+        "Returns the seconds until fields of a hash expire.")                 \
+    X("hvals", cmd_hvals, 2, CMD_READ, 1, 1, 1,                               \
+        "hash", "0.2.0", "O(N) in the fields", "key",                         \
+        "Returns the values of all fields of a hash.")
 
 #define COMMANDS_GENERIC(X)                                                   \
     X("copy", cmd_copy, -3,                                                   \

@@ -53,6 +53,22 @@ START_TEST(a_key_that_was_read_is_invalidated_once)
 }
 END_TEST
 
+START_TEST(a_hash_is_invalidated_as_a_whole)
+{
+    SAY(h, "HSET", "h", "a", "1");
+    RUN(h, "+OK\r\n", "CLIENT", "TRACKING", "ON");
+    RUN(h, "$1\r\n1\r\n", "HGET", "h", "a");
+    HEARS(0, INVALID(ONE("1", "h")), "HSET", "h", "b", "2");
+    SAY(h, "HGETALL", "h");
+    HEARS(0, "", "HDEL", "h", "x");
+    HEARS(0, INVALID(ONE("1", "h")), "HEXPIRE", "h", "10", "FIELDS", "1", "a");
+    SAY(h, "HLEN", "h");
+    HEARS(0, INVALID(ONE("1", "h")), "HDEL", "h", "a", "b");
+    SAY(h, "HEXISTS", "h", "a");
+    HEARS(0, INVALID(ONE("1", "h")), "HINCRBY", "h", "n", "1");
+}
+END_TEST
+
 START_TEST(own_changes_are_told_but_with_noloop)
 {
     SAY(h, "CLIENT", "TRACKING", "ON");
@@ -117,8 +133,8 @@ END_TEST
 START_TEST(broadcasts_come_in_one_message_by_prefix)
 {
     SAY(h, "CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "a", "PREFIX", "b");
-    HEARS(0, INVALID("*2\r\n$2\r\na1\r\n$2\r\na2\r\n"), "MSET", "a2", "x",
-        "c", "x", "a1", "x", "a2", "y");
+    HEARS(0, INVALID("*2\r\n$2\r\na1\r\n$2\r\na2\r\n"), "MSET", "a2", "x", "c",
+        "x", "a1", "x", "a2", "y");
     HEARS(0, INVALID(ONE("1", "b")), "SET", "b", "x");
     HEARS(0, "", "SET", "c", "x");
     SAY(h, "SET", "a3", "x");
@@ -185,8 +201,8 @@ START_TEST(a_lost_target_is_told)
     SAY(h, "GET", "k");
     h->sessions[1].id = 77; /* as if it had gone */
     SAY(h, "SET", "k", "1");
-    ck_assert_str_eq(harness_inbox(h, 0),
-        ">2\r\n$21\r\ntracking-redir-broken\r\n:2\r\n");
+    ck_assert_str_eq(
+        harness_inbox(h, 0), ">2\r\n$21\r\ntracking-redir-broken\r\n:2\r\n");
     ck_assert_ptr_nonnull(
         strstr(SAY(h, "CLIENT", "TRACKINGINFO"), "broken_redirect"));
     ck_assert_ptr_nonnull(strstr(SAY(h, "CLIENT", "LIST"), "flags=tR "));
@@ -239,8 +255,7 @@ START_TEST(trackinginfo_says_what_is_set)
         "\r\n$8\r\nredirect\r\n:2\r\n$8\r\nprefixes\r\n*2\r\n$1\r\na\r\n"
         "$1\r\nb\r\n",
         "CLIENT", "TRACKINGINFO");
-    ck_assert_ptr_nonnull(
-        strstr(SAY(h, "CLIENT", "INFO"), "flags=tB "));
+    ck_assert_ptr_nonnull(strstr(SAY(h, "CLIENT", "INFO"), "flags=tB "));
     ck_assert_ptr_nonnull(strstr(SAY(h, "CLIENT", "INFO"), " redir=2 "));
     RUN(h, "+RESET\r\n", "RESET");
     RUN(h, ":-1\r\n", "CLIENT", "GETREDIR");
@@ -263,19 +278,19 @@ START_TEST(options_that_do_not_fit_are_errors)
         "for this client, and then re-enabling it with a different mode.\r\n",
         "CLIENT", "TRACKING", "ON");
     SAY(h, "CLIENT", "TRACKING", "OFF");
-    RUN(h, "-ERR PREFIX option requires BCAST mode to be enabled\r\n",
-        "CLIENT", "TRACKING", "ON", "PREFIX", "a");
+    RUN(h, "-ERR PREFIX option requires BCAST mode to be enabled\r\n", "CLIENT",
+        "TRACKING", "ON", "PREFIX", "a");
     RUN(h, "-ERR The client ID you want redirect to does not exist\r\n",
         "CLIENT", "TRACKING", "ON", "REDIRECT", "99");
     RUN(h, "-ERR syntax error\r\n", "CLIENT", "TRACKING", "MAYBE");
     RUN(h, "-ERR syntax error\r\n", "CLIENT", "TRACKING", "ON", "PREFIX");
-    ck_assert_ptr_nonnull(strstr(
-        SAY(h, "INFO", "stats"), "tracking_total_prefixes:0\r\n"));
+    ck_assert_ptr_nonnull(
+        strstr(SAY(h, "INFO", "stats"), "tracking_total_prefixes:0\r\n"));
 }
 END_TEST
 
 HARNESS_MAIN("commands/tracking", start, stop,
-    a_key_that_was_read_is_invalidated_once,
+    a_key_that_was_read_is_invalidated_once, a_hash_is_invalidated_as_a_whole,
     own_changes_are_told_but_with_noloop,
     a_transaction_invalidates_what_it_read_before, expired_keys_are_told,
     flushing_invalidates_everything, broadcasts_come_in_one_message_by_prefix,

@@ -16,16 +16,32 @@ place_in_arena(void *ctx, size_t len)
     return arena_alloc(ctx, len + 1);
 }
 
-bool
+enum ks_status
 value_read(struct request *rq, const struct ks_key *key, struct value *out)
 {
+    enum ks_status status;
+
     *out = (struct value){.bytes = STR(""), .info.expire_ms = KS_NO_EXPIRY};
-    if (ks_get(rq->thread->ks, key, request_read_mode(rq), place_in_arena,
-            rq->thread->arena, &out->info) != KS_OK)
-        return false;
+    status = ks_get(rq->thread->ks, key, request_read_mode(rq), place_in_arena,
+        rq->thread->arena, &out->info);
+    if (status != KS_OK)
+        return status;
     out->bytes = (struct str){out->info.value, out->info.value_len};
     out->extent = out->info.value_extent;
-    return true;
+    return KS_OK;
+}
+
+bool
+value_read_string(struct request *rq, const struct ks_key *key,
+    struct value *out, bool *exists)
+{
+    enum ks_status status = value_read(rq, key, out);
+
+    *exists = status == KS_OK;
+    if (status != KS_WRONG_TYPE)
+        return true;
+    reply_error_status(rq, status);
+    return false;
 }
 
 void
