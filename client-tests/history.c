@@ -258,6 +258,26 @@ last_quiet(const struct search *s)
     return quiet;
 }
 
+/* A hash has no length. */
+static void
+print_value(FILE *out, const struct model_key *k)
+{
+    bool is_hash = false;
+
+    for (unsigned i = 0; i < HISTORY_FIELDS; i++)
+        is_hash |= k->value[i * HISTORY_FIELD_BYTES] == 1;
+    if (!is_hash) {
+        fprintf(out, "\"%s\"", k->value);
+        return;
+    }
+    for (unsigned i = 0; i < HISTORY_FIELDS; i++) {
+        const char *field = k->value + i * HISTORY_FIELD_BYTES;
+
+        if (*field != 0)
+            fprintf(out, "%s=\"%s\" ", history_fields[i], field + 1);
+    }
+}
+
 static void
 print_state(FILE *out, const struct model *m, int64_t from_ns)
 {
@@ -266,13 +286,18 @@ print_state(FILE *out, const struct model *m, int64_t from_ns)
 
         if (!k->present)
             continue;
-        fprintf(out, "   k%u is \"%s\"", i, k->value);
+        fprintf(out, "   k%u is ", i);
+        print_value(out, k);
         if (k->expires)
             fprintf(out, " until %.1f to %.1f us",
                 (double)(k->deadline_lo - from_ns) / 1000,
                 (double)(k->deadline_hi - from_ns) / 1000);
         fputc('\n', out);
     }
+    for (unsigned t = 0; t < HISTORY_THREADS; t++)
+        if (m->watched[t] != 0)
+            fprintf(out, "   client %u watches the keys %#x%s\n", t,
+                m->watched[t], m->changed[t] ? ", which have changed" : "");
 }
 
 /* Shorter than last_quiet() where that is far: what may have overlapped with

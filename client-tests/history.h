@@ -13,7 +13,8 @@
  * operation joins are searched by themselves (Horn and Kroening, "Faster
  * linearizability checking via P-compositionality", FORTE 2015).
  *
- * The sequential store (model.c) knows strings, deadlines, versions, watches.
+ * The sequential store (model.c) knows strings, hashes of three fields,
+ * deadlines, versions, watches. No history has both kinds of values.
  * The version of a value is what the first GETV says, if that is greater than
  * all before of the key; then it stays until the value is written. A deadline
  * is an interval, since nobody knows when between call and answer the server
@@ -32,6 +33,10 @@
 #define HISTORY_VALUE 160 /* longest value and a NUL */
 #define HISTORY_REPLY 512
 #define HISTORY_WORDS 12
+#define HISTORY_FIELDS 3
+/* Each field of a hash has a part of the value: a one if it is there, then its
+ * text. */
+#define HISTORY_FIELD_BYTES (HISTORY_VALUE / HISTORY_FIELDS)
 
 /* ---- operations ---------------------------------------------------------- */
 
@@ -54,7 +59,17 @@ enum verb {
     V_DELIFEQ,
     V_DELEX,
     V_DIGEST,
-    V_GETV, /* of one key up to here */
+    V_GETV,
+    V_HGET,
+    V_HMGET, /* of two fields */
+    V_HGETALL,
+    V_HLEN,
+    V_HSET,
+    V_HSET_BOTH, /* two fields */
+    V_HSETNX,
+    V_HDEL,
+    V_HDEL_BOTH,
+    V_HINCRBY, /* of one key up to here */
     V_DEL_BOTH,
     V_RENAME,
     V_RENAMENX,
@@ -84,10 +99,11 @@ enum lifetime {
     L_PERSIST
 };
 
-/* One command. `other` is the second key of those that have two. */
+/* One command. `other` is the second key of those that have two, and the field
+ * after `field` the second field. */
 struct step {
     enum verb verb;
-    uint8_t key, other;
+    uint8_t key, other, field;
     enum condition condition;
     enum lifetime lifetime;
     bool get; /* SET with GET */
@@ -126,6 +142,9 @@ struct step_words {
 void step_words(
     const struct step *s, const char *const *key_names, struct step_words *out);
 
+/* "a", "b" or "c". */
+extern const char *const history_fields[HISTORY_FIELDS];
+
 /* The keys of a step, as a set. */
 unsigned step_keys(const struct step *s);
 
@@ -136,7 +155,7 @@ struct model_key {
     bool present, expires;
     int64_t deadline_lo, deadline_hi; /* ns, both included */
     int64_t version;                  /* 0: nobody has asked for it */
-    char value[HISTORY_VALUE];        /* zeros after len */
+    char value[HISTORY_VALUE];        /* zeros after len; or the fields */
 };
 
 /* Compared and hashed as bytes. */

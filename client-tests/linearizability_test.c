@@ -138,6 +138,20 @@ START_TEST(a_pair_is_written_at_once)
 }
 END_TEST
 
+START_TEST(fields_are_written_at_once)
+{
+#define BOTH_FIELDS .verb = V_HSET_BOTH, .value = "1"
+#define ALL_FIELDS .verb = V_HGETALL
+    JUDGE(NULL, OP(0, 0, 5, ":2", BOTH_FIELDS), OP(1, 1, 2, "[]", ALL_FIELDS),
+        OP(1, 3, 4, "[\"a\" \"1\" \"b\" \"1\"]", ALL_FIELDS));
+    JUDGE("HGETALL", OP(0, 0, 5, ":2", BOTH_FIELDS),
+        OP(1, 1, 2, "[\"a\" \"1\"]", ALL_FIELDS));
+    /* the key goes with its last field */
+    JUDGE(NULL, OP(0, 0, 1, ":1", .verb = V_HINCRBY, .delta = 1),
+        OP(0, 2, 3, ":1", .verb = V_HDEL), OP(0, 4, 5, ":0", .verb = V_EXISTS));
+}
+END_TEST
+
 START_TEST(a_deadline_is_an_interval)
 {
 #define FOR_10_MS .verb = V_SET, .value = "a", .lifetime = L_PX, .ttl_ms = 10
@@ -303,6 +317,13 @@ static const struct workload workloads[] = {
         .n_keys = 2,
         .transactions = true,
         .short_lives = true},
+    {.name = "hashes", .n_keys = 2, .hashes = true},
+    {.name = "hashes in transactions",
+        .n_keys = 3,
+        .hashes = true,
+        .pairs = true,
+        .transactions = true,
+        .short_lives = true},
 };
 
 static const char *const worker_counts[] = {"2", "4"};
@@ -356,7 +377,8 @@ static const struct {
     unsigned workload;
 } faults[] = {{F_STALE_READ, 0}, {F_LOST_WRITE, 0}, {F_LATE_WRITE, 0},
     {F_SPLIT_MSET, 1}, {F_SPLIT_EXEC, 2}, {F_NO_WATCH, 2}, {F_TWICE, 0},
-    {F_CHECK_THEN_SET, 0}, {F_NO_EXPIRY, 4}, {F_OLD_VERSION, 0}};
+    {F_CHECK_THEN_SET, 0}, {F_NO_EXPIRY, 4}, {F_OLD_VERSION, 0},
+    {F_SPLIT_HSET, 5}, {F_STALE_FIELD, 5}, {F_TWICE, 5}};
 
 /* A fault is found out in one of a few rounds. */
 START_TEST(a_fault_is_found)
@@ -398,6 +420,7 @@ linearizability_suite(void)
     tcase_add_test(tc, the_window_begins_after_what_is_settled);
     tcase_add_test(tc, increments_are_counted_once);
     tcase_add_test(tc, a_pair_is_written_at_once);
+    tcase_add_test(tc, fields_are_written_at_once);
     tcase_add_test(tc, a_deadline_is_an_interval);
     tcase_add_test(tc, a_version_ends_with_its_value);
     tcase_add_test(tc, an_exec_depends_on_what_it_watches);

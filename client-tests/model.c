@@ -17,9 +17,11 @@
 
 static const char *const verbs[] = {"GET", "SET", "SETNX", "GETSET", "INCRBY",
     "APPEND", "GETDEL", "GETEX", "EXPIRE", "PEXPIRE", "PERSIST", "PTTL",
-    "STRLEN", "EXISTS", "DEL", "DELIFEQ", "DELEX", "DIGEST", "GETV", "DEL",
-    "RENAME", "RENAMENX", "COPY", "MSET", "MSETNX", "MGET", "FLUSHALL",
-    "FLUSHDB"};
+    "STRLEN", "EXISTS", "DEL", "DELIFEQ", "DELEX", "DIGEST", "GETV", "HGET",
+    "HMGET", "HGETALL", "HLEN", "HSET", "HSET", "HSETNX", "HDEL", "HDEL",
+    "HINCRBY", "DEL", "RENAME", "RENAMENX", "COPY", "MSET", "MSETNX", "MGET",
+    "FLUSHALL", "FLUSHDB"};
+const char *const history_fields[] = {"a", "b", "c"};
 static const char *const conditions[] = {
     NULL, "NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE", "IFVER"};
 static const char *const lifetimes[] = {NULL, "PX", "KEEPTTL", "PERSIST"};
@@ -66,6 +68,35 @@ add_lifetime(struct step_words *w, const struct step *s)
     add(w, lifetimes[s->lifetime]);
     if (s->lifetime == L_PX)
         add_number(w, 1, s->ttl_ms);
+}
+
+static unsigned
+second_field(const struct step *s)
+{
+    return (s->field + 1u) % HISTORY_FIELDS;
+}
+
+static void
+add_fields(struct step_words *w, const struct step *s)
+{
+    bool sets =
+        s->verb == V_HSET || s->verb == V_HSET_BOTH || s->verb == V_HSETNX;
+
+    if (s->verb == V_HGETALL || s->verb == V_HLEN)
+        return;
+    add(w, history_fields[s->field]);
+    add(w, sets ? s->value : NULL);
+    if (s->verb == V_HMGET || s->verb == V_HSET_BOTH || s->verb == V_HDEL_BOTH)
+        add(w, history_fields[second_field(s)]);
+    add(w, s->verb == V_HSET_BOTH ? s->value : NULL);
+    if (s->verb == V_HINCRBY)
+        add_number(w, 2, s->delta);
+}
+
+static bool
+is_of_fields(enum verb verb)
+{
+    return verb >= V_HGET && verb <= V_HINCRBY;
 }
 
 /* What stands after the names of the keys. */
@@ -119,7 +150,10 @@ step_words(
         add(out, key_names[s->other]);
     if (s->verb == V_MSET || s->verb == V_MSETNX)
         add(out, s->value);
-    add_arguments(out, s);
+    if (is_of_fields(s->verb))
+        add_fields(out, s);
+    else
+        add_arguments(out, s);
 }
 
 unsigned
@@ -446,6 +480,150 @@ do_mset(struct model *m, const struct step *s, struct text *out)
     }
 }
 
+/* ---- fields -------------------------------------------------------------- */
+
+static char *
+field_of(struct model_key *k, unsigned field)
+{
+    return k->value + field * HISTORY_FIELD_BYTES;
+}
+
+static unsigned
+count_fields(struct model_key *k)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < HISTORY_FIELDS; i++)
+        n += *field_of(k, i) != 0;
+    return n;
+}
+
+static void
+say_field(struct text *t, struct model_key *k, unsigned field)
+{
+    const char *p = field_of(k, field);
+
+    if (*p != 0)
+        say(t, "\"%s\"", p + 1);
+    else
+        say(t, "$-1");
+}
+
+/* True if the field is new. */
+static bool
+set_field(
+    struct model *m, const struct step *s, unsigned field, const char *value)
+{
+    struct model_key *k = &m->key[s->key];
+    char *p = field_of(k, field);
+    bool is_new = *p == 0;
+
+    ck_assert_uint_lt(strlen(value) + 1, HISTORY_FIELD_BYTES);
+    memset(p, 0, HISTORY_FIELD_BYTES);
+    p[0] = 1;
+    strcpy(p + 1, value);
+    k->present = true;
+    touch(m, s->key);
+    return is_new;
+}
+
+static bool
+delete_field(struct model *m, const struct step *s, unsigned field)
+{
+    struct model_key *k = &m->key[s->key];
+    char *p = field_of(k, field);
+
+    if (*p == 0)
+        return false;
+    memset(p, 0, HISTORY_FIELD_BYTES);
+    touch(m, s->key);
+    if (count_fields(k) == 0)
+        (void)drop(m, s->key);
+    return true;
+}
+
+static void
+do_hincrby(struct model *m, const struct step *s, struct text *out)
+{
+    const char *p = field_of(&m->key[s->key], s->field);
+    long long n = *p != 0 ? strtoll(p + 1, NULL, 10) : 0;
+    char text[24];
+
+    snprintf(text, sizeof(text), "%lld", n);
+    if (*p != 0 && strcmp(text, p + 1) != 0) {
+        say(out, "-ERR hash value is not an integer");
+        return;
+    }
+    snprintf(text, sizeof(text), "%lld", n + s->delta);
+    (void)set_field(m, s, s->field, text);
+    say(out, ":%s", text);
+}
+
+static void
+do_hgetall(struct model_key *k, struct text *out)
+{
+    const char *gap = "";
+
+    say(out, "[");
+    for (unsigned i = 0; i < HISTORY_FIELDS; i++) {
+        if (*field_of(k, i) == 0)
+            continue;
+        say(out, "%s\"%s\" ", gap, history_fields[i]);
+        say_field(out, k, i);
+        gap = " ";
+    }
+    say(out, "]");
+}
+
+static void
+do_fields(struct model *m, const struct step *s, struct text *out)
+{
+    struct model_key *k = &m->key[s->key];
+    unsigned field = s->field, second = second_field(s);
+
+    switch (s->verb) {
+    case V_HGET:
+        say_field(out, k, field);
+        break;
+    case V_HMGET:
+        say(out, "[");
+        say_field(out, k, field);
+        say(out, " ");
+        say_field(out, k, second);
+        say(out, "]");
+        break;
+    case V_HGETALL:
+        do_hgetall(k, out);
+        break;
+    case V_HLEN:
+        say(out, ":%u", count_fields(k));
+        break;
+    case V_HSET:
+        say(out, ":%d", set_field(m, s, field, s->value));
+        break;
+    case V_HSET_BOTH:
+        say(out, ":%d",
+            set_field(m, s, field, s->value) +
+                set_field(m, s, second, s->value));
+        break;
+    case V_HSETNX:
+        say(out, ":%d",
+            *field_of(k, field) == 0 && set_field(m, s, field, s->value));
+        break;
+    case V_HDEL:
+        say(out, ":%d", delete_field(m, s, field));
+        break;
+    case V_HDEL_BOTH:
+        say(out, ":%d", delete_field(m, s, field) + delete_field(m, s, second));
+        break;
+    default:
+        do_hincrby(m, s, out);
+        break;
+    }
+}
+
+/* ---- steps --------------------------------------------------------------- */
+
 static void
 do_step(struct model *m, const struct op *op, const struct step *s,
     int64_t slack_ns, struct text *out)
@@ -453,6 +631,10 @@ do_step(struct model *m, const struct op *op, const struct step *s,
     struct model_key *k = &m->key[s->key];
     char digest[17];
 
+    if (is_of_fields(s->verb)) {
+        do_fields(m, s, out);
+        return;
+    }
     switch (s->verb) {
     case V_GET:
         say_value(out, k);
@@ -544,6 +726,8 @@ do_step(struct model *m, const struct op *op, const struct step *s,
     case V_FLUSHDB:
         model_expire(m, step_keys(s));
         say(out, "+OK");
+        break;
+    default: /* of fields */
         break;
     }
 }

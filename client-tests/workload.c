@@ -42,6 +42,14 @@ static const enum verb singles[] = {V_GET, V_GET, V_GET, V_GET, V_SET, V_SET,
 static const enum verb pairs[] = {V_DEL_BOTH, V_RENAME, V_RENAMENX, V_COPY,
     V_MSET, V_MSET, V_MSETNX, V_MGET, V_MGET, V_MGET};
 
+static const enum verb hash_singles[] = {V_HGET, V_HGET, V_HGET, V_HMGET,
+    V_HMGET, V_HGETALL, V_HGETALL, V_HGETALL, V_HLEN, V_HSET, V_HSET,
+    V_HSET_BOTH, V_HSET_BOTH, V_HSET_BOTH, V_HSETNX, V_HDEL, V_HDEL,
+    V_HDEL_BOTH, V_HINCRBY, V_HINCRBY, V_EXPIRE, V_PEXPIRE, V_PERSIST, V_EXISTS,
+    V_DEL};
+static const enum verb hash_pairs[] = {
+    V_DEL_BOTH, V_RENAME, V_RENAMENX, V_COPY};
+
 /* DELIFEQ, DELEX, DIGEST, GETV and conditions on values are not in 7.0. */
 static bool
 redis_has(enum verb verb)
@@ -54,6 +62,8 @@ choose_single(struct worker *w)
 {
     enum verb verb;
 
+    if (w->workload->hashes)
+        return hash_singles[choose(w, ARRAY_LEN(hash_singles))];
     do
         verb = singles[choose(w, ARRAY_LEN(singles))];
     while (testing_redis() && !redis_has(verb));
@@ -65,7 +75,9 @@ choose_verb(struct worker *w)
 {
     if (w->workload->flushes && chance(w, 12))
         return chance(w, 2) ? V_FLUSHALL : V_FLUSHDB;
-    if (w->workload->pairs && chance(w, 3))
+    if (w->workload->hashes && w->workload->pairs && chance(w, 8))
+        return hash_pairs[choose(w, ARRAY_LEN(hash_pairs))];
+    if (w->workload->pairs && !w->workload->hashes && chance(w, 3))
         return pairs[choose(w, ARRAY_LEN(pairs))];
     return choose_single(w);
 }
@@ -123,6 +135,7 @@ make_step(struct worker *w, struct step *s)
         s->value[chance(w, 2) ? 1 : 2] = '\0';
     memcpy(s->compare, w->known[s->key], sizeof(s->compare));
     s->version = w->versions[s->key];
+    s->field = (uint8_t)choose(w, HISTORY_FIELDS);
     s->condition = choose_condition(w, s->verb);
     s->get = chance(w, 3);
     s->lifetime = choose_lifetime(w, s->verb);
@@ -165,18 +178,59 @@ make_op(struct worker *w, struct op *op)
 
 /* ---- asking -------------------------------------------------------------- */
 
+/* Fields come in any order: put those of HGETALL into that of the model. */
 static void
-ask_words(struct worker *w, int n, const char **words, char *reply)
+sort_fields(redisReply *r)
 {
-    redisReply *r = redisCommandArgv(w->c, n, words, NULL);
+    for (size_t i = 0; i + 1 < r->elements; i += 2) {
+        for (size_t j = i; j > 0; j -= 2) {
+            redisReply **pair = r->element + j, *name = pair[0], *v = pair[1];
+
+            if (strcmp(pair[-2]->str, name->str) <= 0)
+                break;
+            pair[0] = pair[-2];
+            pair[1] = pair[-1];
+            pair[-2] = name;
+            pair[-1] = v;
+        }
+    }
+}
+
+static void
+write_reply(
+    redisReply *r, const struct step *steps, unsigned n_steps, char *reply)
+{
     char *text;
 
-    ck_assert_msg(r != NULL, "no reply to %s: %s", words[0], w->c->errstr);
+    if (n_steps == 1 && steps[0].verb == V_HGETALL && r->elements > 1 &&
+        r->element[0]->type == REDIS_REPLY_STRING)
+        sort_fields(r);
+    for (unsigned i = 0; i < MIN(n_steps, r->elements); i++)
+        if (steps[i].verb == V_HGETALL &&
+            r->element[i]->type == REDIS_REPLY_ARRAY)
+            sort_fields(r->element[i]);
     text = reply_text(r);
     ck_assert_uint_lt(strlen(text), HISTORY_REPLY);
     strcpy(reply, text);
     free(text);
     freeReplyObject(r);
+}
+
+/* Send words; the answer is that of the steps. */
+static void
+ask_for(struct worker *w, int n, const char **words, const struct step *steps,
+    unsigned n_steps, char *reply)
+{
+    redisReply *r = redisCommandArgv(w->c, n, words, NULL);
+
+    ck_assert_msg(r != NULL, "no reply to %s: %s", words[0], w->c->errstr);
+    write_reply(r, steps, n_steps, reply);
+}
+
+static void
+ask_words(struct worker *w, int n, const char **words, char *reply)
+{
+    ask_for(w, n, words, NULL, 0, reply);
 }
 
 static void
@@ -185,7 +239,7 @@ ask_step(struct worker *w, const struct step *s, char *reply)
     struct step_words words;
 
     step_words(s, w->key_names, &words);
-    ask_words(w, words.n, words.word, reply);
+    ask_for(w, words.n, words.word, s, 1, reply);
 }
 
 static void
@@ -200,7 +254,7 @@ ask_exec(struct worker *w, struct op *op)
         ck_assert_str_eq(reply, "+QUEUED");
     }
     op->start_ns = now_ns();
-    ask_words(w, 1, (const char *[]){"EXEC"}, op->reply);
+    ask_for(w, 1, (const char *[]){"EXEC"}, op->steps, op->n_steps, op->reply);
 }
 
 static void
@@ -276,6 +330,21 @@ split_mset(struct worker *w, struct op *op)
     ask_step(w, &set, op->reply);
 }
 
+/* HSET of two fields: what it says is right. */
+static void
+split_hset(struct worker *w, struct op *op)
+{
+    struct step set = op->steps[0];
+    int n_new;
+
+    set.verb = V_HSET;
+    ask_step(w, &set, op->reply);
+    n_new = atoi(op->reply + 1);
+    set.field = (uint8_t)((set.field + 1) % HISTORY_FIELDS);
+    ask_step(w, &set, op->reply);
+    snprintf(op->reply, HISTORY_REPLY, ":%d", n_new + atoi(op->reply + 1));
+}
+
 static void
 check_then_set(struct worker *w, struct op *op)
 {
@@ -327,6 +396,17 @@ answer_badly(struct worker *w, struct op *op)
             return false;
         strcpy(op->reply, w->earlier[s->key]);
         return true;
+    case F_STALE_FIELD:
+        if (op->kind != OP_COMMAND || s->verb != V_HGET || s->field != 0 ||
+            w->earlier[s->key][0] == '\0' || !chance(w, 2))
+            return false;
+        strcpy(op->reply, w->earlier[s->key]);
+        return true;
+    case F_SPLIT_HSET:
+        if (op->kind != OP_COMMAND || s->verb != V_HSET_BOTH)
+            return false;
+        split_hset(w, op);
+        return true;
     case F_LOST_WRITE:
     case F_LATE_WRITE:
         if (!is_plain_set(op) || !chance(w, 4))
@@ -352,7 +432,8 @@ answer_badly(struct worker *w, struct op *op)
         return true;
     case F_TWICE:
         if (op->kind != OP_COMMAND || !chance(w, 4) ||
-            (s->verb != V_INCRBY && s->verb != V_APPEND))
+            (s->verb != V_INCRBY && s->verb != V_APPEND &&
+                s->verb != V_HINCRBY))
             return false;
         ask_step(w, s, op->reply);
         ask_step(w, s, op->reply);
@@ -396,7 +477,7 @@ learn(struct worker *w, const struct op *op)
         w->watched = 0;
     if (op->kind != OP_COMMAND)
         return;
-    if (s->verb == V_GET)
+    if (s->verb == V_GET || (s->verb == V_HGET && s->field == 0))
         strcpy(w->earlier[s->key], op->reply);
     if (s->verb == V_GETV)
         learn_version(w, s->key, op->reply);

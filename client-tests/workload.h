@@ -24,11 +24,14 @@ enum fault {
     F_CHECK_THEN_SET, /* SET NX is EXISTS and then SET */
     F_NO_EXPIRY,      /* SET forgets its PX */
     F_OLD_VERSION,    /* SET IFVER takes the version that is there now */
+    F_SPLIT_HSET,     /* one field after the other */
+    F_STALE_FIELD,    /* HGET is answered with an earlier answer */
 };
 
 struct workload {
     const char *name;
     unsigned n_keys;
+    bool hashes;       /* and no strings */
     bool pairs;        /* commands of two keys as well */
     bool transactions; /* WATCH and EXEC */
     bool flushes;
@@ -49,7 +52,8 @@ struct worker {
     unsigned n_values;                         /* [worker] made so far */
     char known[HISTORY_KEYS][HISTORY_VALUE];   /* [worker] value seen last */
     long long versions[HISTORY_KEYS];          /* [worker] seen last */
-    char earlier[HISTORY_KEYS][HISTORY_REPLY]; /* [worker] answer to GET */
+    char earlier[HISTORY_KEYS][HISTORY_REPLY]; /* [worker] answer to GET, or
+                                                  to HGET of field a */
     struct step late;                          /* [worker] SET not done yet */
     bool has_late;
 };
