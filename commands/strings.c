@@ -431,7 +431,8 @@ set_expiry(void *ctx, const struct ks_old *old, struct ks_new *new)
 {
     const uint64_t *expire_ms = ctx;
 
-    if (!old->exists || old->expire_ms == *expire_ms)
+    if (!old->exists ||
+        (*expire_ms == KS_NO_EXPIRY && old->expire_ms == KS_NO_EXPIRY))
         return;
     new->action = KS_EXPIRE;
     new->expire_ms = *expire_ms;

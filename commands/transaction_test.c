@@ -236,7 +236,7 @@ static void
 other(const char *line)
 {
     char *copy = xstrdup(line), *save = NULL;
-    const char *words[8];
+    const char *words[12];
     int n = 0;
 
     for (char *w = strtok_r(copy, " ", &save); w != NULL;
@@ -276,9 +276,34 @@ START_TEST(every_change_of_a_watched_key_is_seen)
         watch_sees("SET k 1", changes[i], true);
     watch_sees("SET k 1 EX 100", "PERSIST k", true);
     watch_sees("SET k 1 EX 100", "EXPIRE k 200", true);
+    watch_sees(
+        "SET k 1 PXAT 33000000000000", "GETEX k PXAT 33000000000000", true);
     watch_sees(NULL, "SET k 1", true);
     watch_sees(NULL, "SETNX k 1", true);
     watch_sees(NULL, "MSETNX j 1 k 1", true);
+}
+END_TEST
+
+START_TEST(every_change_of_a_watched_hash_is_seen)
+{
+    static const char *const changes[] = {"HSET k a 1", "HSET k b 1",
+        "HMSET k a 1", "HSETNX k b 1", "HDEL k a", "HDEL k a c",
+        "HINCRBY k a 0", "HINCRBYFLOAT k a 1", "HEXPIRE k 10 FIELDS 1 a",
+        "HEXPIRE k 0 FIELDS 1 a", "HPERSIST k FIELDS 1 c",
+        "HGETEX k EX 10 FIELDS 1 a", "HSETEX k FIELDS 1 a 1",
+        "HGETDEL k FIELDS 1 a", "EXPIRE k 100", "SET k x", "RENAME k j",
+        "DEL k"};
+    static const char *const others[] = {"HGETALL k", "HSETNX k a 1",
+        "HDEL k b", "HEXPIRE k 10 XX FIELDS 1 c", "HPERSIST k FIELDS 1 a",
+        "HGETEX k FIELDS 1 a", "HGETEX k PERSIST FIELDS 1 a",
+        "HSETEX k FNX FIELDS 1 a 1", "HGETDEL k FIELDS 1 b"};
+
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++)
+        watch_sees("HSETEX k EX 100 FIELDS 2 a 1 c 1", changes[i], true);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        watch_sees("HSET k a 1 c 1", others[i], false);
+    watch_sees(NULL, "HSET k a 1", true);
+    watch_sees(NULL, "HDEL k a", false);
 }
 END_TEST
 
@@ -401,8 +426,11 @@ static const char *
 say(struct worker *w, const char *const *words, int n)
 {
     struct resp_arg argv[8];
-    struct request rq = {.thread = w->thread, .session = &w->session,
-        .argv = argv, .argc = n, .reply = &w->reply};
+    struct request rq = {.thread = w->thread,
+        .session = &w->session,
+        .argv = argv,
+        .argc = n,
+        .reply = &w->reply};
 
     for (int i = 0; i < n; i++)
         argv[i] = (struct resp_arg){.p = words[i], .len = strlen(words[i])};
@@ -518,8 +546,7 @@ run_workers(void (*fn)(struct worker *w))
         struct worker *w = &workers[i];
 
         *w = (struct worker){.number = i, .ks = ks_thread_new(h->ks)};
-        w->thread =
-            command_thread_new(&h->commands, w->ks, (unsigned)i + 1);
+        w->thread = command_thread_new(&h->commands, w->ks, (unsigned)i + 1);
         w->reply.out = &w->out;
         session_init(&w->session, (uint64_t)i + 100, &h->commands);
         ck_assert_int_eq(pthread_create(&threads[i], NULL, run_worker, w), 0);
@@ -566,8 +593,9 @@ HARNESS_MAIN("transaction", start, stop, exec_runs_what_was_queued,
     discard_and_reset_forget, a_large_argument_is_kept_or_released,
     client_list_shows_the_queue, resp3_and_client_reply,
     a_full_memory_without_eviction_aborts,
-    every_change_of_a_watched_key_is_seen, what_changes_nothing_is_not_seen,
-    other_keys_of_every_partition_are_not_seen,
-    a_value_that_comes_back_is_seen, an_expiry_is_seen_once,
-    an_eviction_is_seen, transfers_neither_make_nor_lose_money,
+    every_change_of_a_watched_key_is_seen,
+    every_change_of_a_watched_hash_is_seen, what_changes_nothing_is_not_seen,
+    other_keys_of_every_partition_are_not_seen, a_value_that_comes_back_is_seen,
+    an_expiry_is_seen_once, an_eviction_is_seen,
+    transfers_neither_make_nor_lose_money,
     two_reads_never_see_half_a_transaction, watched_increments_add_up)
