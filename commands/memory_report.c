@@ -35,6 +35,7 @@ divide(const struct memory_report *m, struct memory_parts *out)
         .index = account[SLAB_INDEX],
         .templates = account[SLAB_TEMPLATES],
         .namespaces = account[SLAB_NAMESPACES],
+        .hash_shapes = account[SLAB_HASH_SHAPES],
         .tables = s->table_bytes,
         .clients = account[SLAB_CLIENTS],
         .pools = account[SLAB_POOLS],

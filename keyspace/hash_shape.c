@@ -74,7 +74,7 @@ hash_shapes_new(struct slab *slab, const struct hash_seed *seed)
 
     hs->slab = slab;
     hs->seed = seed;
-    slab_charge_force(slab, sizeof(*hs));
+    slab_charge_to(slab, SLAB_HASH_SHAPES, sizeof(*hs));
     return hs;
 }
 
@@ -118,9 +118,9 @@ count_bytes(struct hash_shapes *hs, size_t more, size_t less)
     atomic_store_explicit(&hs->bytes, bytes + more - less,
         memory_order_relaxed);
     if (more > 0)
-        slab_charge_force(hs->slab, more);
+        slab_charge_to(hs->slab, SLAB_HASH_SHAPES, more);
     if (less > 0)
-        slab_uncharge(hs->slab, less);
+        slab_uncharge_from(hs->slab, SLAB_HASH_SHAPES, less);
 }
 
 /* ---- names: all under the lock ---------------------------------------------------- */
@@ -189,7 +189,7 @@ hash_shapes_free(struct hash_shapes *hs)
             free_shape(hs, hs->by_id[i]);
     for (uint32_t i = 0; i < hs->n_retired; i++)
         free_shape(hs, hs->retired[i]);
-    slab_uncharge(hs->slab, sizeof(*hs));
+    slab_uncharge_from(hs->slab, SLAB_HASH_SHAPES, sizeof(*hs));
     free(hs);
 }
 
