@@ -200,9 +200,8 @@ deadline_at(const struct compact *c, uint32_t place)
     return KS_NO_EXPIRY;
 }
 
-/* The value at a place of a shaped hash. */
-static bool
-value_at(const struct compact *c, uint32_t place, struct packed *out)
+const uint8_t *
+compact_value(const struct compact *c, uint32_t place, struct packed *out)
 {
     const uint8_t *head = c->heads;
     size_t before = 0;
@@ -219,13 +218,13 @@ value_at(const struct compact *c, uint32_t place, struct packed *out)
             before += len;
             head = head_get(head, c->bodies, &len, &is_int);
             if (head == NULL)
-                return false;
+                return NULL;
         }
     }
     if ((size_t)(c->end - c->bodies) < before + len)
-        return false;
+        return NULL;
     body_get(c->bodies + before, len, is_int, out);
-    return true;
+    return c->bodies + before;
 }
 
 static bool
@@ -251,7 +250,7 @@ compact_find(const struct compact *c, struct str field,
     if (c->shape == NULL)
         return find_plain(c, field, out);
     place = shape_find(c->shape, field);
-    if (place == c->n || !value_at(c, place, &out->value))
+    if (place == c->n || compact_value(c, place, &out->value) == NULL)
         return false;
     out->expire_ms = deadline_at(c, place);
     return true;

@@ -4,7 +4,8 @@
  *
  * A compact hash is taken apart into a list of fields that borrows from the
  * item and from what the caller sets; at the end it is written anew, in the
- * shape of its names if there is one. When it gets too large it becomes a
+ * shape of its names if there is one. While nothing but one value of a shaped
+ * hash is to change, what is around that value is copied as it stands. When it gets too large it becomes a
  * table. A table is changed in place, while its line version is odd from the
  * first change to the end, so that readers see all changes or none; when it is
  * full, or most of it is dead, it is built anew in another extent.
@@ -67,6 +68,64 @@ load_list(struct hash_edit *e)
         }
         e->n++;
     }
+}
+
+/* Whether the hash can be changed as it stands: then that is how it is opened. */
+static bool
+open_patch(struct hash_edit *e)
+{
+    const struct item_view *v = &e->u.view;
+    bool is_hash = compact_open(e->t->ks->shapes, v->value, v->value_len,
+        &e->compact);
+
+    ASSERT(is_hash);
+    if (e->compact.shape == NULL || e->compact.long_heads ||
+        e->compact.n_deadlines > 0)
+        return false;
+    e->mode = EDIT_PATCH;
+    e->patched = UINT32_MAX;
+    return true;
+}
+
+/* The list after all. */
+static void
+unfold(struct hash_edit *e)
+{
+    if (e->mode != EDIT_PATCH)
+        return;
+    e->mode = EDIT_LIST;
+    load_list(e);
+    if (e->patched != UINT32_MAX)
+        e->field[e->patched].value = e->patch;
+}
+
+static bool
+set_by_patch(struct hash_edit *e, struct str field, const struct packed *value)
+{
+    uint32_t place = shape_find(e->compact.shape, field);
+
+    if (place == e->compact.n || head_size(value) > 1 ||
+        (e->patched != UINT32_MAX && e->patched != place))
+        return false;
+    e->patched = place;
+    e->patch = *value;
+    e->changed = true;
+    return true;
+}
+
+static bool
+find_by_patch(struct hash_edit *e, struct str field, struct hash_field *out)
+{
+    uint32_t place = shape_find(e->compact.shape, field);
+    struct packed value = e->patch;
+
+    if (place == e->compact.n ||
+        (place != e->patched &&
+            compact_value(&e->compact, place, &value) == NULL))
+        return false;
+    out->value = packed_str(&value, out->digits[1]);
+    out->expire_ms = KS_NO_EXPIRY;
+    return true;
 }
 
 /* The place of a field in the list; e->n if it is not there. */
@@ -422,7 +481,7 @@ hash_edit(struct ks_thread *t, const struct ks_key *key, enum hash_need need,
     e->n = 0;
     if (e->u.old.exists && e->u.view.extent != 0)
         load_table(e);
-    else if (e->u.old.exists)
+    else if (e->u.old.exists && !open_patch(e))
         load_list(e);
     *out = e;
     return KS_OK;
@@ -441,6 +500,8 @@ hash_edit_count(const struct hash_edit *e)
 
     if (e->mode == EDIT_LIST)
         return e->n;
+    if (e->mode == EDIT_PATCH)
+        return e->compact.n;
     htable_open(e->table, e->table->log_end, &v);
     return htable_count(&v, e->u.now_ms);
 }
@@ -453,6 +514,8 @@ hash_edit_find(struct hash_edit *e, struct str field, struct hash_field *out)
     uint32_t i;
 
     out->name = field;
+    if (e->mode == EDIT_PATCH)
+        return find_by_patch(e, field, out);
     if (e->mode == EDIT_LIST) {
         i = find_in_list(e, field, &name);
         if (i == e->n)
@@ -540,13 +603,19 @@ bool
 hash_edit_set(struct hash_edit *e, struct str field, struct str value,
     uint64_t expire_ms)
 {
-    struct packed name = packed_of(field), packed = packed_of(value);
+    struct packed name, packed;
 
     if (expire_ms <= e->u.now_ms) {
         (void)hash_edit_delete(e, field);
         return false;
     }
     e->grows = true;
+    packed = packed_of(value);
+    if (e->mode == EDIT_PATCH && expire_ms >= KS_KEEP_TTL &&
+        set_by_patch(e, field, &packed))
+        return false;
+    unfold(e);
+    name = packed_of(field);
     if (e->status != KS_OK)
         return false;
     if (e->mode == EDIT_LIST && outgrows_list(e) && !table_from_list(e, false))
@@ -566,6 +635,7 @@ hash_edit_expire(struct hash_edit *e, struct str field, uint64_t expire_ms)
 
     if (expire_ms <= e->u.now_ms)
         return hash_edit_delete(e, field);
+    unfold(e);
     if (e->mode == EDIT_LIST) {
         i = find_in_list(e, field, &name);
         if (i == e->n)
@@ -594,6 +664,7 @@ hash_edit_delete(struct hash_edit *e, struct str field)
     struct table_entry entry;
     uint32_t i;
 
+    unfold(e);
     if (e->mode == EDIT_LIST) {
         i = find_in_list(e, field, &name);
         if (i == e->n)
@@ -649,6 +720,32 @@ put_list(struct hash_edit *e)
         e->present = true;
         note_earliest(e, e->u.due_handle, earliest);
     }
+    return status;
+}
+
+/* The item's bytes, but for the head and the body of one value. */
+static enum ks_status
+put_patch(struct hash_edit *e)
+{
+    const struct compact *c = &e->compact;
+    const char *begin = e->u.view.value, *end = (const char *)c->end;
+    struct packed was;
+    const char *head = (const char *)c->heads + e->patched;
+    const char *body = (const char *)compact_value(c, e->patched, &was);
+    uint8_t new_head;
+    struct ks_new new = {.action = KS_PUT, .type = KS_HASH, .n_parts = 5,
+        .expire_ms = e->key_expire_ms};
+    enum ks_status status;
+
+    (void)head_put(&new_head, &e->patch);
+    new.part[0] = (struct str){begin, (size_t)(head - begin)};
+    new.part[1] = (struct str){(const char *)&new_head, 1};
+    new.part[2] = (struct str){head + 1, (size_t)(body - head) - 1};
+    new.part[3] = (struct str){packed_body(&e->patch), e->patch.len};
+    new.part[4] =
+        (struct str){body + was.len, (size_t)(end - body) - was.len};
+    status = update_put(&e->u, &new);
+    e->present = status == KS_OK;
     return status;
 }
 
@@ -775,6 +872,30 @@ end_table(struct hash_edit *e)
     return KS_OK;
 }
 
+static enum ks_status
+end_patch(struct hash_edit *e)
+{
+    if (e->u.view.value_len + e->patch.len <= HASH_COMPACT_BYTES)
+        return put_patch(e);
+    unfold(e);
+    return end_list(e);
+}
+
+static enum ks_status
+end_edit(struct hash_edit *e)
+{
+    switch (e->mode) {
+    case EDIT_PATCH:
+        return end_patch(e);
+    case EDIT_LIST:
+        return end_list(e);
+    case EDIT_TABLE:
+    case EDIT_NEW_TABLE:
+        break;
+    }
+    return end_table(e);
+}
+
 /* An extent that no item has in the end. */
 static void
 drop_extent(struct hash_edit *e)
@@ -791,7 +912,7 @@ hash_edit_end(struct hash_edit *e, struct hash_change *what)
     enum ks_status status = e->status;
 
     if (status == KS_OK && e->changed)
-        status = e->mode == EDIT_LIST ? end_list(e) : end_table(e);
+        status = end_edit(e);
     if (e->writing) /* it failed after a change, see above */
         index_write_end(e->u.place.line);
     drop_extent(e);

@@ -271,6 +271,11 @@ void compact_begin(const struct compact *c, struct compact_at *at);
 bool compact_next(const struct compact *c, struct compact_at *at,
     struct compact_field *out);
 
+/* The value at a place of a shaped hash; NULL if there is none. Else where its
+ * body stands. */
+const uint8_t *compact_value(const struct compact *c, uint32_t place,
+    struct packed *out);
+
 /* The value and deadline of a field. */
 bool compact_find(const struct compact *c, struct str field,
     struct compact_field *out);
@@ -372,6 +377,7 @@ struct edit_field {
 };
 
 enum edit_mode {
+    EDIT_PATCH,     /* a shaped hash as it stands, but for one value at most */
     EDIT_LIST,      /* field[]: as it is or is to be compact */
     EDIT_TABLE,     /* the item's own extent, changed in place */
     EDIT_NEW_TABLE, /* an extent that nobody else knows yet */
@@ -392,6 +398,9 @@ struct hash_edit {
     uint64_t n_expired;    /* fields left out */
     uint32_t extent;       /* of the table */
     struct hash_table *table;
+    struct compact compact;         /* of EDIT_PATCH: and the place of the */
+    uint32_t patched;               /* value that is new, or UINT32_MAX */
+    struct packed patch;
     const struct hash_shape *shape; /* of field[]; NULL: to be looked up */
     uint32_t n;                     /* in field[] */
     struct edit_field field[HASH_COMPACT_FIELDS];

@@ -343,7 +343,8 @@ build_item(struct ks_thread *t, const struct ks_key *key,
     bool made = false;
     char *to;
 
-    shape_key(t, key, shape, &stored);
+    if (shape->id < TEMPLATE_FIRST_ID) /* not that of an item there is */
+        shape_key(t, key, shape, &stored);
     if (shape->extent == 0 && wants_extent(t, shape, now_ms)) {
         shape->extent = make_extent(t, shape->value_len);
         if (shape->extent == 0)
@@ -616,6 +617,10 @@ update_put(struct update *u, const struct ks_new *new)
     enum ks_status status;
     bool taken = false;
 
+    if (u->old.exists && u->view.id >= TEMPLATE_FIRST_ID) {
+        shape.key = u->view.stored; /* packed already */
+        shape.id = u->view.id;
+    }
     for (unsigned i = 0; i < new->n_parts; i++)
         shape.value_len += new->part[i].len;
     if (too_large(&u->key, shape.value_len))

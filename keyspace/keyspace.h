@@ -212,7 +212,7 @@ struct ks_new {
     enum ks_action action;
     enum ks_type type;  /* of the value put; KS_HASH is keyspace/'s own */
     bool reserved;      /* not refused by noeviction: the value only shrinks */
-    struct str part[4];
+    struct str part[5];
     unsigned n_parts;
     uint64_t expire_ms; /* for KS_PUT and KS_EXPIRE */
     bool raw;
