@@ -31,7 +31,7 @@ enum hash_form {
     FORM_SHAPED = 2,
     FORM_TABLE = 3,
     FORM_MASK = 7,
-    FORM_ALL_EXPIRE = 1 << 5, /* every field has a deadline */
+    FORM_ALL_EXPIRE = HASH_ALL_EXPIRE,
     FORM_LONG_HEADS = 1 << 6, /* shaped: some heads have more than a byte */
     FORM_DEADLINES = 1 << 7,
 };

@@ -868,12 +868,17 @@ void update_note_change(struct update *u);
 bool hash_is_void(struct ks_thread *t, const struct item_view *v,
     uint64_t now_ms);
 
+/* In the first byte of a compact hash: every field has a deadline. */
+#define HASH_ALL_EXPIRE (1 << 5)
+
 /* Whether an item is there for nobody any more. */
 static inline bool
 item_is_over(struct ks_thread *t, const struct item_view *v, uint64_t now_ms)
 {
     return item_expired(v, now_ms) ||
-        (item_kind(v->header) == ITEM_HASH && hash_is_void(t, v, now_ms));
+        (item_kind(v->header) == ITEM_HASH &&
+            (v->extent != 0 || ((uint8_t)v->value[0] & HASH_ALL_EXPIRE)) &&
+            hash_is_void(t, v, now_ms));
 }
 
 /* An item in a fresh chunk that no one else knows yet. */

@@ -39,10 +39,9 @@ visit_hash(struct read_state *r)
 {
     struct item_view *v = &r->view;
 
-    if (item_expired(v, r->now_ms))
-        return;
-    if ((v->extent == 0 || r->take_hash == NULL) &&
-        hash_is_void(r->t, v, r->now_ms))
+    if (v->extent != 0 && r->take_hash != NULL && !item_expired(v, r->now_ms))
+        r->take_hash(r);
+    else if (item_is_over(r->t, v, r->now_ms))
         v->expire_ms = 0;
     else if (r->take_hash != NULL)
         r->take_hash(r);
