@@ -394,7 +394,7 @@ START_TEST(a_hash_is_what_a_map_would_be)
 {
     random_state = 42 + (unsigned)_i;
     memset(model, 0, sizeof(model));
-    for (unsigned i = 0; i < 30000; i++) {
+    for (unsigned i = 0; i < 15000; i++) {
         unsigned k = roll() % MODEL_KEYS;
 
         if (i % 8 == 0)
@@ -443,6 +443,318 @@ START_TEST(a_large_hash_grows_and_becomes_compact_again)
 }
 END_TEST
 
+/* ---- scans ---------------------------------------------------------------- */
+
+static unsigned scanned[6000];
+
+static void
+note_scanned(void *ctx, const struct hash_field *field)
+{
+    (void)ctx;
+    scanned[strtoul(field->name.p + 2, NULL, 10)]++;
+}
+
+static void
+set_numbered(const char *name, unsigned from, unsigned to)
+{
+    char field[32];
+
+    for (unsigned i = from; i < to; i++) {
+        snprintf(field, sizeof(field), "f:%u:", i);
+        (void)hset(name, field, "value");
+    }
+}
+
+static void
+delete_numbered(const char *name, unsigned from, unsigned to)
+{
+    struct hash_edit *e = open_edit(name, HASH_MUST_EXIST, 0, 0);
+    char field[32];
+
+    for (unsigned i = from; i < to; i++) {
+        snprintf(field, sizeof(field), "f:%u:", i);
+        ck_assert(hash_edit_delete(e, str_of(field)));
+    }
+    close_edit(e);
+}
+
+/* Whatever is there all the time is met once, while the table grows and
+ * shrinks and in the end becomes compact. */
+START_TEST(a_scan_meets_what_stays_exactly_once)
+{
+    struct ks_key key = key_of(&f, "h");
+    uint64_t cursor = 0;
+    unsigned step = 0;
+
+    set_numbered("h", 0, 1000);
+    memset(scanned, 0, sizeof(scanned));
+    do {
+        struct hash_reader *r;
+
+        ck_assert_int_eq(hash_open(f.t, &key, KS_READ, &r), KS_OK);
+        cursor = hash_scan(r, cursor, 10, note_scanned, NULL);
+        ck_assert_uint_lt(cursor, (uint64_t)1 << 48);
+        hash_close(r);
+        step++;
+        if (step == 5)
+            set_numbered("h", 1000, 6000);
+        if (step == 10)
+            delete_numbered("h", 1000, 6000);
+        if (step == 20)
+            delete_numbered("h", 50, 1000);
+    } while (cursor != 0);
+    ck_assert_uint_gt(step, 20);
+    ck_assert(is_compact("h"));
+    for (unsigned i = 0; i < 50; i++)
+        ck_assert_uint_eq(scanned[i], 1);
+    for (unsigned i = 50; i < 6000; i++)
+        ck_assert_uint_le(scanned[i], 1);
+}
+END_TEST
+
+START_TEST(any_field_is_chosen_about_as_often)
+{
+    struct ks_key key = key_of(&f, "h");
+
+    for (unsigned large = 0; large < 2; large++) {
+        unsigned n = large ? 2000 : 10;
+        struct hash_reader *r;
+
+        set_numbered("h", 0, n);
+        ck_assert(is_compact("h") == !large);
+        memset(scanned, 0, sizeof(scanned));
+        ck_assert_int_eq(hash_open(f.t, &key, KS_READ, &r), KS_OK);
+        for (unsigned i = 0; i < 100 * n; i++) {
+            struct hash_field field;
+
+            hash_random(r, &field);
+            note_scanned(NULL, &field);
+        }
+        hash_close(r);
+        for (unsigned i = 0; i < n; i++)
+            ck_assert(scanned[i] > 40 && scanned[i] < 180);
+    }
+}
+END_TEST
+
+/* ---- deadlines -------------------------------------------------------------- */
+
+static void
+set_until(const char *name, const char *field, uint64_t expire_ms)
+{
+    struct hash_edit *e = open_edit(name, HASH_CREATE, 1, strlen(field) + 1);
+
+    (void)hash_edit_set(e, str_of(field), STR("v"), expire_ms);
+    close_edit(e);
+}
+
+static uint64_t
+items_there(void)
+{
+    struct ks_db_stats s;
+
+    ks_db_stats(f.ks, 0, &s);
+    return s.items;
+}
+
+static void
+maintain(void)
+{
+    for (int i = 0; i < 1000 && ks_maintain(f.t); i++)
+        ;
+}
+
+START_TEST(an_expired_field_is_gone_to_the_millisecond)
+{
+    struct ks_key key = key_of(&f, "h");
+    struct ks_info info;
+
+    hset("h", "stays", "v");
+    set_until("h", "goes", NOW + 100);
+    set_until("only", "goes", NOW + 100);
+    clock_fake(NOW + 99);
+    assert_field("h", "goes", "v");
+    ck_assert_uint_eq(count_of("h"), 2);
+    ck_assert_uint_eq(count_of("only"), 1);
+    clock_fake(NOW + 100);
+    assert_field("h", "goes", NULL);
+    assert_field("h", "stays", "v");
+    ck_assert_uint_eq(count_of("h"), 1);
+    key = key_of(&f, "only");
+    ck_assert_int_eq(ks_stat(f.t, &key, KS_READ, &info), KS_MISS);
+    assert_value(&f, "only", NULL); /* and no wrong type */
+}
+END_TEST
+
+START_TEST(the_sweep_frees_expired_fields_and_hashes)
+{
+    char name[32], field[32];
+
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(name, sizeof(name), "gone:%u", i);
+        set_until(name, "a", NOW + 1000 + i);
+        set_until(name, "b", NOW + 2000 + i);
+        snprintf(name, sizeof(name), "half:%u", i);
+        set_until(name, "a", NOW + 1000 + i);
+        hset(name, "b", "stays");
+    }
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(field, sizeof(field), "f:%u", i);
+        set_until("table", field, i % 10 == 0 ? KS_NO_EXPIRY : NOW + 500 + i);
+    }
+    ck_assert(!is_compact("table"));
+    ck_assert_uint_eq(items_there(), 201);
+    for (unsigned i = 0; i < 20; i++) {
+        clock_fake(NOW + 5000 + 500 * i);
+        maintain();
+    }
+    ck_assert_uint_eq(items_there(), 101);
+    ck_assert_uint_eq(count_of("table"), 300);
+    /* not only invisible */
+    for (unsigned i = 0; i < 100; i++) {
+        struct ks_key key;
+        struct ks_info info;
+
+        snprintf(name, sizeof(name), "half:%u", i);
+        key = key_of(&f, name);
+        ck_assert_int_eq(ks_stat(f.t, &key, KS_PEEK, &info), KS_OK);
+        ck_assert_uint_lt(info.value_len, 14);
+    }
+}
+END_TEST
+
+/* ---- memory ------------------------------------------------------------------ */
+
+START_TEST(without_memory_a_write_fails_and_changes_nothing)
+{
+    static char value[1000];
+    struct hash_edit *e;
+    struct ks_key key, first;
+    enum ks_status status = KS_OK;
+    char name[32];
+    unsigned n = 0, large;
+
+    fixture_close(&f);
+    fixture_open(&f, 8 * MIB);
+    f.options.maxmemory_policy = KS_NOEVICTION;
+    key = key_of(&f, "large");
+    first = key_of(&f, "h:0");
+    memset(value, 'v', sizeof(value));
+    for (large = 0; large < 100; large++) {
+        snprintf(name, sizeof(name), "%u", large);
+        ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 1, 1010, &e),
+            KS_OK);
+        (void)hash_edit_set(e, str_of(name), (struct str){value, 1000},
+            KS_NO_EXPIRY);
+        close_edit(e);
+    }
+    ck_assert_uint_eq(count_of("large"), large);
+    for (; status == KS_OK && n < 100000; n++) {
+        snprintf(name, sizeof(name), "h:%u", n);
+        key = key_of(&f, name);
+        ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 2, 1010, &e),
+            KS_OK);
+        (void)hash_edit_set(e, STR("a"), (struct str){value, 1000},
+            KS_NO_EXPIRY);
+        (void)hash_edit_set(e, STR("b"), STR("b"), KS_NO_EXPIRY);
+        status = hash_edit_end(e, NULL);
+    }
+    ck_assert_uint_eq(count_of("large"), large);
+    ck_assert_int_eq(status, KS_NO_MEMORY);
+    assert_field(name, "b", NULL);
+    ck_assert_int_eq(hash_edit(f.t, &first, HASH_CREATE, 1, 3000, &e), KS_OK);
+    (void)hash_edit_set(e, STR("c"), (struct str){value, 1000}, KS_NO_EXPIRY);
+    ck_assert_int_eq(hash_edit_end(e, NULL), KS_NO_MEMORY);
+    assert_field("h:0", "c", NULL);
+    assert_field("h:0", "b", "b");
+    /* a table that would have to be built anew */
+    key = key_of(&f, "large");
+    ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 1, 200000, &e), KS_OK);
+    (void)hash_edit_set(e, STR("more"), (struct str){value, 1000},
+        KS_NO_EXPIRY);
+    ck_assert_int_eq(hash_edit_end(e, NULL), KS_NO_MEMORY);
+    ck_assert_uint_eq(count_of("large"), large);
+    assert_field("large", "more", NULL);
+    /* what gets smaller is not refused */
+    e = open_edit("h:0", HASH_MUST_EXIST, 0, 0);
+    ck_assert(hash_edit_delete(e, STR("b")));
+    close_edit(e);
+    ck_assert_uint_eq(count_of("h:0"), 1);
+}
+END_TEST
+
+/* Each field says which hash it is of. */
+START_TEST(hashes_are_evicted_and_drained_whole)
+{
+    char name[32], field[32], value[64];
+    struct ks_metrics m;
+    unsigned there = 0;
+
+    fixture_close(&f);
+    fixture_open(&f, 8 * MIB);
+    for (unsigned i = 0; i < 60000; i++) {
+        unsigned n = i % 500 == 0 ? 600 : 4;
+        struct hash_edit *e;
+        struct ks_key key;
+
+        snprintf(name, sizeof(name), "evicted:%u:hash", i);
+        key = key_of(&f, name);
+        ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, n, n * 64, &e),
+            KS_OK);
+        for (unsigned j = 0; j < n; j++) {
+            static char text[600][2][64];
+
+            snprintf(text[j][0], 64, "field:%u", j);
+            snprintf(text[j][1], 64, "%u of hash %u%*s", j, i,
+                (int)(i % 7) * 5, "");
+            (void)hash_edit_set(e, str_of(text[j][0]), str_of(text[j][1]),
+                KS_NO_EXPIRY);
+        }
+        close_edit(e);
+        if (i % 256 == 0)
+            maintain();
+    }
+    ks_metrics(f.ks, &m);
+    ck_assert_uint_gt(m.evicted, 500);
+    ck_assert_uint_gt(m.moves, 100);
+    for (unsigned i = 0; i < 60000; i++) {
+        unsigned n = i % 500 == 0 ? 600 : 4;
+
+        snprintf(name, sizeof(name), "evicted:%u:hash", i);
+        if (count_of(name) == 0)
+            continue;
+        there++;
+        ck_assert_uint_eq(count_of(name), n);
+        for (unsigned j = 0; j < n; j += n / 4) {
+            snprintf(field, sizeof(field), "field:%u", j);
+            snprintf(value, sizeof(value), "%u of hash %u%*s", j, i,
+                (int)(i % 7) * 5, "");
+            assert_field(name, field, value);
+        }
+    }
+    ck_assert_uint_gt(there, 1000);
+}
+END_TEST
+
+START_TEST(a_watch_hears_of_changes_in_place_and_of_expired_hashes)
+{
+    struct ks_key key = key_of(&f, "h");
+    struct ks_watch *w;
+
+    set_numbered("h", 0, 1000);
+    w = ks_watch(f.t, &key);
+    assert_field("h", "f:7:", "value");
+    ck_assert(!ks_watch_changed(f.t, w));
+    hset("h", "f:7:", "other");
+    ck_assert(ks_watch_changed(f.t, w));
+    ks_unwatch(f.ks, w);
+    w = ks_watch(f.t, &key);
+    delete_numbered("h", 1, 2);
+    ck_assert(ks_watch_changed(f.t, w));
+    ks_unwatch(f.ks, w);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -455,6 +767,13 @@ suite(void)
     tcase_add_test(c, other_types_are_refused);
     tcase_add_loop_test(c, a_hash_is_what_a_map_would_be, 0, 2);
     tcase_add_test(c, a_large_hash_grows_and_becomes_compact_again);
+    tcase_add_test(c, a_scan_meets_what_stays_exactly_once);
+    tcase_add_test(c, any_field_is_chosen_about_as_often);
+    tcase_add_test(c, an_expired_field_is_gone_to_the_millisecond);
+    tcase_add_test(c, the_sweep_frees_expired_fields_and_hashes);
+    tcase_add_test(c, without_memory_a_write_fails_and_changes_nothing);
+    tcase_add_test(c, hashes_are_evicted_and_drained_whole);
+    tcase_add_test(c, a_watch_hears_of_changes_in_place_and_of_expired_hashes);
     suite_add_tcase(s, c);
     return s;
 }
