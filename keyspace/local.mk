@@ -76,3 +76,15 @@ check_PROGRAMS += keyspace/hash_test
 keyspace_hash_test_SOURCES = keyspace/hash_test.c keyspace/testing.h
 keyspace_hash_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_hash_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/hash_shape_test
+keyspace_hash_shape_test_SOURCES = keyspace/hash_shape_test.c \
+	keyspace/testing.h
+keyspace_hash_shape_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_hash_shape_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/hash_stress_test
+keyspace_hash_stress_test_SOURCES = keyspace/hash_stress_test.c \
+	keyspace/testing.h
+keyspace_hash_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_hash_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)
