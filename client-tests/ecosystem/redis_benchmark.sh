@@ -24,6 +24,13 @@ redis-benchmark -p "$port" -n 1000 -r 100 -q SET key:__rand_int__ x EX 100 \
 expect "own command" 'requests per second'
 expect_clean "own command"
 [[ $(redis-cli -p "$port" dbsize) -gt 50 ]] || fail "nothing was stored"
-command_known hset || echo "needs hashes: redis-benchmark -t hset"
+if command_known hset; then
+    redis-benchmark -p "$port" -t hset -n 1000 -r 100 -q >"$out" 2>&1 ||
+        fail "hset: status $?"
+    expect "hset" 'requests per second'
+    expect_clean "hset"
+else
+    echo "needs hashes: redis-benchmark -t hset"
+fi
 command_known lpush ||
     echo "not for a cache: redis-benchmark -t of lists, sets, sorted sets"

@@ -109,7 +109,23 @@ if known(r, "EVAL", "return 1", 0):
 else:
     needs("scripts", "redis-py's Lock (release and extend)")
 if known(r, "HSET", "h", "a", "1"):
-    r.hset("h", mapping={"a": "1"})
-    equal("hash", r.hgetall("h"), {"a": "1"})
+    r.hset("h", mapping={"a": "1", "b": "2", "c": "3"})
+    equal("hgetall", r.hgetall("h"), {"a": "1", "b": "2", "c": "3"})
+    equal("hget", r.hget("h", "b"), "2")
+    equal("hmget", r.hmget("h", ["c", "none"]), ["3", None])
+    equal("hincrby", [r.hincrby("h", "a", 5), r.hincrbyfloat("h", "b", 0.5)],
+          [6, 2.5])
+    equal("hdel", r.hdel("h", "c", "none"), 1)
+    equal("hlen", r.hlen("h"), 2)
+    equal("hexists", [r.hexists("h", "a"), r.hexists("h", "c")], [True, False])
+    equal("hkeys", sorted(r.hkeys("h")), ["a", "b"])
+    equal("hvals", sorted(r.hvals("h")), ["2.5", "6"])
+    equal("hscan_iter", dict(r.hscan_iter("h", match="a*")), {"a": "6"})
+    check("hrandfield", r.hrandfield("h", 1)[0] in ("a", "b"))
+    r.hset("many", mapping={f"field:{i}": f"value:{i}" for i in range(3000)})
+    equal("a large hash", dict(r.hscan_iter("many", count=100)),
+          {f"field:{i}": f"value:{i}" for i in range(3000)})
+    fails("a hash is no string", redis.ResponseError, lambda: r.get("h"),
+          "WRONGTYPE")
 else:
     needs("hashes", "redis-py's hset, hgetall")
