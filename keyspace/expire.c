@@ -54,7 +54,7 @@ static uint64_t
 sweep_hash(struct ks_thread *t, uint32_t handle, const struct item_view *v,
     uint64_t now_ms)
 {
-    uint64_t earliest = hash_earliest(t, v);
+    uint64_t earliest = hash_peek_earliest(t, handle, v);
 
     if (earliest > now_ms)
         return earliest;

@@ -55,8 +55,7 @@ void hash_close(struct hash_reader *r);
 uint64_t hash_reader_count(struct hash_reader *r);
 bool hash_reader_is_compact(const struct hash_reader *r);
 /* False: there is no such field. */
-bool hash_find(struct hash_reader *r, struct str field,
-    struct hash_field *out);
+bool hash_find(struct hash_reader *r, struct str field, struct hash_field *out);
 /* The field at *at, which becomes the place of the next; 0 begins. In order of
  * insertion while the hash is small. False: there are no more. */
 bool hash_next(struct hash_reader *r, uint64_t *at, struct hash_field *out);
@@ -85,23 +84,27 @@ uint64_t hash_scan(struct hash_reader *r, uint64_t cursor, uint64_t count,
 struct hash_edit;
 /* HASH_REPLACE: the value that there is, of whatever type, counts as absent, and
  * what is set takes its place. */
-enum hash_need { HASH_CREATE, HASH_MUST_EXIST, HASH_REPLACE };
+enum hash_need {
+    HASH_CREATE,
+    HASH_MUST_EXIST,
+    HASH_REPLACE
+};
 enum ks_status hash_edit(struct ks_thread *t, const struct ks_key *key,
     enum hash_need need, size_t n_fields, size_t n_bytes,
     struct hash_edit **out);
 
 /* The number of fields there are now. */
 uint64_t hash_edit_count(const struct hash_edit *e);
-bool hash_edit_find(struct hash_edit *e, struct str field,
-    struct hash_field *out);
+bool hash_edit_find(
+    struct hash_edit *e, struct str field, struct hash_field *out);
 /* Set a field. expire_ms: KS_NO_EXPIRY, KS_KEEP_TTL (what the field had), or
  * wall time; one that has passed deletes the field. Returns whether the field
  * is new. */
 bool hash_edit_set(struct hash_edit *e, struct str field, struct str value,
     uint64_t expire_ms);
 /* Give a field another deadline, or none. False: there is no such field. */
-bool hash_edit_expire(struct hash_edit *e, struct str field,
-    uint64_t expire_ms);
+bool hash_edit_expire(
+    struct hash_edit *e, struct str field, uint64_t expire_ms);
 /* False: there is no such field. */
 bool hash_edit_delete(struct hash_edit *e, struct str field);
 
@@ -110,9 +113,9 @@ void hash_edit_key_expiry(struct hash_edit *e, uint64_t expire_ms);
 
 /* What an edit came to. */
 struct hash_change {
-    bool changed;    /* anything, expired fields that went included */
-    bool created;    /* the key is new */
-    bool deleted;    /* the hash has become empty: the key is gone */
+    bool changed;     /* anything, expired fields that went included */
+    bool created;     /* the key is new */
+    bool deleted;     /* the hash has become empty: the key is gone */
     uint64_t expired; /* fields removed because their time had come */
 };
 

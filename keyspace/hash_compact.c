@@ -12,7 +12,8 @@ bytes_of_number(int64_t v)
 {
     uint64_t magnitude = (uint64_t)(v < 0 ? ~v : v);
 
-    return magnitude < 128 ? 1
+    return magnitude < 128
+        ? 1
         : (unsigned)(64 - __builtin_clzll(magnitude)) / 8 + 1;
 }
 
@@ -60,8 +61,8 @@ packed_str(const struct packed *s, char digits[24])
         return STR("");
     shift = 64 - 8 * s->len;
     memcpy(&bits, s->number, 8);
-    return (struct str){digits,
-        i64_to_chars(digits, (int64_t)(bits << shift) >> shift)};
+    return (struct str){
+        digits, i64_to_chars(digits, (int64_t)(bits << shift) >> shift)};
 }
 
 /* ---- opening ------------------------------------------------------------------- */
@@ -154,8 +155,8 @@ next_deadline(const struct compact *c, struct compact_at *at)
 {
     const uint8_t *d = at->deadline;
 
-    if (likely(d == NULL) || d >= c->deadlines +
-            (size_t)c->n_deadlines * (2 + DEADLINE_BYTES) ||
+    if (likely(d == NULL) ||
+        d >= c->deadlines + (size_t)c->n_deadlines * (2 + DEADLINE_BYTES) ||
         get_number(d, 2) != at->place)
         return KS_NO_EXPIRY;
     at->deadline += 2 + DEADLINE_BYTES;
@@ -163,8 +164,8 @@ next_deadline(const struct compact *c, struct compact_at *at)
 }
 
 bool
-compact_next(const struct compact *c, struct compact_at *at,
-    struct compact_field *out)
+compact_next(
+    const struct compact *c, struct compact_at *at, struct compact_field *out)
 {
     uint32_t len;
     bool is_int;
@@ -210,8 +211,8 @@ compact_value(const struct compact *c, uint32_t place, struct packed *out)
 
     if (likely(!c->long_heads)) {
         for (uint32_t i = 0; i < place; i++)
-            before += head[i] <= HEAD_SHORT_MAX ? head[i] :
-                (size_t)(head[i] - HEAD_INT);
+            before += head[i] <= HEAD_SHORT_MAX ? head[i]
+                                                : (size_t)(head[i] - HEAD_INT);
         (void)head_get(head + place, c->bodies, &len, &is_int);
     } else {
         for (uint32_t i = 0; i <= place; i++) {
@@ -228,8 +229,7 @@ compact_value(const struct compact *c, uint32_t place, struct packed *out)
 }
 
 static bool
-find_plain(const struct compact *c, struct str field,
-    struct compact_field *out)
+find_plain(const struct compact *c, struct str field, struct compact_field *out)
 {
     struct packed name = packed_of(field);
     struct compact_at at;
@@ -242,8 +242,8 @@ find_plain(const struct compact *c, struct str field,
 }
 
 bool
-compact_find(const struct compact *c, struct str field,
-    struct compact_field *out)
+compact_find(
+    const struct compact *c, struct str field, struct compact_field *out)
 {
     uint32_t place;
 

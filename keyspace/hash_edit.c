@@ -39,8 +39,7 @@ load_list(struct hash_edit *e)
     struct compact_field f;
     struct compact_at at;
     struct compact c;
-    bool is_hash =
-        compact_open(e->t->ks->shapes, v->value, v->value_len, &c);
+    bool is_hash = compact_open(e->t->ks->shapes, v->value, v->value_len, &c);
 
     ASSERT(is_hash);
     e->shape = c.shape;
@@ -75,8 +74,8 @@ static bool
 open_patch(struct hash_edit *e)
 {
     const struct item_view *v = &e->u.view;
-    bool is_hash = compact_open(e->t->ks->shapes, v->value, v->value_len,
-        &e->compact);
+    bool is_hash =
+        compact_open(e->t->ks->shapes, v->value, v->value_len, &e->compact);
 
     ASSERT(is_hash);
     if (e->compact.shape == NULL || e->compact.long_heads ||
@@ -130,8 +129,8 @@ find_by_patch(struct hash_edit *e, struct str field, struct hash_field *out)
 
 /* The place of a field in the list; e->n if it is not there. */
 static uint32_t
-find_in_list(const struct hash_edit *e, struct str field,
-    const struct packed *name)
+find_in_list(
+    const struct hash_edit *e, struct str field, const struct packed *name)
 {
     uint8_t tag = name_tag(field.p, field.len);
 
@@ -141,8 +140,8 @@ find_in_list(const struct hash_edit *e, struct str field,
         if (f->tag != tag)
             continue;
         if (f->interned != NULL
-                ? str_eq((struct str){f->interned->text, f->interned->len},
-                      field)
+                ? str_eq(
+                      (struct str){f->interned->text, f->interned->len}, field)
                 : packed_eq(&f->name, name))
             return i;
     }
@@ -183,14 +182,12 @@ list_size(const struct hash_edit *e, const struct hash_shape *shape,
     size_t size = 3;
 
     if (n_deadlines > 0)
-        size += DEADLINE_BYTES + 2 +
-            (size_t)n_deadlines * (2 + DEADLINE_BYTES);
+        size += DEADLINE_BYTES + 2 + (size_t)n_deadlines * (2 + DEADLINE_BYTES);
     for (uint32_t i = 0; i < e->n; i++) {
         size += packed_size(&e->field[i].value);
         if (shape == NULL) {
             char digits[24];
-            struct packed name =
-                packed_of(name_of(&e->field[i], digits));
+            struct packed name = packed_of(name_of(&e->field[i], digits));
 
             size += packed_size(&name);
         }
@@ -207,8 +204,8 @@ put_deadlines(const struct hash_edit *e, uint8_t *to, uint32_t n)
         if (e->field[i].expire_ms == KS_NO_EXPIRY)
             continue;
         put_number(to, i, 2);
-        put_number(to + 2, MIN(e->field[i].expire_ms, DEADLINE_MAX),
-            DEADLINE_BYTES);
+        put_number(
+            to + 2, MIN(e->field[i].expire_ms, DEADLINE_MAX), DEADLINE_BYTES);
         to += 2 + DEADLINE_BYTES;
     }
     return to;
@@ -324,8 +321,8 @@ static void
 add_to_table(struct hash_edit *e, const struct packed *name,
     const struct packed *value, uint64_t expire_ms)
 {
-    htable_add(e->table, htable_hash(&e->t->ks->seed, name), name, value,
-        expire_ms);
+    htable_add(
+        e->table, htable_hash(&e->t->ks->seed, name), name, value, expire_ms);
 }
 
 /* The list becomes a table. */
@@ -341,8 +338,8 @@ table_from_list(struct hash_edit *e, bool deadlines)
         char digits[24];
         struct packed name = packed_of(name_of(&e->field[i], digits));
 
-        live += htable_entry_size(packed_size(&name),
-            packed_size(&e->field[i].value), deadlines);
+        live += htable_entry_size(
+            packed_size(&name), packed_size(&e->field[i].value), deadlines);
     }
     if (!make_table(e, e->n, live, deadlines))
         return false;
@@ -399,8 +396,8 @@ prepare_table(struct hash_edit *e, bool deadlines)
     if ((deadlines && !(e->table->form & FORM_DEADLINES)) ||
         (!e->has_room &&
             (!htable_has_room(e->table, e->most_fields, bytes) ||
-                !ks_commit_extent(e->t, e->extent,
-                    e->table->log_end + bytes)))) {
+                !ks_commit_extent(
+                    e->t, e->extent, e->table->log_end + bytes)))) {
         if (!rebuild_table(e, deadlines))
             return false;
     }
@@ -430,8 +427,7 @@ load_table(struct hash_edit *e)
 {
     e->mode = EDIT_TABLE;
     e->extent = e->u.view.extent;
-    e->table =
-        (struct hash_table *)(void *)extent_ptr(e->t->slab, e->extent);
+    e->table = (struct hash_table *)(void *)extent_ptr(e->t->slab, e->extent);
 }
 
 static enum ks_status
@@ -525,7 +521,8 @@ hash_edit_find(struct hash_edit *e, struct str field, struct hash_field *out)
         return true;
     }
     if (find_in_table(e, htable_hash(&e->t->ks->seed, &name), &name, &entry) ==
-            UINT32_MAX || entry.expire_ms <= e->u.now_ms)
+            UINT32_MAX ||
+        entry.expire_ms <= e->u.now_ms)
         return false;
     out->value = packed_str(&entry.value, out->digits[1]);
     out->expire_ms = entry.expire_ms;
@@ -581,7 +578,8 @@ set_in_list(struct hash_edit *e, struct str field, const struct packed *name,
             f->expire_ms = expire_ms;
         return false;
     }
-    *f = (struct edit_field){.name = *name, .value = *value,
+    *f = (struct edit_field){.name = *name,
+        .value = *value,
         .expire_ms = expire_ms == KS_KEEP_TTL ? KS_NO_EXPIRY : expire_ms,
         .tag = name_tag(field.p, field.len)};
     e->n++;
@@ -600,8 +598,8 @@ outgrows_list(const struct hash_edit *e)
 }
 
 bool
-hash_edit_set(struct hash_edit *e, struct str field, struct str value,
-    uint64_t expire_ms)
+hash_edit_set(
+    struct hash_edit *e, struct str field, struct str value, uint64_t expire_ms)
 {
     struct packed name, packed;
 
@@ -694,8 +692,7 @@ note_earliest(struct hash_edit *e, uint32_t handle, uint64_t earliest)
     if (earliest == KS_NO_EXPIRY)
         return;
     if (!atomic_load_explicit(&ks->field_deadlines, memory_order_relaxed))
-        atomic_store_explicit(&ks->field_deadlines, true,
-            memory_order_relaxed);
+        atomic_store_explicit(&ks->field_deadlines, true, memory_order_relaxed);
     if (e->u.due_handle == 0) {
         e->u.due_handle = handle;
         e->u.due_ms = KS_NO_EXPIRY;
@@ -706,13 +703,16 @@ note_earliest(struct hash_edit *e, uint32_t handle, uint64_t earliest)
 static enum ks_status
 put_list(struct hash_edit *e)
 {
-    struct ks_new new = {.action = KS_PUT, .type = KS_HASH, .n_parts = 1,
-        .expire_ms = e->key_expire_ms, .reserved = !e->grows};
+    struct ks_new new = {.action = KS_PUT,
+        .type = KS_HASH,
+        .n_parts = 1,
+        .expire_ms = e->key_expire_ms,
+        .reserved = !e->grows};
     enum ks_status status;
     uint64_t earliest;
 
-    new.part[0] = (struct str){(const char *)e->bytes,
-        encode_list(e, &earliest)};
+    new.part[0] =
+        (struct str){(const char *)e->bytes, encode_list(e, &earliest)};
     if (new.part[0].len == 0)
         return KS_TOO_LARGE;
     status = update_put(&e->u, &new);
@@ -733,7 +733,9 @@ put_patch(struct hash_edit *e)
     const char *head = (const char *)c->heads + e->patched;
     const char *body = (const char *)compact_value(c, e->patched, &was);
     uint8_t new_head;
-    struct ks_new new = {.action = KS_PUT, .type = KS_HASH, .n_parts = 5,
+    struct ks_new new = {.action = KS_PUT,
+        .type = KS_HASH,
+        .n_parts = 5,
         .expire_ms = e->key_expire_ms};
     enum ks_status status;
 
@@ -742,8 +744,7 @@ put_patch(struct hash_edit *e)
     new.part[1] = (struct str){(const char *)&new_head, 1};
     new.part[2] = (struct str){head + 1, (size_t)(body - head) - 1};
     new.part[3] = (struct str){packed_body(&e->patch), e->patch.len};
-    new.part[4] =
-        (struct str){body + was.len, (size_t)(end - body) - was.len};
+    new.part[4] = (struct str){body + was.len, (size_t)(end - body) - was.len};
     status = update_put(&e->u, &new);
     e->present = status == KS_OK;
     return status;
@@ -752,8 +753,11 @@ put_patch(struct hash_edit *e)
 static enum ks_status
 put_table(struct hash_edit *e)
 {
-    struct ks_new new = {.action = KS_PUT, .type = KS_HASH, .n_parts = 1,
-        .expire_ms = e->key_expire_ms, .extent = e->extent,
+    struct ks_new new = {.action = KS_PUT,
+        .type = KS_HASH,
+        .n_parts = 1,
+        .expire_ms = e->key_expire_ms,
+        .extent = e->extent,
         .reserved = !e->grows};
     uint64_t earliest = e->table->earliest;
     enum ks_status status;
@@ -806,7 +810,8 @@ list_from_table(struct hash_edit *e)
             continue;
         name = packed_str(&entry.name, digits);
         e->field[e->n++] = (struct edit_field){.name = entry.name,
-            .value = entry.value, .expire_ms = entry.expire_ms,
+            .value = entry.value,
+            .expire_ms = entry.expire_ms,
             .tag = name_tag(name.p, name.len)};
     }
 }
@@ -975,8 +980,8 @@ key_of_chunk(struct ks_thread *t, uint32_t handle, char buf[KS_MAX_KEY],
         item_key(t->ks->templates, &v, buf, &name)) {
         if (name.p != buf)
             memcpy(buf, name.p, name.len);
-        *key = ks_key(t->ks, db_of_item(t->ks, &v),
-            (struct str){buf, name.len});
+        *key =
+            ks_key(t->ks, db_of_item(t->ks, &v), (struct str){buf, name.len});
         found = true;
     }
     ks_leave(t, p);
@@ -996,6 +1001,6 @@ hash_sweep(struct ks_thread *t, uint32_t handle)
         return;
     sweep_fields(e, &due_ms);
     if (hash_edit_end(e, NULL) == KS_OK && due_ms != KS_NO_EXPIRY)
-        due_note(t, e->u.due_handle != 0 ? e->u.due_handle : e->u.handle,
-            due_ms);
+        due_note(
+            t, e->u.due_handle != 0 ? e->u.due_handle : e->u.handle, due_ms);
 }

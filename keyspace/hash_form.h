@@ -61,7 +61,7 @@ enum {
     HEAD_INT = 239,       /* + 1..8: a signed number of so many bytes */
     HEAD_LEN2 = 248,      /* the length follows in 2 bytes */
     HEAD_LEN4 = 249,
-    HEAD_MAX = 5,         /* bytes of a head at most */
+    HEAD_MAX = 5, /* bytes of a head at most */
 };
 
 /* A string as it is stored; a number may stand in the struct itself. */
@@ -70,7 +70,7 @@ struct packed {
         const char *p;
         char number[8]; /* if is_int */
     };
-    uint32_t len;    /* of the body */
+    uint32_t len; /* of the body */
     bool is_int;
 };
 
@@ -188,15 +188,15 @@ struct hash_shape {
 };
 
 struct hash_shapes;
-struct hash_shapes *hash_shapes_new(struct slab *slab,
-    const struct hash_seed *seed);
+struct hash_shapes *hash_shapes_new(
+    struct slab *slab, const struct hash_seed *seed);
 void hash_shapes_free(struct hash_shapes *hs);
 size_t hash_shapes_bytes(const struct hash_shapes *hs);
 size_t hash_shapes_count(const struct hash_shapes *hs);
 
 /* NULL for an id that none has. */
-const struct hash_shape *hash_shape_of(const struct hash_shapes *hs,
-    uint32_t id);
+const struct hash_shape *hash_shape_of(
+    const struct hash_shapes *hs, uint32_t id);
 
 static inline uint8_t
 name_tag(const char *p, size_t len)
@@ -227,8 +227,8 @@ shape_find(const struct hash_shape *s, struct str field)
 /* The shape of these names if there is one; else NULL, and the names are
  * counted: those that come often get a shape. Under a partition lock, held
  * until the item that has the shape is published. */
-const struct hash_shape *hash_shape_get(struct hash_shapes *hs,
-    const struct str *name, uint32_t n);
+const struct hash_shape *hash_shape_get(
+    struct hash_shapes *hs, const struct str *name, uint32_t n);
 
 /* A compact value that is about to become an item's: its shape is in use.
  * Under that lock. */
@@ -244,10 +244,10 @@ struct compact {
     const struct hash_shape *shape; /* NULL: plain */
     const uint8_t *deadlines;       /* the pairs */
     uint32_t n_deadlines;
-    uint32_t n;                     /* fields, expired ones included */
-    uint64_t earliest;              /* deadline; KS_NO_EXPIRY if none */
-    const uint8_t *heads;           /* plain: entries */
-    const uint8_t *bodies;          /* shaped */
+    uint32_t n;            /* fields, expired ones included */
+    uint64_t earliest;     /* deadline; KS_NO_EXPIRY if none */
+    const uint8_t *heads;  /* plain: entries */
+    const uint8_t *bodies; /* shaped */
     const uint8_t *end;
     bool long_heads;
 };
@@ -268,17 +268,17 @@ struct compact_field {
     uint64_t expire_ms;
 };
 void compact_begin(const struct compact *c, struct compact_at *at);
-bool compact_next(const struct compact *c, struct compact_at *at,
-    struct compact_field *out);
+bool compact_next(
+    const struct compact *c, struct compact_at *at, struct compact_field *out);
 
 /* The value at a place of a shaped hash; NULL if there is none. Else where its
  * body stands. */
-const uint8_t *compact_value(const struct compact *c, uint32_t place,
-    struct packed *out);
+const uint8_t *compact_value(
+    const struct compact *c, uint32_t place, struct packed *out);
 
 /* The value and deadline of a field. */
-bool compact_find(const struct compact *c, struct str field,
-    struct compact_field *out);
+bool compact_find(
+    const struct compact *c, struct str field, struct compact_field *out);
 /* Fields whose deadline is later than `now_ms`. */
 uint32_t compact_count(const struct compact *c, uint64_t now_ms);
 
@@ -298,15 +298,16 @@ uint32_t compact_count(const struct compact *c, uint64_t now_ms);
 #define TABLE_STILL ((size_t)16 << 10)
 
 struct hash_table {
-    uint8_t form; /* FORM_TABLE, FORM_DEADLINES: entries have a deadline field */
+    uint8_t
+        form; /* FORM_TABLE, FORM_DEADLINES: entries have a deadline field */
     uint8_t slot_bits;
     uint8_t pad[2];
-    uint32_t n;          /* entries in slots */
-    uint32_t n_expiring; /* with a deadline */
-    uint32_t log_end;    /* bytes from the beginning of the table */
-    uint64_t earliest;   /* no deadline is earlier; KS_NO_EXPIRY */
-    uint64_t live_bytes; /* of entries in slots */
-    uint64_t room;       /* bytes of the whole */
+    uint32_t n;              /* entries in slots */
+    uint32_t n_expiring;     /* with a deadline */
+    uint32_t log_end;        /* bytes from the beginning of the table */
+    uint64_t earliest;       /* no deadline is earlier; KS_NO_EXPIRY */
+    uint64_t live_bytes;     /* of entries in slots */
+    uint64_t room;           /* bytes of the whole */
     uint64_t swept_earliest; /* of what the sweep has passed */
     uint32_t sweep_slot;     /* where the sweep goes on */
     uint32_t pad2[3];
@@ -334,8 +335,8 @@ struct table_entry {
 uint32_t htable_find(const struct table_view *v, uint64_t hash,
     const struct packed *name, struct table_entry *out);
 /* The entry of a slot; false if it is empty. */
-bool htable_slot(const struct table_view *v, uint32_t slot,
-    struct table_entry *out);
+bool htable_slot(
+    const struct table_view *v, uint32_t slot, struct table_entry *out);
 uint64_t htable_hash(const struct hash_seed *seed, const struct packed *name);
 /* Fields whose deadline is later than `now_ms`. */
 uint64_t htable_count(const struct table_view *v, uint64_t now_ms);
@@ -357,8 +358,8 @@ void htable_replace(struct hash_table *t, uint32_t slot, uint64_t hash,
     const struct table_entry *was, const struct packed *value,
     uint64_t expire_ms);
 /* Only with FORM_DEADLINES. */
-void htable_expire(struct hash_table *t, const struct table_entry *e,
-    uint64_t expire_ms);
+void htable_expire(
+    struct hash_table *t, const struct table_entry *e, uint64_t expire_ms);
 void htable_remove(struct hash_table *t, const struct hash_seed *seed,
     uint32_t slot, const struct table_entry *e);
 /* Remove what has expired from some slots; the number removed. *more says that
@@ -389,17 +390,17 @@ struct hash_edit {
     enum edit_mode mode;
     enum ks_status status; /* not KS_OK: it failed, and nothing is to change */
     bool changed, grows;
-    bool existed;          /* a value of any type, at the beginning */
-    bool present;          /* at the end: the key is there */
-    uint64_t key_expire_ms; /* KS_KEEP_TTL: what the key had */
-    bool has_room;         /* in the table for all that may be set */
-    bool writing;          /* the line version is odd */
+    bool existed;                   /* a value of any type, at the beginning */
+    bool present;                   /* at the end: the key is there */
+    uint64_t key_expire_ms;         /* KS_KEEP_TTL: what the key had */
+    bool has_room;                  /* in the table for all that may be set */
+    bool writing;                   /* the line version is odd */
     size_t most_fields, most_bytes; /* may be set */
-    uint64_t n_expired;    /* fields left out */
-    uint32_t extent;       /* of the table */
+    uint64_t n_expired;             /* fields left out */
+    uint32_t extent;                /* of the table */
     struct hash_table *table;
-    struct compact compact;         /* of EDIT_PATCH: and the place of the */
-    uint32_t patched;               /* value that is new, or UINT32_MAX */
+    struct compact compact; /* of EDIT_PATCH: and the place of the */
+    uint32_t patched;       /* value that is new, or UINT32_MAX */
     struct packed patch;
     const struct hash_shape *shape; /* of field[]; NULL: to be looked up */
     uint32_t n;                     /* in field[] */
@@ -411,7 +412,7 @@ struct hash_edit {
 struct hash_reader {
     struct ks_thread *t;
     uint64_t now_ms;
-    bool is_table;          /* its partition is locked */
+    bool is_table; /* its partition is locked */
     unsigned partition;
     struct table_view table;
     struct compact compact; /* of bytes */
@@ -430,12 +431,15 @@ struct hash_thread *hash_thread_new(void);
 void hash_thread_free(struct hash_thread *h);
 
 /* The table in an extent that is pinned or whose item is locked. */
-void table_of_extent(struct ks_thread *t, uint32_t extent, size_t len,
-    struct table_view *out);
+void table_of_extent(
+    struct ks_thread *t, uint32_t extent, size_t len, struct table_view *out);
 
 /* The earliest deadline of a field of an item, maybe in the past; KS_NO_EXPIRY.
- * The item may be under change. */
+ * Under its partition's lock, but for a compact one. */
 uint64_t hash_earliest(struct ks_thread *t, const struct item_view *v);
+/* The same of the item in a chunk, of which `v` is a copy; without locks. */
+uint64_t hash_peek_earliest(
+    struct ks_thread *t, uint32_t handle, const struct item_view *v);
 
 /* Remove the expired fields of the hash in a chunk, some of them if there are
  * many. Of the maintenance thread, without locks. */

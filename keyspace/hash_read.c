@@ -27,8 +27,8 @@ hash_thread_free(struct hash_thread *h)
 /* ---- deadlines of an item -------------------------------------------------------- */
 
 void
-table_of_extent(struct ks_thread *t, uint32_t extent, size_t len,
-    struct table_view *out)
+table_of_extent(
+    struct ks_thread *t, uint32_t extent, size_t len, struct table_view *out)
 {
     htable_open(extent_ptr(t->slab, extent),
         MIN(len, extent_committed(t->slab, extent)), out);
@@ -60,8 +60,8 @@ hash_is_void(struct ks_thread *t, const struct item_view *v, uint64_t now_ms)
         v->value_len < 1 + DEADLINE_BYTES + 4)
         return false;
     n = (uint32_t)get_number(at, 2);
-    if (v->value_len < 1 + DEADLINE_BYTES + 4 +
-            (size_t)n * (2 + DEADLINE_BYTES))
+    if (v->value_len <
+        1 + DEADLINE_BYTES + 4 + (size_t)n * (2 + DEADLINE_BYTES))
         return false;
     for (uint32_t i = 0; i < n; i++)
         if (get_number(at + 4 + (size_t)i * (2 + DEADLINE_BYTES),
@@ -88,6 +88,29 @@ hash_earliest(struct ks_thread *t, const struct item_view *v)
     if (table.n_slots != 0)
         earliest = table.table->earliest;
     extent_unpin(t->slab, v->extent);
+    return earliest;
+}
+
+uint64_t
+hash_peek_earliest(
+    struct ks_thread *t, uint32_t handle, const struct item_view *v)
+{
+    uint64_t earliest = KS_NO_EXPIRY, hash;
+    struct index_place place;
+    struct item_view now;
+    unsigned p;
+
+    if (v->extent == 0)
+        return hash_earliest(t, v);
+    if (!index_hash_item(&t->ks->index, v, &hash))
+        return earliest;
+    p = index_partition(hash);
+    ks_enter(t, p);
+    if (index_find_handle(&t->ks->index, hash, handle, &place) &&
+        item_read(slab_ptr(t->slab, handle), clock_wall_ms(), &now) &&
+        item_kind(now.header) == ITEM_HASH)
+        earliest = hash_earliest(t, &now);
+    ks_leave(t, p);
     return earliest;
 }
 
@@ -143,7 +166,8 @@ take_of_table(struct get *g)
     g->r.pinned = v->extent;
     table_of_extent(t, v->extent, v->value_len, &table);
     if (htable_find(&table, htable_hash(&t->ks->seed, &name), &name, &e) ==
-            UINT32_MAX || e.expire_ms <= g->r.now_ms) {
+            UINT32_MAX ||
+        e.expire_ms <= g->r.now_ms) {
         read_unpin(&g->r);
         return;
     }
@@ -190,8 +214,13 @@ enum ks_status
 hash_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     struct str field, ks_place_fn place, void *ctx, struct ks_info *info)
 {
-    struct get g = {.r = {.t = t, .key = *key, .place = place, .ctx = ctx,
-        .now_ms = clock_wall_ms(), .take_hash = take_field}, .field = field};
+    struct get g = {.r = {.t = t,
+                        .key = *key,
+                        .place = place,
+                        .ctx = ctx,
+                        .now_ms = clock_wall_ms(),
+                        .take_hash = take_field},
+        .field = field};
     enum ks_status status = read_hash(&g.r, mode);
 
     if (status != KS_OK)
@@ -236,8 +265,10 @@ enum ks_status
 hash_count(struct ks_thread *t, const struct ks_key *key,
     enum ks_read_mode mode, uint64_t *n)
 {
-    struct count count = {.r = {.t = t, .key = *key,
-        .now_ms = clock_wall_ms(), .take_hash = take_count}};
+    struct count count = {.r = {.t = t,
+                              .key = *key,
+                              .now_ms = clock_wall_ms(),
+                              .take_hash = take_count}};
     enum ks_status status = read_hash(&count.r, mode);
 
     *n = count.n;
@@ -264,8 +295,8 @@ take_bytes(struct read_state *r)
 static void
 open_compact(struct hash_reader *r)
 {
-    bool is_hash = compact_open(r->t->ks->shapes, r->bytes, r->len,
-        &r->compact);
+    bool is_hash =
+        compact_open(r->t->ks->shapes, r->bytes, r->len, &r->compact);
 
     ASSERT(is_hash);
     compact_begin(&r->compact, &r->at);
@@ -281,10 +312,10 @@ open_locked(struct hash_reader *r, struct read_state *s)
     uint32_t handle = index_find(&t->ks->index, &s->key, &place);
     enum ks_status status = KS_MISS;
 
-    if (handle != 0 && item_read(slab_ptr(t->slab, handle), s->now_ms,
-            &s->view) && !item_is_over(t, &s->view, s->now_ms)) {
-        status = item_kind(s->view.header) == ITEM_HASH ? KS_OK
-                                                        : KS_WRONG_TYPE;
+    if (handle != 0 &&
+        item_read(slab_ptr(t->slab, handle), s->now_ms, &s->view) &&
+        !item_is_over(t, &s->view, s->now_ms)) {
+        status = item_kind(s->view.header) == ITEM_HASH ? KS_OK : KS_WRONG_TYPE;
         if (status == KS_OK)
             take_bytes(s);
     }
@@ -299,12 +330,15 @@ open_locked(struct hash_reader *r, struct read_state *s)
 }
 
 enum ks_status
-hash_open(struct ks_thread *t, const struct ks_key *key,
-    enum ks_read_mode mode, struct hash_reader **out)
+hash_open(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
+    struct hash_reader **out)
 {
     struct hash_reader *r = &t->hash->reader;
-    struct read_state s = {.t = t, .key = *key, .ctx = r,
-        .now_ms = clock_wall_ms(), .take_hash = take_bytes};
+    struct read_state s = {.t = t,
+        .key = *key,
+        .ctx = r,
+        .now_ms = clock_wall_ms(),
+        .take_hash = take_bytes};
     enum ks_status status;
     bool found;
 
@@ -372,8 +406,9 @@ find_in_table(struct hash_reader *r, struct str field, struct hash_field *out)
     struct packed name = packed_of(field);
     struct table_entry e;
 
-    if (htable_find(&r->table, htable_hash(&r->t->ks->seed, &name), &name, &e) ==
-            UINT32_MAX || e.expire_ms <= r->now_ms)
+    if (htable_find(&r->table, htable_hash(&r->t->ks->seed, &name), &name,
+            &e) == UINT32_MAX ||
+        e.expire_ms <= r->now_ms)
         return false;
     show_entry(&e, out);
     return true;
@@ -445,15 +480,18 @@ hash_random(struct hash_reader *r, struct hash_field *out)
         for (unsigned i = 0; i < RANDOM_TRIES; i++) {
             struct table_entry e;
 
-            if (htable_slot(&r->table, (uint32_t)(next_random(r->t) >> 32) &
-                    (r->table.n_slots - 1), &e) && e.expire_ms > r->now_ms) {
+            if (htable_slot(&r->table,
+                    (uint32_t)(next_random(r->t) >> 32) &
+                        (r->table.n_slots - 1),
+                    &e) &&
+                e.expire_ms > r->now_ms) {
                 show_entry(&e, out);
                 return;
             }
         }
     }
     n = hash_reader_count(r);
-    for (uint64_t skip = next_random(r->t) % MAX(n, 1u); ; skip--) {
+    for (uint64_t skip = next_random(r->t) % MAX(n, 1u);; skip--) {
         bool there = hash_next(r, &at, out);
 
         ASSERT(there);

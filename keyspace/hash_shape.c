@@ -23,9 +23,9 @@
 
 #define MAX_SHAPES 4096
 #define MAX_BYTES ((size_t)2 << 20) /* of records and names */
-#define MAX_NAME 128 /* a longer name stays inline */
+#define MAX_NAME 128                /* a longer name stays inline */
 #define TABLE_SLOTS 8192
-#define DROPPED 1 /* a slot that is free, but ends no search */
+#define DROPPED 1       /* a slot that is free, but ends no search */
 #define NAME_SLOTS 4096 /* chains of names */
 #define CANDIDATE_SETS 512
 #define CANDIDATE_WAYS 4
@@ -46,7 +46,7 @@ struct name_entry {
 
 struct hash_shapes {
     _Atomic(struct hash_shape *) by_id[MAX_SHAPES];
-    _Atomic uint32_t slot[TABLE_SLOTS]; /* 16 hash bits | id + 2; 0: free */
+    _Atomic uint32_t slot[TABLE_SLOTS];   /* 16 hash bits | id + 2; 0: free */
     struct name_entry *names[NAME_SLOTS]; /* these: [lock] */
     struct candidate candidate[CANDIDATE_SETS][CANDIDATE_WAYS];
     uint16_t free_id[MAX_SHAPES];
@@ -55,9 +55,9 @@ struct hash_shapes {
     struct slab *slab;
     const struct hash_seed *seed;
     _Atomic uint32_t lock;
-    _Atomic uint32_t n_shapes;  /* [lock] writes */
-    _Atomic size_t bytes;       /* [lock] writes: of records and names */
-    _Atomic bool wanted;        /* somebody found no room */
+    _Atomic uint32_t n_shapes; /* [lock] writes */
+    _Atomic size_t bytes;      /* [lock] writes: of records and names */
+    _Atomic bool wanted;       /* somebody found no room */
     /* [maintenance] */
     struct hash_shape *retired[MAX_SHAPES]; /* to be freed */
     uint32_t n_retired;
@@ -94,8 +94,7 @@ unlock_shapes(struct hash_shapes *hs)
 size_t
 hash_shapes_bytes(const struct hash_shapes *hs)
 {
-    return sizeof(*hs) + atomic_load_explicit(&hs->bytes,
-        memory_order_relaxed);
+    return sizeof(*hs) + atomic_load_explicit(&hs->bytes, memory_order_relaxed);
 }
 
 size_t
@@ -115,8 +114,8 @@ count_bytes(struct hash_shapes *hs, size_t more, size_t less)
 {
     size_t bytes = atomic_load_explicit(&hs->bytes, memory_order_relaxed);
 
-    atomic_store_explicit(&hs->bytes, bytes + more - less,
-        memory_order_relaxed);
+    atomic_store_explicit(
+        &hs->bytes, bytes + more - less, memory_order_relaxed);
     if (more > 0)
         slab_charge_to(hs->slab, SLAB_HASH_SHAPES, more);
     if (less > 0)
@@ -200,7 +199,8 @@ hash_shape_of(const struct hash_shapes *hs, uint32_t id)
 {
     /* acquire: pairs with publish_shape() */
     return likely(id < MAX_SHAPES)
-        ? atomic_load_explicit(&hs->by_id[id], memory_order_acquire) : NULL;
+        ? atomic_load_explicit(&hs->by_id[id], memory_order_acquire)
+        : NULL;
 }
 
 static uint64_t
@@ -228,8 +228,8 @@ has_names(const struct hash_shape *s, const struct str *name, uint32_t n)
 }
 
 static struct hash_shape *
-find_shape(const struct hash_shapes *hs, uint64_t hash,
-    const struct str *name, uint32_t n)
+find_shape(const struct hash_shapes *hs, uint64_t hash, const struct str *name,
+    uint32_t n)
 {
     for (uint32_t i = 0; i < TABLE_SLOTS; i++) {
         uint32_t slot = atomic_load_explicit(
@@ -240,8 +240,8 @@ find_shape(const struct hash_shapes *hs, uint64_t hash,
             return NULL;
         if (slot == DROPPED || slot >> 16 != hash >> 48)
             continue;
-        s = atomic_load_explicit(&hs->by_id[(slot & 0xffff) - 2],
-            memory_order_acquire);
+        s = atomic_load_explicit(
+            &hs->by_id[(slot & 0xffff) - 2], memory_order_acquire);
         if (s != NULL && s->hash == hash && has_names(s, name, n))
             return s;
     }
@@ -277,8 +277,8 @@ count_sighting(struct hash_shapes *hs, uint64_t hash)
 }
 
 static struct hash_shape *
-make_shape(struct hash_shapes *hs, uint64_t hash, const struct str *name,
-    uint32_t n)
+make_shape(
+    struct hash_shapes *hs, uint64_t hash, const struct str *name, uint32_t n)
 {
     struct hash_shape *s = xcalloc(1, shape_bytes(n));
 
@@ -301,8 +301,9 @@ publish_shape(struct hash_shapes *hs, struct hash_shape *s)
 
     s->id = hs->n_free > 0 ? hs->free_id[--hs->n_free] : hs->n_used_ids++;
     atomic_store_explicit(&hs->by_id[s->id], s, memory_order_release);
-    while ((slot = atomic_load_explicit(&hs->slot[at % TABLE_SLOTS],
-        memory_order_relaxed)) != 0 && slot != DROPPED)
+    while ((slot = atomic_load_explicit(
+                &hs->slot[at % TABLE_SLOTS], memory_order_relaxed)) != 0 &&
+        slot != DROPPED)
         at++;
     atomic_store_explicit(&hs->slot[at % TABLE_SLOTS],
         (uint32_t)(s->hash >> 48) << 16 | (s->id + 2), memory_order_release);
@@ -328,8 +329,7 @@ has_room(const struct hash_shapes *hs)
 }
 
 static struct hash_shape *
-learn(struct hash_shapes *hs, uint64_t hash, const struct str *name,
-    uint32_t n)
+learn(struct hash_shapes *hs, uint64_t hash, const struct str *name, uint32_t n)
 {
     struct hash_shape *s = NULL;
 
@@ -396,8 +396,8 @@ mark_lines(struct ks_thread *t, unsigned partition, uint32_t from, uint32_t n)
 
     for (; n > 0; n--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
-            uint32_t handle = atomic_load_explicit(&line->handle[slot],
-                memory_order_relaxed);
+            uint32_t handle =
+                atomic_load_explicit(&line->handle[slot], memory_order_relaxed);
             struct item_view v;
 
             if (handle != 0 &&
@@ -412,12 +412,12 @@ static void
 drop_slot(struct hash_shapes *hs, const struct hash_shape *s)
 {
     for (uint64_t at = s->hash;; at++) {
-        uint32_t slot = atomic_load_explicit(&hs->slot[at % TABLE_SLOTS],
-            memory_order_relaxed);
+        uint32_t slot = atomic_load_explicit(
+            &hs->slot[at % TABLE_SLOTS], memory_order_relaxed);
 
         if (slot != DROPPED && (slot & 0xffff) == s->id + 2) {
-            atomic_store_explicit(&hs->slot[at % TABLE_SLOTS], DROPPED,
-                memory_order_relaxed);
+            atomic_store_explicit(
+                &hs->slot[at % TABLE_SLOTS], DROPPED, memory_order_relaxed);
             return;
         }
     }
@@ -430,8 +430,8 @@ clear_dropped(struct hash_shapes *hs)
     for (uint32_t i = 2 * TABLE_SLOTS; i-- > 0;)
         if (hs->slot[i % TABLE_SLOTS] == DROPPED &&
             hs->slot[(i + 1) % TABLE_SLOTS] == 0)
-            atomic_store_explicit(&hs->slot[i % TABLE_SLOTS], 0,
-                memory_order_relaxed);
+            atomic_store_explicit(
+                &hs->slot[i % TABLE_SLOTS], 0, memory_order_relaxed);
 }
 
 /* Take the shapes that no item has out of the tables. Under all partition
@@ -504,8 +504,8 @@ begin_walk(struct hash_shapes *hs)
     lock_shapes(hs);
     for (uint32_t id = 0; id < hs->n_used_ids; id++)
         if (hs->by_id[id] != NULL)
-            atomic_store_explicit(&hs->by_id[id]->used, false,
-                memory_order_relaxed);
+            atomic_store_explicit(
+                &hs->by_id[id]->used, false, memory_order_relaxed);
     unlock_shapes(hs);
 }
 

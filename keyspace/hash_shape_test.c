@@ -249,7 +249,9 @@ END_TEST
 
 START_TEST(damaged_tables_are_not_read_beyond_their_end)
 {
-    enum { BYTES = 4096 };
+    enum {
+        BYTES = 4096
+    };
     struct hash_seed seed = {{0}};
     char *whole = xcalloc(1, BYTES), *copy = xcalloc(1, BYTES);
     uint64_t random = 1;
@@ -257,8 +259,8 @@ START_TEST(damaged_tables_are_not_read_beyond_their_end)
     htable_init(whole, 6, BYTES, true);
     for (unsigned i = 0; i < 40; i++) {
         char text[32];
-        struct packed name = packed_of((struct str){text,
-            (size_t)snprintf(text, sizeof(text), "name:%u", i)});
+        struct packed name = packed_of((struct str){
+            text, (size_t)snprintf(text, sizeof(text), "name:%u", i)});
 
         htable_add((struct hash_table *)(void *)whole,
             htable_hash(&seed, &name), &name, &name, NOW + i);
@@ -271,8 +273,7 @@ START_TEST(damaged_tables_are_not_read_beyond_their_end)
         memcpy(copy, whole, BYTES);
         for (unsigned n = 0; n < 1 + i % 8; n++) {
             random = random * 6364136223846793005u + 1442695040888963407u;
-            copy[(random >> 33) % (i % 2 ? 400 : BYTES)] =
-                (char)(random >> 25);
+            copy[(random >> 33) % (i % 2 ? 400 : BYTES)] = (char)(random >> 25);
         }
         htable_open(copy, BYTES - i % 3 * 64, &v);
         (void)htable_find(&v, htable_hash(&seed, &name), &name, &e);
@@ -289,9 +290,8 @@ START_TEST(strings_are_packed_and_come_back)
 {
     static const char *const texts[] = {"", "0", "7", "-7", "10", "-10", "127",
         "128", "-128", "-129", "32767", "32768", "-32769", "2147483648",
-        "9223372036854775807", "-9223372036854775808",
-        "9223372036854775808", "007", "-0", "+1", "1.5", "12345678901234567890",
-        "text"};
+        "9223372036854775807", "-9223372036854775808", "9223372036854775808",
+        "007", "-0", "+1", "1.5", "12345678901234567890", "text"};
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct packed p = packed_of(str_of(texts[i])), back;

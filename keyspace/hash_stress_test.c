@@ -12,8 +12,15 @@
 #include <pthread.h>
 #include <time.h>
 
-#define N_HASHES 300
+#define N_HASHES 600
+#define N_HOT 4 /* half of all is done to these */
 #define N_SAME 10
+
+#ifdef __SANITIZE_THREAD__
+#define N_OPERATIONS 1500
+#else
+#define N_OPERATIONS 12000
+#endif
 
 static struct fixture f;
 static _Atomic bool stop;
@@ -46,25 +53,31 @@ hash_key(uint64_t n, char name[32])
 static struct str
 same_name(uint64_t i, char text[32])
 {
-    return (struct str){text,
-        (size_t)snprintf(text, 32, "same:%llu", (unsigned long long)i)};
+    return (struct str){
+        text, (size_t)snprintf(text, 32, "same:%llu", (unsigned long long)i)};
 }
 
-/* "hash.field.number" and padding that follows from the number. */
+#define MAX_VALUE 2100
+
+/* "hash.field.number." and what follows from the number; in the hashes that are
+ * tables long and of one length, so that it changes where it stands. */
 static struct str
-same_value(uint64_t hash, uint64_t i, uint64_t number, char text[128])
+same_value(uint64_t hash, uint64_t i, uint64_t number, char text[MAX_VALUE])
 {
-    return (struct str){text,
-        (size_t)snprintf(text, 128, "%llu.%llu.%llu.%*s",
-            (unsigned long long)hash, (unsigned long long)i,
-            (unsigned long long)number, (int)(number % 40), "x")};
+    size_t len = (size_t)snprintf(text, 128, "%llu.%llu.%06llu.",
+        (unsigned long long)hash, (unsigned long long)i,
+        (unsigned long long)number);
+    size_t more = hash % 3 == 0 ? 2000 : number % 40;
+
+    memset(text + len, (int)('a' + number % 26), more);
+    return (struct str){text, len + more};
 }
 
 /* The number in a value; fails if it is not one of this field. */
 static uint64_t
 check_value(uint64_t hash, uint64_t i, struct str value)
 {
-    char text[128], want[128];
+    char text[MAX_VALUE], want[MAX_VALUE];
     unsigned long long h, field, number;
 
     ck_assert_uint_lt(value.len, sizeof(text));
@@ -73,8 +86,8 @@ check_value(uint64_t hash, uint64_t i, struct str value)
     ck_assert_msg(sscanf(text, "%llu.%llu.%llu.", &h, &field, &number) == 3,
         "torn value %s", text);
     ck_assert_msg(str_eq(value, same_value(hash, i, number, want)),
-        "torn value %s of field %llu of hash %llu", text,
-        (unsigned long long)i, (unsigned long long)hash);
+        "torn value %s of field %llu of hash %llu", text, (unsigned long long)i,
+        (unsigned long long)hash);
     return number;
 }
 
@@ -83,14 +96,16 @@ check_value(uint64_t hash, uint64_t i, struct str value)
 static void
 write_same(struct worker *w, struct ks_thread *t, uint64_t n)
 {
-    static _Thread_local char names[N_SAME][32], values[N_SAME][128];
+    static _Thread_local char names[N_SAME][32];
+    static _Thread_local char values[N_SAME][MAX_VALUE];
     uint64_t number = roll(w) % 1000000;
     char name[32];
     struct ks_key key = hash_key(n, name);
     struct hash_edit *e;
 
-    ck_assert_int_eq(hash_edit(t, &key, HASH_CREATE, N_SAME,
-        N_SAME * (32 + 128), &e), KS_OK);
+    ck_assert_int_eq(
+        hash_edit(t, &key, HASH_CREATE, N_SAME, N_SAME * (32 + MAX_VALUE), &e),
+        KS_OK);
     for (unsigned i = 0; i < N_SAME; i++)
         (void)hash_edit_set(e, same_name(i, names[i]),
             same_value(n, i, number, values[i]), KS_NO_EXPIRY);
@@ -115,13 +130,13 @@ write_others(struct worker *w, struct ks_thread *t, uint64_t n)
         return;
     ck_assert_int_eq(status, KS_OK);
     for (unsigned i = 0; i < n_fields; i++) {
-        struct str field = {names[i], (size_t)snprintf(names[i], 32,
-            "other:%llu", (unsigned long long)(roll(w) % range))};
+        struct str field = {names[i],
+            (size_t)snprintf(names[i], 32, "other:%llu",
+                (unsigned long long)(roll(w) % range))};
 
         if (add)
             (void)hash_edit_set(e, field, STR("not looked at"),
-                roll(w) % 4 ? KS_NO_EXPIRY
-                    : clock_wall_ms() + roll(w) % 200);
+                roll(w) % 4 ? KS_NO_EXPIRY : clock_wall_ms() + roll(w) % 200);
         else
             (void)hash_edit_delete(e, field);
     }
@@ -134,7 +149,7 @@ read_one(struct worker *w, struct ks_thread *t, uint64_t n)
     struct read_back r = {{0}};
     char name[32], field[32];
     struct ks_key key = hash_key(n, name);
-    uint64_t i = roll(w) % N_SAME;
+    uint64_t i = roll(w) % (n < N_HOT ? 2 : N_SAME);
     struct ks_info info;
 
     if (hash_get(t, &key, KS_READ, same_name(i, field), place_in_buf, &r,
@@ -179,11 +194,13 @@ work(void *arg)
     struct ks_thread *t = ks_thread_new(f.ks);
 
     for (unsigned i = 0; i < w->operations; i++) {
-        uint64_t dice = roll(w) % 100, n = roll(w) % N_HASHES;
+        uint64_t dice = roll(w) % 100;
+        uint64_t n = roll(w) % (roll(w) % 2 ? N_HOT : N_HASHES);
         char name[32];
 
         if (dice < 30) {
-            read_one(w, t, n);
+            for (unsigned n_reads = n < N_HOT ? 30 : 1; n_reads > 0; n_reads--)
+                read_one(w, t, n);
         } else if (dice < 50) {
             read_all(w, t, n);
         } else if (dice < 75) {
@@ -227,6 +244,7 @@ run_stress(size_t limit)
     double factor = s != NULL && strtod(s, NULL) > 0 ? strtod(s, NULL) : 1;
     struct worker w[4] = {{0}};
     pthread_t maintainer;
+    struct ks_metrics metrics;
     uint64_t seen = 0;
 
     fixture_open(&f, limit);
@@ -234,7 +252,7 @@ run_stress(size_t limit)
     pthread_create(&maintainer, NULL, maintain, NULL);
     for (unsigned i = 0; i < 4; i++) {
         w[i].random = i * 1000003 + 17;
-        w[i].operations = (unsigned)(20000 * factor);
+        w[i].operations = (unsigned)(N_OPERATIONS * factor);
         pthread_create(&w[i].thread, NULL, work, &w[i]);
     }
     for (unsigned i = 0; i < 4; i++) {
@@ -243,7 +261,10 @@ run_stress(size_t limit)
     }
     atomic_store(&stop, true);
     pthread_join(maintainer, NULL);
-    ck_assert_uint_gt(seen, (uint64_t)(2000 * factor));
+    ck_assert_uint_gt(seen, (uint64_t)(N_OPERATIONS / 10 * factor));
+    ks_metrics(f.ks, &metrics);
+    ck_assert_msg((metrics.evicted > 50) == (limit < 64 * MIB), "%llu",
+        (unsigned long long)metrics.evicted);
     fixture_close(&f);
 }
 
@@ -255,7 +276,7 @@ END_TEST
 
 START_TEST(no_reader_sees_half_of_a_change_under_eviction)
 {
-    run_stress(7 * MIB);
+    run_stress(8 * MIB);
 }
 END_TEST
 

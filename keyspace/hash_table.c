@@ -60,8 +60,7 @@ htable_open(const void *at, size_t bytes, struct table_view *out)
 }
 
 static bool
-read_entry(const struct table_view *v, uint32_t offset,
-    struct table_entry *out)
+read_entry(const struct table_view *v, uint32_t offset, struct table_entry *out)
 {
     const uint8_t *begin = (const uint8_t *)v->table;
     const uint8_t *end = begin + v->bytes, *at = begin + offset;
@@ -108,8 +107,8 @@ htable_find(const struct table_view *v, uint64_t hash,
 
         if (s == 0)
             break;
-        if (s >> TAG_SHIFT == (hash & 31) &&
-            read_entry(v, offset_of(s), out) && packed_eq(&out->name, name))
+        if (s >> TAG_SHIFT == (hash & 31) && read_entry(v, offset_of(s), out) &&
+            packed_eq(&out->name, name))
             return at;
     }
     return UINT32_MAX;
@@ -192,9 +191,12 @@ htable_init(void *at, unsigned bits, size_t room, bool deadlines)
     struct hash_table *t = at;
 
     ASSERT(bits <= MOST_BITS);
-    *t = (struct hash_table){.form = FORM_TABLE, .slot_bits = (uint8_t)bits,
-        .log_end = (uint32_t)htable_size(bits, 0), .room = room,
-        .earliest = KS_NO_EXPIRY, .swept_earliest = KS_NO_EXPIRY};
+    *t = (struct hash_table){.form = FORM_TABLE,
+        .slot_bits = (uint8_t)bits,
+        .log_end = (uint32_t)htable_size(bits, 0),
+        .room = room,
+        .earliest = KS_NO_EXPIRY,
+        .swept_earliest = KS_NO_EXPIRY};
     if (deadlines)
         t->form |= FORM_DEADLINES;
     memset(t + 1, 0, (size_t)UNIT << bits);
@@ -210,8 +212,8 @@ static void
 put_deadline(struct hash_table *t, uint32_t offset, uint64_t expire_ms)
 {
     if (t->form & FORM_DEADLINES)
-        put_number((char *)t + offset, MIN(expire_ms, DEADLINE_MAX),
-            DEADLINE_BYTES);
+        put_number(
+            (char *)t + offset, MIN(expire_ms, DEADLINE_MAX), DEADLINE_BYTES);
 }
 
 /* A deadline comes into the table (1) or leaves it (-1). */
@@ -247,8 +249,8 @@ static uint32_t
 append_entry(struct hash_table *t, const struct packed *name,
     const struct packed *value, uint64_t expire_ms)
 {
-    size_t size = htable_entry_size(packed_size(name), packed_size(value),
-        (t->form & FORM_DEADLINES) != 0);
+    size_t size = htable_entry_size(
+        packed_size(name), packed_size(value), (t->form & FORM_DEADLINES) != 0);
     uint32_t offset = t->log_end;
 
     ASSERT(t->log_end + size <= t->room);
@@ -301,8 +303,8 @@ htable_replace(struct hash_table *t, uint32_t slot, uint64_t hash,
 }
 
 void
-htable_expire(struct hash_table *t, const struct table_entry *e,
-    uint64_t expire_ms)
+htable_expire(
+    struct hash_table *t, const struct table_entry *e, uint64_t expire_ms)
 {
     ASSERT(expire_ms == KS_NO_EXPIRY || (t->form & FORM_DEADLINES));
     count_deadline(t, e->expire_ms, -1);
@@ -311,8 +313,8 @@ htable_expire(struct hash_table *t, const struct table_entry *e,
 }
 
 void
-htable_remove(struct hash_table *t, const struct hash_seed *seed,
-    uint32_t hole, const struct table_entry *e)
+htable_remove(struct hash_table *t, const struct hash_seed *seed, uint32_t hole,
+    const struct table_entry *e)
 {
     uint32_t mask = ((uint32_t)1 << t->slot_bits) - 1;
     uint32_t *slot = slots_of(t);
@@ -321,8 +323,7 @@ htable_remove(struct hash_table *t, const struct hash_seed *seed,
     htable_open(t, t->log_end, &v);
     forget_entry(t, e);
     t->n--;
-    for (uint32_t at = (hole + 1) & mask; slot[at] != 0;
-         at = (at + 1) & mask) {
+    for (uint32_t at = (hole + 1) & mask; slot[at] != 0; at = (at + 1) & mask) {
         struct table_entry other;
         uint32_t home;
 

@@ -45,10 +45,9 @@ close_edit(struct hash_edit *e)
 static bool
 hset(const char *name, const char *field, const char *value)
 {
-    struct hash_edit *e = open_edit(name, HASH_CREATE, 1,
-        strlen(field) + strlen(value));
-    bool added = hash_edit_set(e, str_of(field), str_of(value),
-        KS_NO_EXPIRY);
+    struct hash_edit *e =
+        open_edit(name, HASH_CREATE, 1, strlen(field) + strlen(value));
+    bool added = hash_edit_set(e, str_of(field), str_of(value), KS_NO_EXPIRY);
 
     close_edit(e);
     return added;
@@ -60,8 +59,8 @@ assert_field(const char *name, const char *field, const char *want)
     struct ks_key key = key_of(&f, name);
     struct read_back r = {{0}};
     struct ks_info info;
-    enum ks_status status = hash_get(f.t, &key, KS_READ, str_of(field),
-        place_in_buf, &r, &info);
+    enum ks_status status =
+        hash_get(f.t, &key, KS_READ, str_of(field), place_in_buf, &r, &info);
 
     if (want == NULL) {
         ck_assert_int_eq(status, KS_MISS);
@@ -130,14 +129,15 @@ START_TEST(other_types_are_refused)
 
     set(&f, "s", "string");
     hset("h", "a", "b");
-    ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 1, 9, &e),
-        KS_WRONG_TYPE);
+    ck_assert_int_eq(
+        hash_edit(f.t, &key, HASH_CREATE, 1, 9, &e), KS_WRONG_TYPE);
     ck_assert_int_eq(hash_open(f.t, &key, KS_READ, &r), KS_WRONG_TYPE);
     ck_assert_int_eq(hash_count(f.t, &key, KS_READ, &n), KS_WRONG_TYPE);
-    ck_assert_int_eq(hash_get(f.t, &key, KS_READ, STR("a"), NULL, NULL,
-        &info), KS_WRONG_TYPE);
+    ck_assert_int_eq(hash_get(f.t, &key, KS_READ, STR("a"), NULL, NULL, &info),
+        KS_WRONG_TYPE);
     ck_assert_int_eq(ks_get(f.t, &hash, KS_READ, place_in_buf,
-        &(struct read_back){{0}}, &info), KS_WRONG_TYPE);
+                         &(struct read_back){{0}}, &info),
+        KS_WRONG_TYPE);
     ck_assert_int_eq(ks_stat(f.t, &hash, KS_READ, &info), KS_OK);
     ck_assert_int_eq(info.type, KS_HASH);
     set(&f, "h", "now a string");
@@ -174,13 +174,13 @@ roll(void)
 static struct str
 field_name(unsigned n, char buf[64])
 {
-    static const char *const shapes[] = {"field%u", "%u", "-%u", "f:%u:name",
-        "%08u"};
+    static const char *const shapes[] = {
+        "field%u", "%u", "-%u", "f:%u:name", "%08u"};
 
     if (n == 0)
         return STR("");
-    return (struct str){buf, (size_t)snprintf(buf, 64,
-        shapes[n % ARRAY_LEN(shapes)], n)};
+    return (struct str){
+        buf, (size_t)snprintf(buf, 64, shapes[n % ARRAY_LEN(shapes)], n)};
 }
 
 /* Numbers of all sizes, texts, empty, now and then a large one. */
@@ -195,8 +195,8 @@ field_value(uint64_t salt, char buf[40000])
     case 1:
     case 2:
         len = (size_t)snprintf(buf, 64, "%lld",
-            (long long)(int64_t)(salt * 0x9e3779b97f4a7c15u) >> (salt / 8 %
-                64));
+            (long long)(int64_t)(salt * 0x9e3779b97f4a7c15u) >>
+                (salt / 8 % 64));
         break;
     case 3:
         if (salt / 8 % 256 == 0)
@@ -237,8 +237,8 @@ model_key(unsigned k)
 static unsigned
 model_range(unsigned k)
 {
-    static const unsigned ranges[MODEL_KEYS] = {3, 12, 40, 70, 150, 700, 3000,
-        12};
+    static const unsigned ranges[MODEL_KEYS] = {
+        3, 12, 40, 70, 150, 700, 3000, 12};
 
     return ranges[k];
 }
@@ -249,8 +249,10 @@ check_field(unsigned k, unsigned n, const struct hash_field *got)
     char buf[40000];
     struct str want = field_value(model[k][n].salt, buf);
 
-    ck_assert_msg(str_eq(got->value, want), "value of field %u of hash %u: "
-        "%.*s, not %.*s", n, k, STR_ARG(got->value), STR_ARG(want));
+    ck_assert_msg(str_eq(got->value, want),
+        "value of field %u of hash %u: "
+        "%.*s, not %.*s",
+        n, k, STR_ARG(got->value), STR_ARG(want));
     ck_assert_uint_eq(got->expire_ms, model[k][n].expire_ms);
 }
 
@@ -261,8 +263,8 @@ check_one(unsigned k, unsigned n)
     struct read_back r = {{0}};
     char name[64], buf[40000];
     struct ks_info info;
-    enum ks_status status = hash_get(f.t, &key, KS_READ, field_name(n, name),
-        place_in_buf, &r, &info);
+    enum ks_status status = hash_get(
+        f.t, &key, KS_READ, field_name(n, name), place_in_buf, &r, &info);
 
     ck_assert_int_eq(status, model_has(&model[k][n]) ? KS_OK : KS_MISS);
     if (status == KS_OK) {
@@ -341,7 +343,10 @@ change(unsigned k)
     unsigned n_ops = roll() % 4 == 0 ? 1 + roll() % 20 : 1;
     unsigned before = model_count(k);
     size_t bytes = 0;
-    struct { unsigned n; uint64_t salt; } op[20];
+    struct {
+        unsigned n;
+        uint64_t salt;
+    } op[20];
     static char values[20][40000];
     static char names[20][64];
     char scratch[64];
@@ -354,8 +359,8 @@ change(unsigned k)
         bytes += field_name(op[i].n, scratch).len +
             field_value(op[i].salt, values[i]).len;
     }
-    ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, n_ops, bytes, &e),
-        KS_OK);
+    ck_assert_int_eq(
+        hash_edit(f.t, &key, HASH_CREATE, n_ops, bytes, &e), KS_OK);
     for (unsigned i = 0; i < n_ops; i++) {
         struct model_field *m = &model[k][op[i].n];
         struct str name = field_name(op[i].n, names[i]);
@@ -368,8 +373,8 @@ change(unsigned k)
         if (dice < (k == 7 ? 90 : 60)) {
             bool keep = dice % 3 == 0;
 
-            added = hash_edit_set(e, name,
-                field_value(op[i].salt, values[i]), keep ? KS_KEEP_TTL : until);
+            added = hash_edit_set(e, name, field_value(op[i].salt, values[i]),
+                keep ? KS_KEEP_TTL : until);
             ck_assert(added == !was);
             if (!keep || !was)
                 m->expire_ms = keep ? KS_NO_EXPIRY : until;
@@ -642,20 +647,18 @@ START_TEST(without_memory_a_write_fails_and_changes_nothing)
     memset(value, 'v', sizeof(value));
     for (large = 0; large < 100; large++) {
         snprintf(name, sizeof(name), "%u", large);
-        ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 1, 1010, &e),
-            KS_OK);
-        (void)hash_edit_set(e, str_of(name), (struct str){value, 1000},
-            KS_NO_EXPIRY);
+        ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 1, 1010, &e), KS_OK);
+        (void)hash_edit_set(
+            e, str_of(name), (struct str){value, 1000}, KS_NO_EXPIRY);
         close_edit(e);
     }
     ck_assert_uint_eq(count_of("large"), large);
     for (; status == KS_OK && n < 100000; n++) {
         snprintf(name, sizeof(name), "h:%u", n);
         key = key_of(&f, name);
-        ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 2, 1010, &e),
-            KS_OK);
-        (void)hash_edit_set(e, STR("a"), (struct str){value, 1000},
-            KS_NO_EXPIRY);
+        ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 2, 1010, &e), KS_OK);
+        (void)hash_edit_set(
+            e, STR("a"), (struct str){value, 1000}, KS_NO_EXPIRY);
         (void)hash_edit_set(e, STR("b"), STR("b"), KS_NO_EXPIRY);
         status = hash_edit_end(e, NULL);
     }
@@ -670,8 +673,8 @@ START_TEST(without_memory_a_write_fails_and_changes_nothing)
     /* a table that would have to be built anew */
     key = key_of(&f, "large");
     ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, 1, 200000, &e), KS_OK);
-    (void)hash_edit_set(e, STR("more"), (struct str){value, 1000},
-        KS_NO_EXPIRY);
+    (void)hash_edit_set(
+        e, STR("more"), (struct str){value, 1000}, KS_NO_EXPIRY);
     ck_assert_int_eq(hash_edit_end(e, NULL), KS_NO_MEMORY);
     ck_assert_uint_eq(count_of("large"), large);
     assert_field("large", "more", NULL);
@@ -699,16 +702,16 @@ START_TEST(hashes_are_evicted_and_drained_whole)
 
         snprintf(name, sizeof(name), "evicted:%u:hash", i);
         key = key_of(&f, name);
-        ck_assert_int_eq(hash_edit(f.t, &key, HASH_CREATE, n, n * 64, &e),
-            KS_OK);
+        ck_assert_int_eq(
+            hash_edit(f.t, &key, HASH_CREATE, n, n * 64, &e), KS_OK);
         for (unsigned j = 0; j < n; j++) {
             static char text[600][2][64];
 
             snprintf(text[j][0], 64, "field:%u", j);
-            snprintf(text[j][1], 64, "%u of hash %u%*s", j, i,
-                (int)(i % 7) * 5, "");
-            (void)hash_edit_set(e, str_of(text[j][0]), str_of(text[j][1]),
-                KS_NO_EXPIRY);
+            snprintf(
+                text[j][1], 64, "%u of hash %u%*s", j, i, (int)(i % 7) * 5, "");
+            (void)hash_edit_set(
+                e, str_of(text[j][0]), str_of(text[j][1]), KS_NO_EXPIRY);
         }
         close_edit(e);
         if (i % 256 == 0)
