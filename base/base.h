@@ -188,6 +188,59 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 /* Release the memory; the buffer is empty and usable afterwards. */
 void buf_free(struct buf *b);
 
+/* ---- steps (steps.c) ----------------------------------------------------- */
+
+/* How long a worker is at something that it cannot leave off: what it does for
+ * the cache beside the commands themselves. A thread that has none attached
+ * measures nothing. */
+/* clang-format off */
+#define STEPS(X)                                                            \
+    X(TURN, "turn", "a turn of the event loop, all commands in it included")\
+    X(GROW, "grow", "moving lines of the growing index")                    \
+    X(EVICT, "evict", "making room for a new item")                         \
+    X(RECLAIM, "reclaim", "freeing what was flushed, of that")              \
+    X(REFILL, "refill", "getting free chunks from the shared stock")        \
+    X(TICK, "tick", "what is due once a second")
+/* clang-format on */
+
+enum step_kind {
+#define X(id, name, text) STEP_##id,
+    STEPS(X)
+#undef X
+        STEP_KINDS
+};
+
+#define STEP_BUCKETS 24 /* up to 1.024 us, 2.048 us, ... */
+
+/* One thread's; read by any. [atomic] */
+struct steps {
+    struct step_counts {
+        _Atomic uint64_t buckets[STEP_BUCKETS];
+        _Atomic uint64_t max_ns;
+        /* Steps of 128 us and more in which the thread may have been without a
+         * CPU: these are not in the above. */
+        _Atomic uint64_t interrupted, interrupted_max_ns;
+    } of[STEP_KINDS];
+    _Atomic bool reset;  /* asked for by any thread */
+    uint64_t n_switches; /* [owner thread] at the last look */
+};
+
+/* From now on the calling thread measures into `s`; NULL: it does not. The
+ * first call of the process takes 200 us. */
+void steps_attach(struct steps *s);
+
+/* [owner thread] the calling thread's; NULL if it measures nothing */
+extern _Thread_local struct steps *steps_here;
+
+/* Some clock that is quick to read; for step_end(). */
+uint64_t step_begin(void);
+
+/* A step of this kind began then and ends now; about 20 ns. */
+void step_end(enum step_kind kind, uint64_t begun);
+
+/* sum += s; the maxima are those of both. Any thread. */
+void steps_add(struct steps *sum, const struct steps *s);
+
 /* ---- hash of a key (hash.c) ---------------------------------------------- */
 
 /* A random secret of one process (or one arena). */

@@ -17,6 +17,7 @@ libbase_a_SOURCES = \
     base/option_rewrite.c \
     base/option_value.c \
     base/options.c \
+    base/steps.c \
     base/str.c
 libbase_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
@@ -32,6 +33,7 @@ check_PROGRAMS += \
     base/option_include_test \
     base/option_rewrite_test \
     base/options_test \
+    base/steps_test \
     base/str_test
 
 base_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -74,6 +76,9 @@ base_option_rewrite_test_LDADD = $(base_tests_ldadd)
 base_options_test_SOURCES = base/options_fixture.h base/options_test.c
 base_options_test_CFLAGS = $(base_tests_cflags)
 base_options_test_LDADD = $(base_tests_ldadd)
+base_steps_test_SOURCES = base/steps_test.c
+base_steps_test_CFLAGS = $(base_tests_cflags)
+base_steps_test_LDADD = $(base_tests_ldadd)
 base_str_test_SOURCES = base/str_test.c
 base_str_test_CFLAGS = $(base_tests_cflags)
 base_str_test_LDADD = $(base_tests_ldadd)

@@ -44,6 +44,17 @@ TABLE_TEST(latency_histogram_counts_calls,
             "\"histogram_usec\" \\{.*:2\\}\\}\\}"},
     {"LATENCY HISTOGRAM", "re:.*\"config\\|resetstat\".*"})
 
+#define STEP_RE                                                                \
+    "\"calls\" :[0-9]+ \"max_usec\" :[0-9]+ \"interrupted\" :[0-9]+ "            \
+    "\"interrupted_max_usec\" :[0-9]+ \"histogram_usec\" "
+
+TABLE_TEST(latency_steps_show_each_kind,
+    {"LATENCY STEPS",
+        "re:\\[\"turn\" \\[" STEP_RE "\\[:.*\"grow\" \\[" STEP_RE ".*",
+        "re:\\{\"turn\" \\{" STEP_RE "\\{:.*\"grow\" \\{" STEP_RE ".*"},
+    {"LATENCY STEPS x",
+        "-ERR wrong number of arguments for 'latency|steps' command"})
+
 TABLE_TEST(latency_events_are_empty,
     {"LATENCY RESET", "re::[0-9]+"},
     {"LATENCY LATEST", "[]"},
@@ -76,6 +87,8 @@ slowlog_suite(void)
     tcase_add_unchecked_fixture(tc, start_server, stop_server);
     tcase_add_test(tc, slowlog_keeps_the_latest_slow_commands);
     tcase_add_test(tc, latency_histogram_counts_calls);
+    if (!testing_redis())
+        tcase_add_test(tc, latency_steps_show_each_kind);
     tcase_add_test(tc, latency_events_are_empty);
     tcase_add_test(tc, graph_has_nothing_to_draw);
     suite_add_tcase(s, tc);

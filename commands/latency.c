@@ -83,6 +83,64 @@ cmd_latency_histogram(struct request *rq)
     free(sum);
 }
 
+/* ---- STEPS --------------------------------------------------------------- */
+
+static void
+reply_step(struct reply *r, const struct step_counts *c)
+{
+    uint64_t buckets[STEP_BUCKETS], calls = 0, below = 0;
+    size_t at, n = 0;
+
+    for (int i = 0; i < STEP_BUCKETS; i++)
+        calls += buckets[i] =
+            atomic_load_explicit(&c->buckets[i], memory_order_relaxed);
+    reply_map(r, 5);
+    reply_bulk_cstr(r, "calls");
+    reply_int(r, (int64_t)calls);
+    reply_bulk_cstr(r, "max_usec");
+    reply_int(r, (int64_t)(c->max_ns / 1000));
+    reply_bulk_cstr(r, "interrupted");
+    reply_int(r, (int64_t)c->interrupted);
+    reply_bulk_cstr(r, "interrupted_max_usec");
+    reply_int(r, (int64_t)(c->interrupted_max_ns / 1000));
+    reply_bulk_cstr(r, "histogram_usec");
+    at = reply_map_open(r);
+    for (int i = 0; i < STEP_BUCKETS; i++) {
+        if (buckets[i] == 0)
+            continue;
+        below += buckets[i];
+        reply_int(r, (int64_t)((UINT64_C(1024) << i) / 1000));
+        reply_int(r, (int64_t)below);
+        n++;
+    }
+    reply_array_close(r, at, n);
+}
+
+void
+cmd_latency_steps(struct request *rq)
+{
+    static const char *const names[] = {
+#define X(id, name, text) name,
+        STEPS(X)
+#undef X
+    };
+    struct commands *c = rq->thread->commands;
+    struct steps sum;
+
+    memset(&sum, 0, sizeof(sum));
+    for (size_t i = 0; i < ARRAY_LEN(c->steps); i++) {
+        const struct steps *s = c->steps[i];
+
+        if (s != NULL)
+            steps_add(&sum, s);
+    }
+    reply_map(rq->reply, STEP_KINDS);
+    for (int i = 0; i < STEP_KINDS; i++) {
+        reply_bulk_cstr(rq->reply, names[i]);
+        reply_step(rq->reply, &sum.of[i]);
+    }
+}
+
 /* ---- events -------------------------------------------------------------- */
 
 static struct latency_events *

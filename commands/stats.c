@@ -132,6 +132,9 @@ command_stats_reset(struct commands *c)
     c->state->base = sum_all_stats(c);
     sum_all_metrics(c, &c->state->base_metrics);
     pthread_mutex_unlock(&c->state->lock);
+    for (size_t i = 0; i < ARRAY_LEN(c->steps); i++)
+        if (c->steps[i] != NULL)
+            atomic_store(&c->steps[i]->reset, true);
 }
 
 /* ---- errors -------------------------------------------------------------- */

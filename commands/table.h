@@ -759,6 +759,9 @@
     X("latency|reset", cmd_latency_reset, -2, CMD_CONTROL_, 0, 0, 0,          \
         "server", "0.1.0", "O(1)", "[event [event ...]]",                     \
         "Forgets the samples of events; returns of how many.")                \
+    X("latency|steps", cmd_latency_steps, 2, CMD_CONTROL_, 0, 0, 0,           \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Returns how long workers were at what they cannot leave off.")       \
     X("memory", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
         "server", "0.1.0", "Depends on the subcommand", "",                   \
         "Looks at the use of memory.")                                        \

@@ -572,6 +572,7 @@ struct worker {
     struct conn *ready, **ready_tail;
     struct conn *dead;
     struct daemon_metrics metrics; /* read by any thread */
+    struct steps steps;            /* the same */
     size_t buffer_bytes;           /* buffers of the connections */
     size_t charged_bytes;          /* of these in the budget */
     unsigned n_outputs;            /* connections with unsent output */

@@ -184,6 +184,7 @@ static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
+    uint64_t begun = step_begin();
 
     (void)fd;
     (void)what;
@@ -200,6 +201,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
         w->ticking = false;
     }
     w->busy = false;
+    step_end(STEP_TICK, begun);
 }
 
 static void
@@ -343,7 +345,10 @@ reap(struct worker *w)
 static void
 run_once(struct worker *w, bool wait)
 {
+    uint64_t begun;
+
     w->io->poll(w, wait);
+    begun = step_begin();
     read_clock(w);
     if (w->ready != NULL) {
         w->busy = true;
@@ -358,6 +363,7 @@ run_once(struct worker *w, bool wait)
     atomic_store_explicit(&w->turns,
         atomic_load_explicit(&w->turns, memory_order_relaxed) + 1,
         memory_order_relaxed);
+    step_end(STEP_TURN, begun);
 }
 
 /* Answer what has been received, give the clients a moment to take it. */
@@ -410,6 +416,7 @@ open_state(struct worker *w)
 
     w->ks = ks_thread_new(d->ks);
     w->commands = command_thread_new(&d->commands, w->ks, w->id);
+    d->commands.steps[w->id] = &w->steps;
     w->batch = batch_new(w);
     w->conns = pool_new(d->slab, "connections", sizeof(struct conn));
     w->inputs = pool_new(d->slab, "inputs", sizeof(struct conn_input));
@@ -430,6 +437,7 @@ close_state(struct worker *w)
     pool_free(w->inputs);
     pool_free(w->conns);
     batch_free(w->batch);
+    w->daemon->commands.steps[w->id] = NULL;
     command_thread_free(w->commands);
     ks_thread_free(w->ks);
 }
@@ -442,6 +450,7 @@ worker_main(void *arg)
 
     if (opened)
         open_state(w);
+    steps_attach(&w->steps);
     pthread_barrier_wait(&w->started);
     if (!opened)
         return NULL;

@@ -832,21 +832,13 @@ ks_refuses_values(const struct ks_thread *t)
     return must_refuse(t, ROOM_FOR_VALUES);
 }
 
-uint32_t
-evict_alloc(struct ks_thread *t, size_t bytes, enum room room)
+/* A chunk where there was none free. */
+static uint32_t
+evict_for(struct ks_thread *t, size_t bytes)
 {
-    uint32_t handle;
+    uint32_t handle = 0;
     unsigned cls;
 
-    while (unlikely(must_refuse(t, room))) {
-        if (reclaim_help(t))
-            continue;
-        METRIC_INC(&t->metrics, eviction_failures);
-        return 0;
-    }
-    handle = slab_alloc(t->slab_thread, bytes);
-    if (likely(handle != 0))
-        return handle;
     while (handle == 0 && reclaim_help(t)) /* first what is dead */
         handle = slab_alloc(t->slab_thread, bytes);
     if (handle != 0)
@@ -866,6 +858,27 @@ evict_alloc(struct ks_thread *t, size_t bytes, enum room room)
     }
     METRIC_INC(&t->metrics, eviction_failures);
     return 0;
+}
+
+uint32_t
+evict_alloc(struct ks_thread *t, size_t bytes, enum room room)
+{
+    uint32_t handle;
+    uint64_t begun;
+
+    while (unlikely(must_refuse(t, room))) {
+        if (reclaim_help(t))
+            continue;
+        METRIC_INC(&t->metrics, eviction_failures);
+        return 0;
+    }
+    handle = slab_alloc(t->slab_thread, bytes);
+    if (likely(handle != 0))
+        return handle;
+    begun = step_begin();
+    handle = evict_for(t, bytes);
+    step_end(STEP_EVICT, begun);
+    return handle;
 }
 
 /* More than could be had if every item went. */

@@ -453,8 +453,11 @@ growing(const struct partition *p)
 static void
 grow_lines(struct index *ix, struct partition *p, unsigned n)
 {
+    uint64_t begun = step_begin();
+
     for (; n > 0 && growing(p); n--)
         grow_line(ix, p);
+    step_end(STEP_GROW, begun);
     atomic_fetch_add_explicit(&ix->grow_steps, 1, memory_order_relaxed);
 }
 

@@ -256,9 +256,11 @@ bool
 reclaim_help(struct ks_thread *t)
 {
     struct reclaim *w = &t->help;
+    uint64_t begun;
 
     if (likely(!any_dead(t->ks)))
         return false;
+    begun = step_begin();
     if (!w->active ||
         (w->partition >= N_PARTITIONS && w->until != t->ks->spaces.flushes))
         walk_begin(t, w);
@@ -274,6 +276,7 @@ reclaim_help(struct ks_thread *t)
         ks_leave(t, p);
         unlinked_free(t);
     }
+    step_end(STEP_RECLAIM, begun);
     return w->partition < N_PARTITIONS;
 }
 

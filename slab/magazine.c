@@ -21,8 +21,10 @@ magazine_of(struct slab_thread *t, const struct size_class *c)
 static __attribute__((noinline)) uint32_t
 refill(struct slab *s, struct size_class *c, struct magazine *m)
 {
+    uint64_t begun = step_begin();
     uint32_t n = class_take(s, c, m->handle, c->exchange);
 
+    step_end(STEP_REFILL, begun);
     STORE(&m->n, n);
     return n;
 }
