@@ -599,11 +599,12 @@ ring_park(struct conn *c)
     conn_account(c);
 }
 
+/* What has arrived meanwhile waits for the next poll, so that a batch ends and
+ * libevent has its turn. */
 static void
 ring_recycle(struct worker *w)
 {
     give_back(w->ring);
-    hand_over(w);
 }
 
 /* ---- output -------------------------------------------------------------- */
