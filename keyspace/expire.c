@@ -242,6 +242,7 @@ ks_maintain(struct ks_thread *t)
     more |= restore_reserve(t);
     more |= drain_pending(t);
     more |= index_populate(&t->ks->index);
+    more |= slab_populate(t->slab);
     slab_thread_poll(t->slab_thread);
     (void)slab_trim(t->slab, reserve_bytes(t), WARM_EXTENT_MS);
     return more;

@@ -92,6 +92,9 @@ bool region_open(
     struct region *r, const struct slab_config *cfg, struct buf *err);
 void region_close(struct region *r);
 
+/* Touch a range ahead of its use; it still reads as zeros. */
+void region_populate(const struct region *r, size_t offset, size_t bytes);
+
 /* Give the memory behind a range back to the system; it reads as zeros then.
  * False (logged) when the system refuses: the memory is still there. */
 bool region_give_back(const struct region *r, size_t offset, size_t bytes);
@@ -245,6 +248,9 @@ struct reserve {
     uint64_t *uncarved;                  /* [lock] bitmap of supers */
     uint64_t *with_cold[N_PAGE_SIZES];   /* [lock] bitmaps of carved supers */
     uint32_t n_supers_seen;              /* [lock] whose records are touched */
+    uint64_t *ready;   /* [lock] bitmap: uncarved, but resident and charged */
+    uint32_t n_ready;  /* [lock] */
+    uint32_t n_taken;  /* [lock] carved since the last slab_populate() */
 };
 
 void reserve_open(struct slab *s);
@@ -266,6 +272,10 @@ void page_release_locked(struct slab *s, uint32_t page);
 /* Whether a thread is writing marks of a page that is no longer in use
  * (mark.c). */
 bool page_is_held(struct slab *s, uint32_t page);
+
+/* Give a super-page that slab_populate() has touched back to the system, whose
+ * memory nobody used. Returns bytes given back, or 0. No lock held. */
+size_t reserve_give_back_ready(struct slab *s);
 
 /* Give one run of free pages, about `want` bytes, back to the system. Returns
  * bytes given back, 0 when the reserve is empty. No lock held. */

@@ -84,6 +84,12 @@ bit_clear(uint64_t *map, uint32_t i)
     map[i / 64] &= ~((uint64_t)1 << i % 64);
 }
 
+static bool
+bit_test(const uint64_t *map, uint32_t i)
+{
+    return map[i / 64] >> i % 64 & 1;
+}
+
 /* The lowest bit set of the first `n`, or `n`. */
 static uint32_t
 bit_first(const uint64_t *map, uint32_t n)
@@ -115,6 +121,7 @@ reserve_open(struct slab *s)
         r->with_cold[i] = xcalloc(1, bitmap_bytes(s));
     }
     r->uncarved = xcalloc(1, bitmap_bytes(s));
+    r->ready = xcalloc(1, bitmap_bytes(s));
     r->supers = xcalloc(s->n_supers, sizeof *r->supers);
     for (i = 0; i < s->n_supers; i++)
         bit_set(r->uncarved, i);
@@ -129,6 +136,7 @@ reserve_close(struct slab *s)
     for (i = 0; i < N_PAGE_SIZES; i++)
         free(r->with_cold[i]);
     free(r->uncarved);
+    free(r->ready);
     free(r->supers);
 }
 
@@ -423,6 +431,21 @@ commit_cold(struct slab *s, unsigned page_size)
     return page;
 }
 
+/* [lock] If the super-page that is carved next is touched and charged already,
+ * its charge passes to the caller. */
+static bool
+take_ready(struct slab *s)
+{
+    struct reserve *r = &s->reserve;
+    uint32_t super = bit_first(r->uncarved, s->n_supers);
+
+    if (super == s->n_supers || !bit_test(r->ready, super))
+        return false;
+    bit_clear(r->ready, super);
+    r->n_ready--;
+    return true;
+}
+
 /* With huge pages the first touch makes a whole super-page resident: charge it
  * as a whole, and put all its pages into the reserve. */
 static bool
@@ -430,9 +453,16 @@ commit_super(struct slab *s, unsigned page_size)
 {
     uint32_t super, pages;
 
-    if (!budget_charge(s, super_bytes(s)))
-        return false;
     spin_lock(&s->reserve.lock);
+    if (!take_ready(s)) {
+        spin_unlock(&s->reserve.lock);
+        if (!budget_charge(s, super_bytes(s)))
+            return false;
+        spin_lock(&s->reserve.lock);
+        if (take_ready(s)) /* meanwhile: one charge is enough */
+            budget_uncharge(s, super_bytes(s));
+    }
+    s->reserve.n_taken++;
     super = carve(s, page_size);
     pages = super < s->n_supers ? s->reserve.supers[super].cold : 0;
     if (pages != 0) {
@@ -451,6 +481,83 @@ commit_super(struct slab *s, unsigned page_size)
     atomic_fetch_add_explicit(&s->budget.pages_committed,
         (uint64_t)__builtin_popcount(pages), memory_order_relaxed);
     return true;
+}
+
+/* ---- touched ahead ------------------------------------------------------- */
+
+/* 16 MiB: what a fast writer fills while the maintenance thread sleeps. */
+#define READY_SUPERS 8
+
+/* [lock] The lowest super-page that is neither carved nor ready. */
+static uint32_t
+next_unready(const struct slab *s)
+{
+    const struct reserve *r = &s->reserve;
+
+    for (uint32_t i = 0; i < (s->n_supers + 63) / 64; i++) {
+        uint64_t bits = r->uncarved[i] & ~r->ready[i];
+
+        if (bits != 0)
+            return i * 64 + (uint32_t)__builtin_ctzll(bits);
+    }
+    return s->n_supers;
+}
+
+bool
+slab_populate(struct slab *s)
+{
+    struct reserve *r = &s->reserve;
+    size_t bytes = super_bytes(s);
+    uint32_t super;
+    bool more;
+
+    /* Near the limit there will be no further ones. */
+    if (!s->region.huge || slab_headroom(s) < 2 * READY_SUPERS * bytes)
+        return false;
+    spin_lock(&r->lock);
+    more = r->n_taken > 0 && r->n_ready < READY_SUPERS;
+    if (!more)
+        r->n_taken = 0;
+    super = next_unready(s);
+    spin_unlock(&r->lock);
+    if (!more || super == s->n_supers || !budget_charge(s, bytes))
+        return false;
+    region_populate(&s->region, (size_t)super * bytes, bytes);
+    spin_lock(&r->lock);
+    more = bit_test(r->uncarved, super);
+    if (more) {
+        bit_set(r->ready, super);
+        r->n_ready++;
+    }
+    spin_unlock(&r->lock);
+    if (!more) /* somebody was quicker, and charged it */
+        budget_uncharge(s, bytes);
+    return true;
+}
+
+size_t
+reserve_give_back_ready(struct slab *s)
+{
+    struct reserve *r = &s->reserve;
+    size_t bytes = super_bytes(s);
+    uint32_t super;
+
+    spin_lock(&r->lock);
+    super = bit_first(r->ready, s->n_supers);
+    if (super < s->n_supers) { /* nobody carves it meanwhile */
+        bit_clear(r->ready, super);
+        bit_clear(r->uncarved, super);
+        r->n_ready--;
+    }
+    spin_unlock(&r->lock);
+    if (super == s->n_supers)
+        return 0;
+    (void)region_give_back(&s->region, (size_t)super * bytes, bytes);
+    spin_lock(&r->lock);
+    bit_set(r->uncarved, super);
+    spin_unlock(&r->lock);
+    budget_uncharge(s, bytes);
+    return bytes;
 }
 
 /* Marks may still be read and written by holders of stale handles, so they are

@@ -341,6 +341,62 @@ START_TEST(huge_pages_are_charged_as_they_become_resident)
 }
 END_TEST
 
+static bool
+is_resident(const struct slab *s, uint32_t super)
+{
+    unsigned char first;
+    char *at = s->region.base + (size_t)super * super_bytes(s);
+
+    ck_assert_int_eq(mincore(at, 4096, &first), 0);
+    return first & 1;
+}
+
+START_TEST(huge_pages_are_touched_and_charged_before_they_are_taken)
+{
+    struct slab_config cfg = {
+        .limit_bytes = 256 * MIB,
+        .backing = SLAB_ANONYMOUS,
+        .huge_pages = SLAB_HUGE,
+        .region_bytes = 1 * GIB,
+        .extent_region_bytes = 1 * GIB,
+    };
+    struct buf err = {0};
+    struct slab *s = slab_new(&cfg, &err);
+    struct slab_thread *t = slab_thread_new(s);
+    size_t used, n = 0, calls = 0;
+    uint32_t next;
+
+    ck_assert(!slab_populate(s)); /* nobody has taken any */
+    while (s->reserve.n_taken == 0)
+        alloc_n(t, 4000, &handles[n++], 1);
+    used = slab_used(s);
+    next = s->super_limit;
+    ck_assert(!is_resident(s, next));
+    while (slab_populate(s))
+        calls++;
+    ck_assert_uint_gt(calls, 1);
+    ck_assert_uint_eq(s->reserve.n_ready, calls);
+    ck_assert_uint_eq(slab_used(s), used + calls * super_bytes(s));
+    ck_assert(is_resident(s, next));
+
+    /* The next one that is taken is paid for. */
+    used = slab_used(s);
+    while (s->reserve.n_taken == 0)
+        alloc_n(t, 4000, &handles[n++], 1);
+    ck_assert_uint_eq(s->reserve.n_ready, calls - 1);
+    ck_assert_uint_lt(slab_used(s), used + super_bytes(s));
+
+    /* A lower limit takes back what is not. */
+    slab_set_limit(s, slab_used(s) - 2 * super_bytes(s));
+    while (slab_trim(s, 0, 0) > 0)
+        continue;
+    ck_assert_uint_lt(s->reserve.n_ready, calls - 1);
+    ck_assert_uint_le(slab_used(s), slab_limit(s));
+    release_n(t, handles, n);
+    close_slab(s, t);
+}
+END_TEST
+
 /* ---- runs and samples ---------------------------------------------------- */
 
 START_TEST(a_page_run_names_each_chunk_of_the_page)
@@ -544,6 +600,7 @@ main(void)
         trim_keeps_the_reserve_and_gives_the_rest_back,
         trim_gives_all_back_above_a_lowered_limit,
         huge_pages_are_charged_as_they_become_resident,
+        huge_pages_are_touched_and_charged_before_they_are_taken,
         a_page_run_names_each_chunk_of_the_page,
         an_empty_slab_has_nothing_to_sample,
         a_sample_stands_in_one_line_of_marks,

@@ -207,6 +207,15 @@ region_close(struct region *r)
     r->fd = -1;
 }
 
+void
+region_populate(const struct region *r, size_t offset, size_t bytes)
+{
+#ifdef MADV_POPULATE_WRITE
+    /* Advice only: else the first to write there does it. */
+    (void)madvise(r->base + offset, bytes, MADV_POPULATE_WRITE);
+#endif
+}
+
 bool
 region_give_back(const struct region *r, size_t offset, size_t bytes)
 {

@@ -235,6 +235,11 @@ uint32_t slab_drain_pending(struct slab *s);
  * so that draining it gives a page back; UINT32_MAX when none has that much. */
 unsigned slab_drain_candidate(const struct slab *s);
 
+/* With huge pages, the first touch of one takes the system as long as hundreds
+ * of requests. So while new ones come into use, touch some before they do:
+ * one per call, charged. True if there is more to touch. Maintenance thread. */
+bool slab_populate(struct slab *s);
+
 /* Keep up to `n_bytes` of free pages committed as a reserve; give the rest of
  * the free pages and of the warm extents older than `max_age_ms` back to the
  * system. Maintenance thread; bounded work per call; returns bytes given
