@@ -26,6 +26,12 @@
 
 /* Bytes received per connection and batch. */
 #define SLICE_BYTES (64 * KIB)
+/* A client that has sent a large argument is likely to send another: so many of
+ * its next receives are short, so that they meet its header and not much of
+ * what belongs into its extent; there is as much room behind for what follows
+ * it. */
+#define PEEK_BYTES (2 * KIB)
+#define PEEKS 32
 /* An unfinished command of up to this many bytes is copied in front of the new
  * ones; a longer one is received into its own buffer. */
 #define CARRY_BYTES (20 * KIB)
@@ -50,6 +56,7 @@ struct source {
     struct conn *conn;
     char *p;
     size_t len;
+    size_t room; /* free bytes behind these */
     bool ended; /* nothing more to parse in this group */
 };
 
@@ -170,12 +177,15 @@ static void
 add_source(struct batch *b, struct conn *c, char *base, size_t len)
 {
     struct conn_input *in = c->input;
+    size_t room = 0;
 
-    if (base == b->arena + b->arena_used)
-        b->arena_used += ROUND_UP(len, CACHE_LINE);
+    if (base == b->arena + b->arena_used) {
+        room = c->peeks > 0 ? PEEK_BYTES : 0;
+        b->arena_used += ROUND_UP(len + room, CACHE_LINE);
+    }
     if (in != NULL)
         in->bytes.len = base == in->bytes.p ? len : 0;
-    b->sources[b->n_sources++] = (struct source){c, base, len, false};
+    b->sources[b->n_sources++] = (struct source){c, base, len, room, false};
 }
 
 /* The peer closed, or the connection failed. */
@@ -245,12 +255,15 @@ receive(struct batch *b, struct conn *c)
         return;
     }
     make_room(b, c, &base, &kept);
-    n = c->worker->io->receive(c, &base, kept, SLICE_BYTES);
+    n = c->worker->io->receive(
+        c, &base, kept, c->peeks > 0 ? PEEK_BYTES : SLICE_BYTES);
     if (n <= 0) {
         end_of_input(c, n);
         return;
     }
     count_input(c, n);
+    if (c->peeks > 0)
+        c->peeks--;
     add_source(b, c, base, kept + (size_t)n);
 }
 
@@ -427,6 +440,39 @@ parser_of(struct batch *b, struct conn *c)
     return p;
 }
 
+/* Receive more of a large argument at once, if there is room for what may follow
+ * it. True when all of it has come. */
+static bool
+receive_rest(struct source *s)
+{
+    struct conn *c = s->conn;
+    struct conn_input *in = c->input;
+    size_t asked;
+    ssize_t n;
+
+    if (s->room == 0)
+        return false;
+    do {
+        struct iovec to[2] = {{NULL, 0}, {s->p + s->len, s->room}};
+
+        large_room(c->worker, in, s->p + s->len, s->room, &to[0]);
+        if (in->large.extent == 0)
+            return false;
+        asked = to[0].iov_len;
+        n = c->worker->io->receive_into(
+            c, to, in->large.got + asked == in->large.len ? 2 : 1);
+        if (n <= 0)
+            return false; /* the next visit sees why */
+        count_input(c, n);
+        in->large.got += MIN((size_t)n, asked);
+    } while (in->large.got < in->large.len && (size_t)n == asked);
+    if (in->large.got < in->large.len)
+        return false;
+    s->len += (size_t)n - asked;
+    s->room -= (size_t)n - asked;
+    return true;
+}
+
 /* The parser stands at a large bulk. True when all of it has come already. */
 static bool
 take_large(struct batch *b, struct source *s)
@@ -439,7 +485,9 @@ take_large(struct batch *b, struct source *s)
     }
     if (!large_begin(b->worker, c->input, &s->p, &s->len)) {
         c->worker->io->expect_large(c);
-        return false;
+        c->peeks = PEEKS;
+        if (!receive_rest(s))
+            return false;
     }
     large_end(b->worker, c->input);
     return true;

@@ -407,6 +407,7 @@ struct conn {
     bool dead;         /* on the dead list */
     bool queued;       /* among the worker's queued */
     bool released;     /* held commands may be tried anew */
+    uint8_t peeks;     /* receives that are short, to meet a large argument */
     _Atomic bool kill; /* [shared] set under clients_lock */
     uint16_t n_held;
     struct held *held; /* commands that wait, in their order; see hold.c */
