@@ -46,6 +46,9 @@
 #define ROUND_ARGS (16 * KIB)
 /* Arguments of a command that is read straight into the array of the round. */
 #define SHORT_ARGS 32
+/* Large arguments of a round: when it has run, the extents of the values that
+ * they replace are free for the next ones, and still in the cache. */
+#define ROUND_LARGE (512 * KIB)
 /* Replies are sent when they reach this. */
 #define ROUND_OUTPUT (1 * MIB)
 /* Memory that is kept between batches. */
@@ -97,6 +100,7 @@ struct batch {
     unsigned task; /* where execution goes on */
     struct resp_arg *args;
     size_t n_args, cap_args;
+    size_t large_bytes; /* of the round */
     struct buf out;
     struct reply reply;
     struct run runs[GROUP_CONNS];
@@ -489,6 +493,7 @@ take_large(struct batch *b, struct source *s)
         if (!receive_rest(s))
             return false;
     }
+    b->large_bytes += c->input->large.len;
     large_end(b->worker, c->input);
     return true;
 }
@@ -550,6 +555,13 @@ parse_one(struct batch *b, struct source *s)
     return false;
 }
 
+static bool
+has_room(const struct batch *b)
+{
+    return b->n_tasks < ROUND_COMMANDS && b->n_args < ROUND_ARGS &&
+        b->large_bytes < ROUND_LARGE;
+}
+
 /* Parse one source as far as the round has room. */
 static void
 parse_source(struct batch *b, struct source *s)
@@ -578,7 +590,7 @@ parse_source(struct batch *b, struct source *s)
         c->input->unparsed = false;
     for (;;) {
         parse_short(b, s);
-        if (b->n_tasks == ROUND_COMMANDS || b->n_args >= ROUND_ARGS)
+        if (!has_room(b))
             break;
         if (!parse_one(b, s))
             return;
@@ -596,8 +608,8 @@ batch_parse(struct batch *b)
 {
     b->n_tasks = b->task = 0;
     b->n_args = 0;
-    while (b->source < b->n_sources && b->n_tasks < ROUND_COMMANDS &&
-        b->n_args < ROUND_ARGS) {
+    b->large_bytes = 0;
+    while (b->source < b->n_sources && has_room(b)) {
         struct source *s = &b->sources[b->source];
 
         parse_source(b, s);
