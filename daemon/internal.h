@@ -271,11 +271,14 @@ void notify_free(struct notify *n);
 bool notify_is_wanted(const struct notify *n);
 uint64_t notify_watchdog_us(const struct notify *n); /* 0: no watchdog */
 
-/* Send lines "NAME=value", without a last end of line. */
+/* Send lines "NAME=value", without a last end of line; may wait a little. */
 void notify_send(const struct notify *n, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Send STATUS= behind a line, "" for none. */
+/* Feed the watchdog; does not wait. */
+void notify_feed(const struct notify *n);
+
+/* Send STATUS= behind a line; "" for none, then it does not wait. */
 void notify_status(
     const struct notify *n, const char *line, struct str status);
 

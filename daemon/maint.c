@@ -15,7 +15,7 @@
 #define BUSY_PERIOD_US 100000
 #define IDLE_PERIOD_US 250000
 #define SECOND_US 1000000
-#define STATUS_PERIOD_US (2 * SECOND_US)
+#define STATUS_PERIOD_US SECOND_US
 #define N_SAMPLES 16 /* rates are means over these */
 #define N_LOOKS 8    /* at the RSS; what all of them show is steady */
 

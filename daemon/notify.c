@@ -15,7 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* The manager reads at once, or something is wrong with it. */
+/* The manager reads at once, or something is wrong with it. What it must know
+ * waits for so long, the rest does not. */
 #define SEND_SECONDS 2
 
 struct notify {
@@ -122,12 +123,25 @@ notify_watchdog_us(const struct notify *n)
 
 /* ---- sending ------------------------------------------------------------- */
 
+static void
+send_text(const struct notify *n, const struct buf *text, int flags)
+{
+    static _Atomic uint64_t logged;
+    ssize_t sent;
+
+    do
+        sent = sendto(n->fd, text->p, text->len, MSG_NOSIGNAL | flags,
+            (const struct sockaddr *)&n->to, n->to_len);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && log_ratelimit(&logged))
+        log_warn("the service manager was not told \"%.*s\" err=\"%s\"",
+            (int)text->len, text->p, strerror(errno));
+}
+
 void
 notify_send(const struct notify *n, const char *fmt, ...)
 {
-    static _Atomic uint64_t logged;
     struct buf text = {0};
-    ssize_t sent;
     va_list ap;
 
     if (n->fd < 0)
@@ -135,29 +149,35 @@ notify_send(const struct notify *n, const char *fmt, ...)
     va_start(ap, fmt);
     buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    do
-        sent = sendto(n->fd, text.p, text.len, MSG_NOSIGNAL,
-            (const struct sockaddr *)&n->to, n->to_len);
-    while (sent < 0 && errno == EINTR);
-    if (sent < 0 && log_ratelimit(&logged))
-        log_warn("the service manager was not told \"%.*s\" err=\"%s\"",
-            (int)strcspn(text.p, "\n"), text.p, strerror(errno));
+    send_text(n, &text, 0);
     buf_free(&text);
+}
+
+void
+notify_feed(const struct notify *n)
+{
+    static char alive[] = "WATCHDOG=1";
+    struct buf text = {.p = alive, .len = sizeof(alive) - 1};
+
+    if (n->fd >= 0)
+        send_text(n, &text, MSG_DONTWAIT);
 }
 
 void
 notify_status(const struct notify *n, const char *line, struct str status)
 {
     struct buf text = {0};
+    size_t from;
 
     if (n->fd < 0)
         return;
+    buf_printf(&text, "%s%sSTATUS=", line, *line != '\0' ? "\n" : "");
+    from = text.len;
     buf_append(&text, status.p, status.len);
-    for (size_t i = 0; i < text.len; i++)
+    for (size_t i = from; i < text.len; i++)
         if ((unsigned char)text.p[i] < ' ')
             text.p[i] = ' ';
-    notify_send(n, "%s%sSTATUS=%.*s", line, *line != '\0' ? "\n" : "",
-        (int)text.len, text.len > 0 ? text.p : "");
+    send_text(n, &text, *line != '\0' ? 0 : MSG_DONTWAIT);
     buf_free(&text);
 }
 

@@ -46,7 +46,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (all_have_moved(dog))
-        notify_send(d->notify, "WATCHDOG=1");
+        notify_feed(d->notify);
     for (unsigned i = 0; i < d->n_workers; i++)
         worker_wake(d->workers[i]);
 }
