@@ -108,10 +108,14 @@ TABLE_TEST(acl_tells_of_itself,
     {"ACL SETUSER",
         "-ERR wrong number of arguments for 'acl|setuser' command"},
     {"ACL nonesuch", "-ERR unknown subcommand 'nonesuch'. Try ACL HELP."},
-    {"ACL LOAD", "re:-ERR This Redis instance is not configured to use an ACL "
-        "file.*"},
-    {"ACL SAVE", "re:-ERR This Redis instance is not configured to use an ACL "
-        "file.*"},
+    {"ACL LOAD", "-ERR This Redis instance is not configured to use an ACL file. "
+        "You may want to specify users via the ACL SETUSER command and then "
+        "issue a CONFIG REWRITE (assuming you have a Redis configuration file "
+        "set) in order to store users in the Redis configuration."},
+    {"ACL SAVE", "-ERR This Redis instance is not configured to use an ACL file. "
+        "You may want to specify users via the ACL SETUSER command and then "
+        "issue a CONFIG REWRITE (assuming you have a Redis configuration file "
+        "set) in order to store users in the Redis configuration."},
     {"COMMAND GETKEYSANDFLAGS RENAME a b",
         "[[\"a\" [+RW +access +delete]] [\"b\" [+OW +update]]]",
         "[[\"a\" ~[+RW +access +delete]] [\"b\" ~[+OW +update]]]"})

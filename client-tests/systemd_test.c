@@ -280,6 +280,7 @@ START_TEST(ready_is_told_once_clients_can_connect)
 
     manager_open(&m, _i == 1);
     start_daemon(&m, port, NULL);
+    free(await_notice(&m, "EXTEND_TIMEOUT_USEC=1", "READY=1"));
     free(await_notice(&m, "READY=1", "STOPPING=1"));
     fd = connect_tcp("127.0.0.1", port); /* at once */
     ck_assert_int_ge(fd, 0);
@@ -288,6 +289,7 @@ START_TEST(ready_is_told_once_clients_can_connect)
     wire_close(w);
     stop_daemon(&m);
     free(await_notice(&m, "STOPPING=1", "READY=1"));
+    free(await_notice(&m, "EXTEND_TIMEOUT_USEC=1", "STOPPING=1"));
     manager_close(&m);
 }
 END_TEST

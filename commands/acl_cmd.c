@@ -233,8 +233,10 @@ has_file(struct request *rq)
     if (*rq->thread->commands->values->aclfile != '\0')
         return true;
     reply_error(rq->reply,
-        "ERR This Redis instance is not configured to use an ACL file. Set "
-        "aclfile and start again to keep the users in it.");
+        "ERR This Redis instance is not configured to use an ACL file. You may "
+        "want to specify users via the ACL SETUSER command and then issue a "
+        "CONFIG REWRITE (assuming you have a Redis configuration file set) in "
+        "order to store users in the Redis configuration.");
     return false;
 }
 

@@ -773,8 +773,11 @@ write_file(const char *text)
 
 START_TEST(without_a_file_nothing_is_loaded_or_saved)
 {
-    const char *error = "-ERR This Redis instance is not configured to use an "
-                        "ACL file.";
+    const char *error =
+        "-ERR This Redis instance is not configured to use an ACL file. You "
+        "may want to specify users via the ACL SETUSER command and then issue "
+        "a CONFIG REWRITE (assuming you have a Redis configuration file set) "
+        "in order to store users in the Redis configuration.";
 
     expect_has(SAY(h, "ACL", "LOAD"), error);
     expect_has(SAY(h, "ACL", "SAVE"), error);
