@@ -209,6 +209,7 @@ client_tests_make_trace_LDADD = libbase.a $(ZSTD_LIBS) -lm
 
 dist_check_SCRIPTS += \
     client-tests/coverage_test.sh \
+    client-tests/live_test.sh \
     client-tests/redis_cli_test.sh \
     client-tests/replay_test.sh
 
