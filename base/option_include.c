@@ -63,6 +63,7 @@ option_changes_add_file(struct option_changes *c, const char *path,
     c->n_files++;
     if (text == NULL)
         text = &own;
+    /* cppcheck-suppress autoVariables ; reset below */
     c->source = &source;
     ok = option_file_read(path, text, err) &&
         option_changes_add_lines(

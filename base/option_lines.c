@@ -62,8 +62,7 @@ option_lines_free(struct option_line_list *l)
 
         for (size_t w = 0; w < line->n; w++)
             if (line->words[w].len > 0)
-                explicit_bzero(
-                    (char *)(uintptr_t)line->words[w].p, line->words[w].len);
+                explicit_bzero((char *)line->words[w].p, line->words[w].len);
         free(line->words);
     }
     free(l->at);

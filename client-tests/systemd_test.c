@@ -149,7 +149,7 @@ become_daemon(const struct manager *m, const char *const *argv)
     for (int i = 0; i < m->n_passed; i++)
         dup2(spare[i], FIRST_FD + i);
     set_environment(m);
-    execv(argv[0], (char *const *)(uintptr_t)argv);
+    execv(argv[0], (char *const *)argv);
     _exit(127);
 }
 

@@ -162,8 +162,7 @@ hold_user(void *arg, const struct acl_user *u)
 {
     struct acl_users *held = arg;
 
-    ASSERT(
-        acl_users_insert(held, acl_user_take((struct acl_user *)(uintptr_t)u)));
+    ASSERT(acl_users_insert(held, acl_user_take((struct acl_user *)u)));
 }
 
 /* A default user that the other directives make is not written. */

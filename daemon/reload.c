@@ -47,9 +47,9 @@ compare_row(void *ctx, const char *title, const struct option *row)
             option_name(row, name, sizeof(name)));
         free(next);
     } else {
-        diff->rows = xrealloc(diff->rows, (diff->n + 1) * sizeof(*diff->rows));
-        diff->values =
-            xrealloc(diff->values, (diff->n + 1) * sizeof(*diff->values));
+        diff->rows =
+            xrealloc(diff->rows, (diff->n + 1) * sizeof(struct option *));
+        diff->values = xrealloc(diff->values, (diff->n + 1) * sizeof(char *));
         diff->rows[diff->n] = row;
         diff->values[diff->n++] = next;
     }
@@ -60,7 +60,7 @@ static void
 free_differences(struct differences *diff)
 {
     for (size_t i = 0; i < diff->n; i++)
-        free((char *)(uintptr_t)diff->values[i]);
+        free((char *)diff->values[i]);
     free(diff->rows);
     free(diff->values);
 }

@@ -46,7 +46,7 @@ status_append(struct ashlard *d, struct buf *out)
     buf_printf(out, "serving %u clients: %llu items, %.1f of %.1f MiB (%zu %%)",
         atomic_load(&d->n_clients), (unsigned long long)count_items(d),
         (double)used / MIB, (double)limit / MIB,
-        limit > 0 ? used / (limit / 100) : 0);
+        limit > 0 ? 100 * used / limit : 0);
     append_hit_ratio(&m, out);
     append_problem(d, out);
 }
