@@ -84,6 +84,8 @@ START_TEST(a_reload_makes_live_directives_what_the_file_says)
         "timeout 6\nmaxmemory 64mb\nloglevel verbose\nacllog-max-len 9\n"
         "client-output-buffer-limit pubsub 1mb 512kb 10\n",
         RELOADED);
+    ck_assert_uint_eq(count_in_log(s, "maxclients is what the conf"), 1);
+    ck_assert_uint_eq(count_in_log(s, "databases is what the conf"), 0);
     wire_run(w, "CONFIG GET timeout", "[\"timeout\" \"6\"]");
     wire_run(w, "CONFIG GET maxmemory", "[\"maxmemory\" \"67108864\"]");
     wire_run(w, "CONFIG GET loglevel", "[\"loglevel\" \"verbose\"]");

@@ -93,6 +93,19 @@ take_over_users(struct ashlard *d, struct config *next, bool has_requirepass)
     commands_declare_users(&d->commands);
 }
 
+/* Names only: a value may be a password. */
+static void
+log_changes(const struct ashlard *d, const struct differences *diff)
+{
+    char name[64];
+
+    for (size_t i = 0; i < diff->n; i++)
+        log_info("%s is what the configuration says now",
+            option_name(diff->rows[i], name, sizeof(name)));
+    log_info(
+        "configuration reloaded file=%s changed=%zu", d->config.file, diff->n);
+}
+
 /* Put the live part of a good configuration into force. */
 static bool
 take_over(struct ashlard *d, struct config *next, struct buf *err)
@@ -106,8 +119,7 @@ take_over(struct ashlard *d, struct config *next, struct buf *err)
         commands_configure(&d->commands, diff.rows, diff.values, diff.n, err);
     if (done) {
         take_over_users(d, next, diff.has_requirepass);
-        log_info("configuration reloaded file=%s changed=%zu", d->config.file,
-            diff.n);
+        log_changes(d, &diff);
     }
     free_differences(&diff);
     return done;
