@@ -70,7 +70,7 @@ covered(struct str name, struct str second)
 {
     static const char *const containers[] = {"acl", "client", "cluster",
         "command", "config", "function", "latency", "memory", "namespace",
-        "object", "pubsub", "slowlog"};
+        "object", "pubsub", "script", "slowlog"};
     char text[64];
 
     if (name.len + second.len + 2 > sizeof(text))

@@ -31,6 +31,13 @@ refused=(bgrewriteaof bgsave 'cluster|countkeysinslot 1'
     'cluster|shards' 'cluster|slots' failover 'fcall f 0' 'fcall_ro f 0'
     'function|delete f' 'function|kill' 'function|load f' readonly readwrite
     save)
+exec 9<>"/dev/tcp/127.0.0.1/$port"
+printf 'EVAL 1 0\r\nQUIT\r\n' >&9
+if [[ "$(head -n 1 <&9)" == *'built without Lua'* ]]; then
+    refused+=('eval 1 0' 'eval_ro 1 0' 'evalsha 1 0' 'evalsha_ro 1 0'
+        'script|kill' 'script|load 1')
+fi
+exec 9<&- 9>&-
 for command in "${refused[@]}"; do
     exec 9<>"/dev/tcp/127.0.0.1/$port"
     printf '%s\r\nQUIT\r\n' "${command/|/ }" >&9

@@ -259,6 +259,12 @@ bool acl_admit(struct request *rq);
 /* The same for a command that EXEC is about to run. */
 bool acl_admit_queued(struct request *rq);
 
+/* The same for a command that a script calls. */
+bool acl_admit_script(struct request *rq);
+
+/* May the session's user run this? Notes and replies nothing. */
+bool acl_may_run(const struct request *rq);
+
 /* Make the session this user's if the password is right; notes a failure.
  * Does not reply. */
 bool acl_authenticate(struct request *rq, struct str name, struct str password);

@@ -21,7 +21,7 @@ struct entry {
     uint64_t count;
     uint64_t wall_ms; /* of the last time */
     enum acl_denial denial;
-    bool in_multi;
+    bool in_multi, in_script;
     struct buf object, user, client;
     size_t bytes; /* charged */
 };
@@ -101,6 +101,7 @@ new_entry(
     e->wall_ms = clock_wall_ms();
     e->denial = denial;
     e->in_multi = rq->session->queued >= 0;
+    e->in_script = rq->thread->in_script;
     copy_cut(&e->object, object_of(rq, denial, at));
     copy_cut(&e->user,
         name != NULL ? *name : acl_word_str(&rq->session->user->name));
@@ -123,6 +124,7 @@ is_like(const struct entry *a, const struct entry *b)
                                              : b->wall_ms - a->wall_ms;
 
     return a->denial == b->denial && a->in_multi == b->in_multi &&
+        a->in_script == b->in_script &&
         apart <= GROUP_MS && same_bytes(&a->object, &b->object) &&
         same_bytes(&a->user, &b->user);
 }
@@ -221,7 +223,8 @@ reply_entry(struct reply *r, const struct entry *e, uint64_t now_ms)
     reply_bulk_cstr(r, "reason");
     reply_bulk_cstr(r, reasons[e->denial]);
     reply_bulk_cstr(r, "context");
-    reply_bulk_cstr(r, e->in_multi ? "multi" : "toplevel");
+    reply_bulk_cstr(r,
+        e->in_script ? "lua" : e->in_multi ? "multi" : "toplevel");
     reply_pair(r, "object", &e->object);
     reply_pair(r, "username", &e->user);
     reply_bulk_cstr(r, "age-seconds");

@@ -229,6 +229,39 @@ acl_admit_queued(struct request *rq)
     return false;
 }
 
+/* The rights are those with which the script began. */
+bool
+acl_may_run(const struct request *rq)
+{
+    int at;
+
+    return rights_of(rq->session) == RIGHTS_ALL || rq->session->user == NULL ||
+        acl_check(rq->session->user, rq->command, rq->argv, rq->argc, &at) ==
+        ACL_ALLOWED;
+}
+
+bool
+acl_admit_script(struct request *rq)
+{
+    static const char *const reasons[] = {
+        [ACL_DENIED_COMMAND] = "can't run this command or subcommand",
+        [ACL_DENIED_KEY] = "can't access at least one of the keys mentioned in "
+                           "the command arguments",
+        [ACL_DENIED_CHANNEL] =
+            "can't publish to the channel mentioned in the command",
+    };
+    enum acl_denial denial;
+    int at;
+
+    if (likely(acl_may_run(rq)))
+        return true;
+    denial = acl_check(rq->session->user, rq->command, rq->argv, rq->argc, &at);
+    acl_log_note(rq, denial, at, NULL);
+    reply_error(
+        rq->reply, "ERR The user executing the script %s", reasons[denial]);
+    return false;
+}
+
 /* ---- channels ------------------------------------------------------------ */
 
 static bool

@@ -8,6 +8,7 @@
 #include "commands/acl.h"
 #include "commands/monitor.h"
 #include "commands/notify.h"
+#include "commands/script.h"
 #include "commands/tracking.h"
 
 #include <stdlib.h>
@@ -58,6 +59,7 @@ commands_init(struct commands *c)
     c->state->latency = latency_events_new();
     c->state->tracking = tracking_new(ks_slab(c->ks));
     c->state->monitors = monitors_new();
+    c->state->scripts = scripts_new(ks_slab(c->ks));
     ASSERT(pthread_mutex_init(&c->state->lock, NULL) == 0);
     notify_configure(c);
 }
@@ -68,6 +70,7 @@ commands_free(struct commands *c)
     ASSERT(pthread_mutex_destroy(&c->state->lock) == 0);
     acl_free(c->state->acl);
     acl_log_free(c->state->acl_log, ks_slab(c->ks));
+    scripts_free(c->state->scripts);
     monitors_free(c->state->monitors);
     tracking_free(c->state->tracking);
     slowlog_free(c->state->slowlog, ks_slab(c->ks));
@@ -109,6 +112,7 @@ void
 command_thread_free(struct command_thread *t)
 {
     command_stats_detach(t);
+    script_engine_free(t->script_engine);
     pubsub_listeners_free(t->listeners);
     trackers_free(t->trackers);
     arena_free(t->arena);
@@ -328,8 +332,10 @@ count_error(struct request *rq, struct mark mark, bool ran)
 {
     const struct buf *out = rq->reply->out;
 
-    command_stats_error(
-        rq->thread, (struct str){out->p + mark.len, out->len - mark.len});
+    if (!rq->thread->error_counted)
+        command_stats_error(
+            rq->thread, (struct str){out->p + mark.len, out->len - mark.len});
+    rq->thread->error_counted = false;
     if (rq->command == NULL)
         return;
     if (ran)

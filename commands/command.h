@@ -45,6 +45,14 @@
         "Events of keys that are published on channels: letters K and E "   \
         "for __keyspace@N__ and __keyevent@N__, and the classes g $ h x e " \
         "n m (A: all but n and m); empty for none.")                        \
+    X(script_time_limit, OPT_INT, "5000", 1, 3600000, OPT_LIVE,             \
+        "milliseconds",                                                     \
+        "A script that runs longer is ended with an error; what it has "    \
+        "written stays. Its worker serves nobody else meanwhile.")          \
+    X(script_memory_limit, OPT_SIZE, "64mb", MIB, 4 * (int64_t)GIB,         \
+        OPT_LIVE, "bytes",                                                  \
+        "Memory of the scripts of one worker, within maxmemory; a script "  \
+        "that needs more is ended with an error.")                          \
     X(tracking_table_max_keys, OPT_INT, "1000000", 0, INT64_MAX, OPT_LIVE,  \
         "keys", "Keys that are remembered because clients cache them; "     \
         "beyond it some are invalidated. 0 is no limit.")
@@ -258,6 +266,9 @@ struct command_thread {
     struct commands *commands;
     struct ks_thread *ks;
     unsigned worker;
+    bool in_script;          /* the command was called by one */
+    bool error_counted;      /* of the script that returns it, by its command */
+    struct script_engine *script_engine; /* NULL before the first script */
     struct command_metrics *metrics;
     struct command_stats *stats;
     struct buf scratch;      /* for values that must be looked at */

@@ -462,6 +462,14 @@ debug_reload(struct request *rq)
     reply_ok(rq->reply);
 }
 
+static void
+debug_set_scripts(struct request *rq)
+{
+    atomic_store(&rq->thread->commands->state->scripts_may_debug,
+        !arg_is(rq, 2, "0"));
+    reply_ok(rq->reply);
+}
+
 /* ---- the command --------------------------------------------------------- */
 
 static void debug_help(struct request *rq);
@@ -489,6 +497,8 @@ static const struct debug_row {
         "Nothing: there is no file. All keys stay."},
     {"set-active-expire", 1, 1, debug_set_active_expire, "<0|1>",
         "Whether expired keys are removed before somebody asks for them."},
+    {"set-disable-deny-scripts", 1, 1, debug_set_scripts, "<0|1>",
+        "Whether scripts may call DEBUG PROTOCOL."},
     {"sleep", 1, 1, debug_sleep, "<seconds>",
         "Hold up this worker thread. Decimals allowed."},
 };

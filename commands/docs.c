@@ -3,7 +3,7 @@
  *
  * Reads the table only; any worker.
  */
-#include "commands/internal.h"
+#include "commands/script.h"
 
 #include <ctype.h>
 
@@ -451,7 +451,7 @@ reply_keys(struct request *rq, bool with_flags)
     if (row == NULL)
         return;
     keys = command_keys_of(row, rq->argv + 2, rq->argc - 2);
-    if (keys.last < keys.first) {
+    if (keys.last < keys.first && !script_is_row(row)) {
         reply_error(rq->reply, "ERR Invalid arguments specified for command");
         return;
     }

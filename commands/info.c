@@ -4,7 +4,7 @@
  * All fields of Redis are there; those that mean nothing here (info_idle.c) have
  * their idle value. The host adds what only the daemon knows. Any worker.
  */
-#include "commands/internal.h"
+#include "commands/script.h"
 #include "commands/pubsub.h"
 #include "commands/tracking.h"
 
@@ -120,6 +120,20 @@ section_clients(struct commands *c, struct buf *out)
 }
 
 static void
+lines_scripts(struct commands *c, struct buf *out)
+{
+    struct scripts_memory m;
+
+    scripts_memory(c->state->scripts, &m);
+    line_u64(out, "used_memory_vm_eval", m.lua);
+    line_bytes(out, "used_memory_lua", m.lua);
+    line_u64(out, "used_memory_scripts_eval", m.texts);
+    line_u64(out, "number_of_cached_scripts", m.n_texts);
+    line_bytes(out, "used_memory_vm_total", m.lua);
+    line_bytes(out, "used_memory_scripts", m.lua + m.texts);
+}
+
+static void
 section_memory(struct commands *c, struct buf *out)
 {
     struct memory_report m;
@@ -152,6 +166,7 @@ section_memory(struct commands *c, struct buf *out)
     line_u64(out, "mem_clients_slaves", 0);
     line_u64(out, "mem_aof_buffer", 0);
     line_text(out, "mem_allocator", "ashlar-slab");
+    lines_scripts(c, out);
     line_u64(out, "active_defrag_running", 0);
     line_u64(out, "lazyfree_pending_objects", 0);
 #define LINE(name, text) line_u64(out, "used_by_" #name, m.parts.name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* info_idle.c - fields of INFO about what does not exist here: scripts, copies
+/* info_idle.c - fields of INFO about what does not exist here: functions, copies
  * on disk, replicas, defragmentation.
  *
  * Exporters and dashboards read them by name and some stop at one that is
@@ -18,12 +18,8 @@ static const struct {
     {"clients",
         "client_recent_max_input_buffer:0 client_recent_max_output_buffer:0"},
     {"memory",
-        "used_memory_vm_eval:0 used_memory_lua:0 used_memory_lua_human:0B "
-        "used_memory_scripts_eval:0 number_of_cached_scripts:0 "
         "number_of_functions:0 number_of_libraries:0 "
-        "used_memory_vm_functions:0 used_memory_vm_total:0 "
-        "used_memory_vm_total_human:0B used_memory_functions:0 "
-        "used_memory_scripts:0 used_memory_scripts_human:0B "
+        "used_memory_vm_functions:0 used_memory_functions:0 "
         "mem_cluster_links:0 mem_total_replication_buffers:0 "
         "lazyfreed_objects:0"},
     {"persistence",

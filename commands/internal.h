@@ -10,6 +10,7 @@
 
 /* The Redis version whose commands and replies these are. */
 #define REDIS_VERSION "7.0.15"
+#define REDIS_VERSION_NUM 0x0007000f
 
 enum command_flags {
     CMD_READ = 1 << 0,    /* reads keys */
@@ -200,7 +201,7 @@ command_in_category(const struct command *row, enum category category)
 
 #define ERROR_CODES(X) /* first words of error replies, for errorstats */      \
     X(ERR) X(EXECABORT) X(NOAUTH) X(NOPERM) X(WRONGPASS) X(WRONGTYPE) X(OOM)   \
-    X(NOPROTO) X(OTHER)
+    X(NOPROTO) X(NOSCRIPT) X(OTHER)
 
 enum error_code {
 #define X(code) ERROR_##code,
@@ -352,6 +353,8 @@ struct command_state {
     struct tracking *tracking;           /* [immutable] the pointer */
     _Atomic unsigned notify_flags;       /* enum notify_class */
     struct monitors *monitors;           /* [immutable] the pointer */
+    struct scripts *scripts;             /* [immutable] the pointer */
+    _Atomic bool scripts_may_debug;      /* they may call DEBUG PROTOCOL */
     _Atomic unsigned pause_type;         /* [lock] writes; see pause.c */
     _Atomic uint64_t pause_until_ms;     /* [lock] writes; wall time */
 };

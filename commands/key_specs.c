@@ -167,7 +167,7 @@ command_categories(const struct command *row)
         if (row->flags & flags[i].flag)
             set |= flags[i].categories;
     }
-    if (set & BIT(SCRIPTING)) /* who may read may not run scripts yet */
+    if (set & BIT(SCRIPTING)) /* who may read may not run scripts for it */
         set &= ~BIT(READ);
     return set | (row->flags & CMD_FAST ? BIT(FAST) : BIT(SLOW));
 }

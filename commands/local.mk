@@ -66,8 +66,13 @@ libcommands_a_SOURCES = \
     commands/registry.c \
     commands/reference.c \
     commands/scan.c \
+    commands/script.c \
+    commands/script.h \
+    commands/script_cache.c \
     commands/server.c \
     commands/session.c \
+    commands/sha1.c \
+    commands/sha1.h \
     commands/sha256.c \
     commands/sha256.h \
     commands/slowlog.c \
@@ -80,6 +85,15 @@ libcommands_a_SOURCES = \
     commands/table.h \
     commands/transaction.c \
     commands/value.c
+if LUA
+libcommands_a_SOURCES += \
+    commands/script_call.c \
+    commands/script_lua.c \
+    commands/script_match.c \
+    commands/script_reply.c \
+    commands/script_sandbox.c \
+    commands/script_state.h
+endif
 libcommands_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 # Commands without a daemon, for the tests.
@@ -115,6 +129,7 @@ check_PROGRAMS += \
     commands/rename_test \
     commands/pubsub_test \
     commands/scan_test \
+    commands/script_test \
     commands/session_test \
     commands/sha256_test \
     commands/slowlog_test \
@@ -129,7 +144,7 @@ check_PROGRAMS += \
 
 commands_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
 commands_tests_ldadd = libcommandsharness.a libcommands.a libkeyspace.a \
-    libslab.a libprotocol.a libbase.a $(CHECK_LIBS) -lm
+    libslab.a libprotocol.a libbase.a $(LUA_LIBS) $(CHECK_LIBS) -lm
 
 commands_acl_test_SOURCES = commands/acl_test.c
 commands_acl_test_CFLAGS = $(commands_tests_cflags)
@@ -200,6 +215,9 @@ commands_pubsub_test_LDADD = $(commands_tests_ldadd)
 commands_scan_test_SOURCES = commands/scan_test.c
 commands_scan_test_CFLAGS = $(commands_tests_cflags)
 commands_scan_test_LDADD = $(commands_tests_ldadd)
+commands_script_test_SOURCES = commands/script_test.c
+commands_script_test_CFLAGS = $(commands_tests_cflags)
+commands_script_test_LDADD = $(commands_tests_ldadd)
 commands_session_test_SOURCES = commands/session_test.c
 commands_session_test_CFLAGS = $(commands_tests_cflags)
 commands_session_test_LDADD = $(commands_tests_ldadd)

@@ -78,6 +78,10 @@ write_line(const struct request *rq, struct buf *out)
 
     gettimeofday(&now, NULL);
     host->self(host->ctx, rq->session, &view);
+    if (rq->thread->in_script) {
+        strcpy(view.addr, "lua");
+        view.is_unix = false;
+    }
     buf_printf(out, "%lld.%06ld [%u %s", (long long)now.tv_sec,
         (long)now.tv_usec, rq->session->db, view.is_unix ? "unix:" : "");
     if (view.is_unix) /* the path, without the port that is none */

@@ -5,7 +5,7 @@
  * pause, and keeps what has to wait. A pause that is over ends when somebody
  * looks. Any worker.
  */
-#include "commands/internal.h"
+#include "commands/script.h"
 
 enum pause_type {
     PAUSE_NONE,
@@ -70,7 +70,8 @@ has_effect(const struct request *rq)
     if (row->handler == cmd_exec)
         return transaction_has_effect(rq->session);
     return row->flags & CMD_WRITE || row->handler == cmd_publish ||
-        row->handler == cmd_spublish;
+        row->handler == cmd_spublish ||
+        script_may_write(rq->thread->commands, row, rq->argv);
 }
 
 bool

@@ -9,7 +9,7 @@
  * constant work, which cannot take milliseconds by itself, is timed only when
  * it is sampled (stats.c) or when the limit is below SLOWLOG_ALL_BELOW_US.
  */
-#include "commands/internal.h"
+#include "commands/script.h"
 
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -46,6 +46,8 @@ slow_argc(const struct command *row)
 {
     if (strcmp(row->complexity, "O(1)") == 0)
         return INT_MAX;
+    if (script_is_row(row))
+        return 0;
     if (row->first_key != 0 && row->last_key != row->first_key)
         return MANY_ARGS;
     return 0;

@@ -853,8 +853,32 @@
         "transactions", "0.1.0", "O(N) in the keys", "key [key ...]",         \
         "Makes the next EXEC depend on that these keys do not change.")
 
-/* A library of functions that is empty. */
+/* Scripts, and a library of functions that is empty. */
 #define COMMANDS_SCRIPTING(X)                                                 \
+    X("eval", cmd_eval, -3,                                                   \
+        CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS |                         \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE), 3, KEYS_COUNTED, 1,           \
+        "scripting", "0.2.0", "Depends on the script",                        \
+        "script numkeys [key [key ...]] [arg [arg ...]]",                     \
+        "Runs a script in Lua.")                                              \
+    X("eval_ro", cmd_eval_ro, -3,                                             \
+        CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS,               \
+        3, KEYS_COUNTED, 1,                                                   \
+        "scripting", "0.2.0", "Depends on the script",                        \
+        "script numkeys [key [key ...]] [arg [arg ...]]",                     \
+        "Runs a script in Lua that only reads.")                              \
+    X("evalsha", cmd_evalsha, -3,                                             \
+        CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS |                         \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE), 3, KEYS_COUNTED, 1,           \
+        "scripting", "0.2.0", "Depends on the script",                        \
+        "sha1 numkeys [key [key ...]] [arg [arg ...]]",                       \
+        "Runs a script that the server knows.")                               \
+    X("evalsha_ro", cmd_evalsha_ro, -3,                                       \
+        CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS,               \
+        3, KEYS_COUNTED, 1,                                                   \
+        "scripting", "0.2.0", "Depends on the script",                        \
+        "sha1 numkeys [key [key ...]] [arg [arg ...]]",                       \
+        "Runs a script that the server knows and that only reads.")           \
     X("fcall", cmd_fcall, -3,                                                 \
         CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS |                         \
         KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE), 3, KEYS_COUNTED, 1,           \
@@ -904,7 +928,29 @@
     X("function|stats", cmd_function_stats, 2,                                \
         CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0,                               \
         "scripting", "0.2.0", "O(1)", "",                                     \
-        "Tells what runs: nothing.")
+        "Tells what runs: nothing.")                                          \
+    X("script", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
+        "scripting", "0.2.0", "Depends on the subcommand", "",                \
+        "The scripts that the server knows.")                                 \
+    X("script|debug", cmd_script_debug, 3, CMD_NOSCRIPT, 0, 0, 0,             \
+        "scripting", "0.2.0", "O(1)", "YES|SYNC|NO",                          \
+        "Switches a debugger: there is none.")                                \
+    X("script|exists", cmd_script_exists, -3, CMD_NOSCRIPT, 0, 0, 0,          \
+        "scripting", "0.2.0", "O(N) in the digests", "sha1 [sha1 ...]",       \
+        "Tells which scripts the server knows.")                              \
+    X("script|flush", cmd_script_flush, -2, CMD_NOSCRIPT, 0, 0, 0,            \
+        "scripting", "0.2.0", "O(N) in the scripts", "[ASYNC|SYNC]",          \
+        "Forgets all scripts.")                                               \
+    X("script|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                        \
+        "scripting", "0.2.0", "O(1)", "",                                     \
+        "Prints this help.")                                                  \
+    X("script|kill", cmd_script_kill, 2,                                      \
+        CMD_NOSCRIPT | CMD_ALLOW_BUSY, 0, 0, 0,                               \
+        "scripting", "0.2.0", "O(1)", "",                                     \
+        "Ends the scripts that run for long and have not written.")           \
+    X("script|load", cmd_script_load, 3, CMD_NOSCRIPT | CMD_STALE, 0, 0, 0,   \
+        "scripting", "0.2.0", "O(N) in the bytes of the script", "script",    \
+        "Makes a script known and returns its digest.")
 
 /* Snapshots, replication and clusters, which are not there. */
 #define COMMANDS_STANDALONE(X)                                                \

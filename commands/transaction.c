@@ -12,6 +12,7 @@
  * the session.
  */
 #include "commands/acl.h"
+#include "commands/script.h"
 
 #include <stdlib.h>
 
@@ -196,6 +197,7 @@ append(struct transaction *t, struct request *rq)
 {
     size_t bytes = sizeof(struct queued) +
         (size_t)rq->argc * sizeof(struct resp_arg), extents = 0;
+    struct queued *q;
 
     for (int i = 0; i < rq->argc; i++) {
         if (rq->argv[i].extent != 0)
@@ -209,14 +211,16 @@ append(struct transaction *t, struct request *rq)
         reply_error_status(rq, KS_NO_MEMORY);
         return;
     }
-    *t->tail = copy_request(rq, bytes);
-    t->tail = &(*t->tail)->next;
+    q = copy_request(rq, bytes);
+    *t->tail = q;
+    t->tail = &q->next;
     t->heap += bytes;
     t->extents += extents;
     t->n_keys += count_keys(rq->command, rq->argv, rq->argc);
     t->has_effect |= rq->command->flags & CMD_WRITE ||
         rq->command->handler == cmd_publish ||
-        rq->command->handler == cmd_spublish;
+        rq->command->handler == cmd_spublish ||
+        script_may_write(t->commands, q->row, q->argv);
     if (rq->command->flags & CMD_DENYOOM) {
         t->wants_memory = true;
         t->new_bytes += bytes;
@@ -344,8 +348,12 @@ cmd_unwatch(struct request *rq)
 
 /* Does the command read or change more than the keys of its row? */
 static bool
-uses_all_keys(const struct command *row)
+uses_all_keys(const struct commands *c, const struct queued *q)
 {
+    const struct command *row = q->row;
+
+    if (script_is_row(row))
+        return script_wants_all_keys(c, row, q->argv, q->argc);
     return (row->first_key == 0 && row->flags & (CMD_READ | CMD_WRITE)) ||
         row->flags & (CMD_MOVABLE_KEYS | CMD_ALL_KEYS);
 }
@@ -390,11 +398,11 @@ lock_keys(struct request *rq, const struct transaction *t)
     for (const struct watching *w = t->watching; w != NULL; w = w->next)
         keys[n++] = ks_watch_key(t->commands->ks, w->watch);
     for (const struct queued *q = t->first; q != NULL; q = q->next) {
-        if (uses_all_keys(q->row)) {
+        if (uses_all_keys(t->commands, q)) {
             ks_lock_all(ks);
             return true;
         }
-        writes |= (q->row->flags & CMD_WRITE) != 0;
+        writes |= q->row->flags & CMD_WRITE || script_may_write(t->commands, q->row, q->argv);
         n += add_keys(t, q, db, keys + n);
         db = select_db(t, q, db);
     }

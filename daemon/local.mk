@@ -30,7 +30,7 @@ ashlard_SOURCES += daemon/io_uring.c
 endif
 ashlard_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS) $(LIBURING_CFLAGS)
 ashlard_LDADD = libcommands.a libkeyspace.a libprotocol.a libslab.a \
-    libbase.a $(LIBEVENT_LIBS) $(LIBURING_LIBS) -lm
+    libbase.a $(LIBEVENT_LIBS) $(LIBURING_LIBS) $(LUA_LIBS) -lm
 
 check_PROGRAMS += daemon/output_test daemon/config_test
 daemon_output_test_SOURCES = daemon/output_test.c daemon/output.c
@@ -39,6 +39,6 @@ daemon_output_test_LDADD = libslab.a libbase.a $(CHECK_LIBS)
 daemon_config_test_SOURCES = daemon/config_test.c daemon/config.c
 daemon_config_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 daemon_config_test_LDADD = libcommands.a libkeyspace.a libprotocol.a \
-    libslab.a libbase.a $(CHECK_LIBS) -lm
+    libslab.a libbase.a $(LUA_LIBS) $(CHECK_LIBS) -lm
 
 dist_check_SCRIPTS += daemon/cli_test.sh

@@ -289,6 +289,10 @@ bool ks_read_end(const struct ks *ks, uint64_t token);
 /* Take all 256 locks (FLUSHALL, EXEC of anything). */
 void ks_lock_all(struct ks_thread *t);
 
+/* Does this thread hold any such locks, or all? */
+bool ks_holds(const struct ks_thread *t);
+bool ks_holds_all(const struct ks_thread *t);
+
 /* ---- watches --------------------------------------------------------------------------- */
 
 /* Has a key changed in any way, its expiry and its disappearance included,

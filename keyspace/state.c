@@ -322,6 +322,22 @@ ks_lock_all(struct ks_thread *t)
     take_held(t, true);
 }
 
+bool
+ks_holds(const struct ks_thread *t)
+{
+    return t->holds;
+}
+
+bool
+ks_holds_all(const struct ks_thread *t)
+{
+    for (size_t i = 0; i < ARRAY_LEN(t->held); i++) {
+        if (t->held[i] != UINT64_MAX)
+            return false;
+    }
+    return t->holds;
+}
+
 void
 ks_unlock(struct ks_thread *t)
 {
