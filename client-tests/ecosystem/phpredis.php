@@ -118,8 +118,32 @@ session_destroy();
 same('destroyed', $other->exists('SESS:ecosystem'), 0);
 
 if ($r->rawCommand('COMMAND', 'INFO', 'EVAL')[0]) {
-    same('eval', $r->eval('return redis.call("get", KEYS[1])', ['text'], 1),
-        'x');
+    $script = 'return redis.call("get", KEYS[1])';
+    same('eval', $r->eval($script, ['text'], 1), 'x');
+    $sha = $r->script('load', $script);
+    same('evalSha', $r->evalSha($sha, ['text'], 1), 'x');
+    same('script', $r->script('exists', $sha, 'none'), [1, 0]);
+    // a session that one request has is not given to another
+    ini_set('redis.session.locking_enabled', '1');
+    ini_set('redis.session.lock_retries', '2');
+    ini_set('redis.session.lock_wait_time', '1000');
+    session_id('locked');
+    session_start();
+    $_SESSION['n'] = 1;
+    same('lock', $other->exists('SESS:locked_LOCK'), 1);
+    $holder = $other->get('SESS:locked_LOCK');
+    session_write_close();
+    same('unlocked', $other->exists('SESS:locked_LOCK'), 0);
+    $other->set('SESS:locked_LOCK', 'somebody');
+    @session_start(); // says that it has no lock, and writes nothing
+    $_SESSION['n'] = 2;
+    @session_write_close();
+    same('not stolen', $other->get('SESS:locked_LOCK'), 'somebody');
+    $other->del('SESS:locked_LOCK');
+    session_start();
+    same('kept', [$_SESSION, $holder !== ''], [['n' => 1], true]);
+    session_destroy();
+    same('lock gone', $other->exists('SESS:locked_LOCK'), 0);
 } else {
     needs('scripts', "phpredis's eval, and session locking");
 }

@@ -105,7 +105,30 @@ if known(r, "EVAL", "return 1", 0):
     lock = r.lock("lock", timeout=10)
     equal("lock", lock.acquire(blocking=False), True)
     equal("taken", r.lock("lock").acquire(blocking=False), False)
+    equal("extend", lock.extend(20), True)
+    check("extended", r.pttl("lock") > 20000, r.pttl("lock"))
+    equal("reacquire", lock.reacquire(), True)
+    check("as at first", r.pttl("lock") <= 10000, r.pttl("lock"))
     lock.release()
+    equal("released", r.exists("lock"), 0)
+    fails("not held", redis.exceptions.LockError, lock.release)
+
+    def count_up():
+        for _ in range(10):
+            with r.lock("lock", timeout=10, sleep=0.001):
+                r.set("sum", int(r.get("sum")) + 1)
+
+    r.set("sum", 0)
+    threads = [threading.Thread(target=count_up) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    equal("in turn", r.get("sum"), "40")
+    square = r.register_script("return redis.call('get', KEYS[1]) * ARGV[1]")
+    equal("script", square(keys=["sum"], args=[2]), 80)
+    r.script_flush()
+    equal("loaded again", square(keys=["sum"], args=[3]), 120)
 else:
     needs("scripts", "redis-py's Lock (release and extend)")
 if known(r, "HSET", "h", "a", "1"):
