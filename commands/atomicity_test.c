@@ -146,9 +146,13 @@ say(struct worker *w, int n, const struct str *words)
     return w->out.p;
 }
 
-#define WORDS_(...) (const struct str[]){__VA_ARGS__}
-#define TELL(w, ...)                                                          \
-    say((w), (int)(sizeof(WORDS_(__VA_ARGS__)) / sizeof(struct str)),         \
+#define WORDS_(...)                                                            \
+    (const struct str[])                                                       \
+    {                                                                          \
+        __VA_ARGS__                                                            \
+    }
+#define TELL(w, ...)                                                           \
+    say((w), (int)(sizeof(WORDS_(__VA_ARGS__)) / sizeof(struct str)),          \
         WORDS_(__VA_ARGS__))
 
 /* The bulk that was the last reply, into w->value; false if it was null. */
@@ -497,13 +501,52 @@ START_TEST(there_is_never_one_without_the_other)
 }
 END_TEST
 
-HARNESS_MAIN("atomicity", start, stop,
-    no_increment_is_lost,
-    no_append_is_lost_or_split,
-    every_value_is_handed_over_once,
-    every_large_value_is_handed_over_once,
-    no_reader_sees_a_torn_value,
-    one_worker_wins_a_key,
-    one_worker_wins_both_keys,
-    pairs_set_together_agree,
+/* ---- scripts ------------------------------------------------------------- */
+
+#ifdef HAVE_LUA
+
+#define ACCOUNTS 4
+
+static const struct str accounts[ACCOUNTS] = {
+    STR("acc:0"), STR("acc:1"), STR("acc:2"), STR("acc:3")};
+
+static void
+move_or_count(struct worker *w, int round)
+{
+    static const struct str move = STR("redis.call('decrby',KEYS[1],ARGV[1]) "
+                                       "redis.call('incrby',KEYS[2],ARGV[1])");
+    static const struct str count =
+        STR("local sum=0 for i,k in ipairs(KEYS) do "
+            "sum=sum+redis.call('get',k) end "
+            "return sum");
+    int from = (w->number + round) % ACCOUNTS;
+    const char *reply;
+
+    if (round % 8 != 0) {
+        TELL(w, STR("EVAL"), move, STR("2"), accounts[from],
+            accounts[(from + 1 + round / 8 % 3) % ACCOUNTS], STR("3"));
+        return;
+    }
+    reply = TELL(w, round % 16 != 0 ? STR("EVAL") : STR("EVAL_RO"), count,
+        STR("4"), accounts[3], accounts[1], accounts[0], accounts[2]);
+    ASSERT(strcmp(reply, ":4000\r\n") == 0);
+}
+
+START_TEST(a_script_is_one_change)
+{
+    for (int i = 0; i < ACCOUNTS; i++)
+        TELL(&workers[0], STR("SET"), accounts[i], STR("1000"));
+    run_rounds(move_or_count);
+}
+END_TEST
+
+#define MAYBE_SCRIPTS a_script_is_one_change,
+#else
+#define MAYBE_SCRIPTS
+#endif
+
+HARNESS_MAIN("atomicity", start, stop, MAYBE_SCRIPTS no_increment_is_lost,
+    no_append_is_lost_or_split, every_value_is_handed_over_once,
+    every_large_value_is_handed_over_once, no_reader_sees_a_torn_value,
+    one_worker_wins_a_key, one_worker_wins_both_keys, pairs_set_together_agree,
     there_is_never_one_without_the_other)

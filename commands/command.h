@@ -53,6 +53,9 @@
         OPT_LIVE, "bytes",                                                  \
         "Memory of the scripts of one worker, within maxmemory; a script "  \
         "that needs more is ended with an error.")                          \
+    X(script_undeclared_keys, OPT_BOOL, "no", 0, 0, OPT_LIVE, "",           \
+        "Scripts may use keys that are not among their KEYS, as in Redis: "  \
+        "all others that write wait for each script then.")                 \
     X(tracking_table_max_keys, OPT_INT, "1000000", 0, INT64_MAX, OPT_LIVE,  \
         "keys", "Keys that are remembered because clients cache them; "     \
         "beyond it some are invalidated. 0 is no limit.")

@@ -49,6 +49,35 @@ static const char *const common[] = {"a", "b", "c", "user:1", "user:2", "", "0",
     "slowlog-log-slower-than", "slowlog-max-len", "MATCH", "COUNT",
     "127.0.0.1:50001", "hello world", "0123456789abcdef"};
 
+/* For the rows that take one. None runs until it is ended. */
+static const char *const scripts[] = {"return 1", "return {1,'a',{false}}",
+    "return KEYS", "return ARGV", "return {KEYS[1],ARGV[1]}",
+    "return redis.call(unpack(ARGV))", "return redis.pcall(unpack(ARGV))",
+    "return redis.call(ARGV[1],KEYS[1],ARGV[2],ARGV[3])",
+    "redis.setresp(3) return redis.pcall(ARGV[1],KEYS[1],ARGV[2])",
+    "return redis.pcall('set',KEYS[1],ARGV[1])",
+    "return redis.call('incr',KEYS[1])", "return redis.call('get','a')",
+    "return redis.call('mget',KEYS[1],KEYS[2])",
+    "#!lua flags=no-writes\nreturn redis.pcall(unpack(ARGV))",
+    "#!lua flags=allow-cross-slot-keys\nreturn redis.pcall(unpack(ARGV))",
+    "#!lua flags=allow-oom,x\nreturn 1",
+    "redis.call('select',ARGV[1]) return redis.call('dbsize')",
+    "redis.call('flushall') return redis.call('keys','*')",
+    "return {string.find(ARGV[1],ARGV[2])}",
+    "return {string.gsub(ARGV[1],ARGV[2],ARGV[3])}",
+    "local t={} for k in string.gmatch(ARGV[1],ARGV[2]) do t[#t+1]=k end "
+    "return t",
+    "return cjson.decode(ARGV[1])", "return cjson.encode(ARGV)",
+    "return loadstring(ARGV[1])()", "return load(function() return ARGV[1] end)",
+    "return {map={a=1,[2]={set={x=true}}}}", "return {double=ARGV[1]+1}",
+    "local t={} t[1]=t return t", "local s=ARGV[1] for i=1,40 do s=s..s end",
+    "return {pcall(rawset,_G,ARGV[1],1)}", "_G[ARGV[1]]=1",
+    "return redis.error_reply(ARGV[1])", "return redis.status_reply(ARGV[1])",
+    "return {ok=ARGV[1]}", "error(ARGV[1])", "error({err=ARGV[1]})",
+    "return unpack(ARGV,ARGV[1],ARGV[2])", "return redis.sha1hex(ARGV[1])",
+    "return redis.acl_check_cmd(unpack(ARGV))",
+    "return redis.call('publish','a',ARGV[1])"};
+
 /* What is left of the data, and what the run needs. */
 struct fuzz {
     const uint8_t *p, *end;
@@ -214,6 +243,24 @@ add_name(struct fuzz *f, const struct command *row)
     add_word(f, bar + 1, strlen(bar + 1));
 }
 
+static bool
+takes_script(const struct command *row)
+{
+    return row->handler == cmd_eval || row->handler == cmd_eval_ro ||
+        row->handler == cmd_script_load;
+}
+
+static void
+add_script(struct fuzz *f)
+{
+    uint8_t i = take(f);
+
+    if (i < ARRAY_LEN(scripts))
+        add_word(f, scripts[i], strlen(scripts[i]));
+    else
+        add_bytes(f, i % 64, false);
+}
+
 /* The words of a command; mostly as many as the row wants. */
 static const struct command *
 make_command(struct fuzz *f, unsigned shape)
@@ -223,6 +270,8 @@ make_command(struct fuzz *f, unsigned shape)
     int n = abs(row->arity) + more[shape % ARRAY_LEN(more)];
 
     add_name(f, row);
+    if (takes_script(row))
+        add_script(f);
     while (f->n_words < MIN(n, MAX_WORDS))
         add_argument(f, row);
     return row;

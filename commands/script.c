@@ -106,6 +106,13 @@ flags_of(const struct commands *c, const struct command *row,
     return flags;
 }
 
+bool
+script_uses_all_keys(const struct commands *c, unsigned flags)
+{
+    return flags & SCRIPT_ALL_KEYS ||
+        option_get_i64(&c->values->script_undeclared_keys);
+}
+
 /* Without keys a script may use all of them. */
 bool
 script_wants_all_keys(const struct commands *c, const struct command *row,
@@ -113,7 +120,8 @@ script_wants_all_keys(const struct commands *c, const struct command *row,
 {
     struct command_keys keys = command_keys_of(row, argv, argc);
 
-    return keys.last < keys.first || flags_of(c, row, argv) & SCRIPT_ALL_KEYS;
+    return keys.last < keys.first ||
+        script_uses_all_keys(c, flags_of(c, row, argv));
 }
 
 bool

@@ -541,11 +541,10 @@ lock(struct script_engine *e, struct request *rq)
     e->n_keys = n;
     if (e->holds_all)
         return true;
-    if (e->call->script->flags & SCRIPT_ALL_KEYS) {
+    if (script_uses_all_keys(e->thread->commands, e->call->script->flags)) {
         if (ks_holds(ks)) {
             reply_error(rq->reply,
-                "ERR a script with the flag allow-cross-slot-keys that names "
-                "keys cannot run in a transaction");
+                "ERR this transaction does not hold the keys of the script");
             return false;
         }
         ks_lock_all(ks);

@@ -241,6 +241,18 @@ START_TEST(a_key_must_be_declared)
 }
 END_TEST
 
+START_TEST(undeclared_keys_can_be_allowed)
+{
+    RUN(h, "+OK\r\n", "CONFIG", "SET", "script-undeclared-keys", "yes");
+    RUN(h, "+OK\r\n", "EVAL", "return redis.call('set','b',1)", "0");
+    RUN(h, "+OK\r\n", "EVAL", "return redis.call('set','c',1)", "1", "a");
+    RUN(h, ":2\r\n", "EVAL", "return redis.call('dbsize')", "1", "a");
+    RUN(h, "+OK\r\n", "MULTI");
+    RUN(h, "+QUEUED\r\n", "EVAL", "return redis.call('incr','b')", "1", "a");
+    RUN(h, "*1\r\n:2\r\n", "EXEC");
+}
+END_TEST
+
 START_TEST(all_keys_are_for_scripts_that_declare_none)
 {
     RUN(h, "+OK\r\n", "MSET", "a", "1", "b", "2");
@@ -586,7 +598,7 @@ HARNESS_MAIN("script", starts_with_lua, stop, values_of_lua_become_replies,
     a_script_is_known_by_its_digest,
     scripts_of_eval_make_room_for_others_and_loaded_ones_stay,
     nothing_is_kept_of_a_worker_that_ends, a_key_must_be_declared,
-    all_keys_are_for_scripts_that_declare_none,
+    undeclared_keys_can_be_allowed, all_keys_are_for_scripts_that_declare_none,
     the_database_is_the_one_before_again, a_transaction_has_scripts,
     a_watch_sees_what_a_script_writes, readers_do_not_write,
     a_script_has_the_rights_of_its_user,
