@@ -3,8 +3,8 @@
  * of docs/commands.md.
  *
  * Of the Tcl suite of Redis 7.0.15, those tests whose commands a cache is about
- * (strings, hashes, keys, connections, transactions, publish and subscribe,
- * server).
+ * (strings, hashes, keys, connections, transactions, scripts, publish and
+ * subscribe, server).
  * The table is the place to strike a test out when it passes.
  */
 #include "commands/internal.h"
@@ -33,11 +33,18 @@ static const struct difference {
             "MULTI / EXEC is propagated correctly (write command, no effect)",
             "MULTI propagation of PUBLISH",
             "exec with write commands and state change"}},
+    {NULL, "unit/multi",
+        {"MULTI propagation of SCRIPT LOAD", "MULTI propagation of EVAL",
+            "MULTI propagation of SCRIPT FLUSH"}},
+    {NULL, "unit/scripting",
+        {"MGET: mget shouldn't be propagated in Lua",
+            "EXPIRE: We can call scripts rewriting client->argv from Lua",
+            "not enough good replicas"}},
     {"Commands on lists, sets, sorted sets, streams and positions are not "
      "there.",
         "unit/introspection-2",
         {"COMMAND GETKEYSANDFLAGS", "COMMAND GETKEYS XGROUP",
-            "COMMAND GETKEYS MORE THAN 256 KEYS",
+            "command stats for scripts", "COMMAND GETKEYS MORE THAN 256 KEYS",
             "ZUNIONSTORE command is marked with movablekeys",
             "XREAD command is marked with movablekeys",
             "SORT command is marked with movablekeys",
@@ -46,6 +53,19 @@ static const struct difference {
     {NULL, "unit/sort",
         {"SORT extracts STORE correctly", "SORT_RO get keys",
             "SORT extracts multiple STORE correctly"}},
+    {NULL, "unit/latency-monitor",
+        {"LATENCY of expire events are correctly collected"}},
+    {NULL, "unit/scripting",
+        {"EVAL - Scripts can't run blpop command",
+            "EVAL - Scripts can't run brpop command",
+            "EVAL - Scripts can't run brpoplpush command",
+            "EVAL - Scripts can't run blmove command",
+            "EVAL - Scripts can't run bzpopmin command",
+            "EVAL - Scripts can't run bzpopmax command",
+            "EVAL - redis.call variant raises a Lua error on Redis cmd error "
+            "(1)",
+            "Call Redis command with many args from Lua (issue #1764)",
+            "Script check unpack with massive arguments"}},
     {NULL, "unit/acl-v2",
         {"Test separate write permission",
             "Test separate read and write permissions on different selectors "
@@ -65,40 +85,57 @@ static const struct difference {
             "ACLs can exclude single subcommands, case 1",
             "ACLs can exclude single subcommands, case 2",
             "ACLs can block SELECT of all but a specific DB",
-            "ACL load and save",
-            "ACL LOG is able to log channel access violations and channel name",
-            "ACL LOG can distinguish the transaction context (1)",
-            "ACL LOG can distinguish the transaction context (2)"}},
+            "ACL load and save"}},
     {"It counts the keys of a database that the test before it, which needs "
      "streams, does not get to empty.",
         "unit/keyspace", {"MOVE basic usage"}},
-    {"Scripts are not there.", "unit/introspection-2",
-        {"COMMAND GETKEYS EVAL with keys", "COMMAND GETKEYS EVAL without keys",
-            "COMMAND LIST FILTERBY ACLCAT - list all commands/subcommands",
-            "EVAL command is marked with movablekeys"}},
-    {NULL, "unit/acl",
-        {"ACL requires explicit permission for scripting for EVAL_RO, "
-         "EVALSHA_RO and FCALL_RO",
-            "ACL LOG shows failed command executions at toplevel",
-            "ACL LOG shows failed subcommand executions at toplevel",
-            "ACL can log errors in the context of Lua scripting"}},
-    {"They follow a test with a script on the same connections, which leaves a "
-     "client tracking and another closed.",
+    {"A script uses the keys that it declares, unless `script-undeclared-keys` "
+     "says otherwise; of the keys that it declares, a client caches those that "
+     "the script has read.",
+        "unit/scripting",
+        {"Script read key with expiration set",
+            "Script del key with expiration set",
+            "Script block the time during execution"}},
+    {NULL, "unit/tracking",
+        {"Tracking only occurs for scripts when a command calls a read-only "
+         "command"}},
+    {"While a script runs, other workers go on, and nobody is told BUSY.",
+        "unit/multi",
+        {"MULTI and script timeout", "EXEC and script timeout",
+            "MULTI-EXEC body and script timeout",
+            "just EXEC and script timeout"}},
+    {NULL, "unit/scripting",
+        {"Timedout read-only scripts can be killed by SCRIPT KILL",
+            "Timedout read-only scripts can be killed by SCRIPT KILL even when "
+            "use pcall",
+            "Timedout script does not cause a false dead client"}},
+    {"cmsgpack is not there.", "unit/scripting",
+        {"EVAL - cmsgpack can pack double?",
+            "EVAL - cmsgpack can pack negative int64?",
+            "EVAL - cmsgpack pack/unpack smoke test",
+            "EVAL - cmsgpack can pack and unpack circular references?",
+            "Try trick readonly table on cmsgpack table"}},
+    {"CLUSTER RESET is not there, and an unknown subcommand is told so.",
+        "unit/scripting",
+        {"CLUSTER RESET can not be invoke from within a script"}},
+    {"The memory of Lua is that of all workers.", "unit/scripting",
+        {"EVAL does not leak in the Lua stack"}},
+    {"Errors are counted by the codes that the server itself gives.",
+        "unit/scripting", {"LUA redis.error_reply API"}},
+    {"They follow a test with a list on the same connections, which leaves one "
+     "of them closed.",
         "unit/tracking",
-        {"Tracking info is correct",
-            "CLIENT TRACKINGINFO provides reasonable results when tracking redir "
-            "broken",
-            "CLIENT TRACKINGINFO provides reasonable results when tracking on "
-            "with options",
-            "RESP3 based basic invalidation with client reply off",
+        {"RESP3 based basic invalidation with client reply off",
             "RESP2 based basic invalidation with client reply off",
             "RESP3 based basic redirect invalidation with client reply off",
             "RESP3 based basic tracking-redir-broken with client reply off"}},
-    {"It publishes before the reply to an UNSUBSCRIBE on another connection has "
+    {"It publishes before the reply to an UNSUBSCRIBE on another connection "
+     "has "
      "come: commands on different connections run at the same time here.",
         "unit/pubsub",
         {"PUBLISH/SUBSCRIBE after UNSUBSCRIBE without arguments"}},
-    {"DEBUG SEGFAULT is not there, and an unknown subcommand is told before the "
+    {"DEBUG SEGFAULT is not there, and an unknown subcommand is told before "
+     "the "
      "rights.",
         "unit/acl", {"ACLs can block all DEBUG subcommands except one"}},
     {"A frequency of use is kept up to 7.", "unit/dump",
@@ -125,8 +162,9 @@ differences_write(struct buf *out)
     buf_printf(out,
         "\n## Tests of Redis that fail\n\n"
         "Of the tests in the Tcl suite of Redis 7.0.15 that need only commands "
-        "on strings,\nhashes and keys, connections, transactions, publish and "
-        "subscribe, and the server,\nthese do not pass, each for the reason "
+        "on strings,\nhashes and keys, connections, transactions, scripts, "
+        "publish and subscribe, and\nthe server, these do not pass, each for the "
+        "reason "
         "above it.\n");
     for (size_t i = 0; i < ARRAY_LEN(differences); i++) {
         const struct difference *d = &differences[i];
