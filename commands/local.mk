@@ -88,9 +88,12 @@ libcommands_a_SOURCES = \
 if LUA
 libcommands_a_SOURCES += \
     commands/script_call.c \
+    commands/script_compile.c \
+    commands/script_library.c \
     commands/script_lua.c \
     commands/script_match.c \
     commands/script_reply.c \
+    commands/script_run.c \
     commands/script_sandbox.c \
     commands/script_state.h
 endif

@@ -86,13 +86,18 @@ lock_all(struct script_engine *e, struct request *inner)
     return false;
 }
 
+/* Scripts use their keys in order, or one again. */
 static bool
-is_declared(const struct script_engine *e, const struct ks_key *key)
+is_declared(struct script_engine *e, const struct ks_key *key)
 {
-    for (size_t i = 0; i < e->n_keys; i++) {
+    for (size_t n = 0; n < e->n_keys; n++) {
+        size_t i = (e->latest_key + n) % e->n_keys;
+
         if (e->keys[i].hash == key->hash && e->keys[i].db == key->db &&
-            str_eq(e->keys[i].name, key->name))
+            str_eq(e->keys[i].name, key->name)) {
+            e->latest_key = i;
             return true;
+        }
     }
     return false;
 }

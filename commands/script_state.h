@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* script_state.h - the Lua state of a worker, for the files that make it:
- * script_lua.c (life, memory, time, running), script_sandbox.c (what a script
- * finds), script_match.c (patterns), script_call.c (redis.*), script_reply.c
- * (values of Lua and of RESP).
+ * script_lua.c (life, memory, time), script_compile.c (texts), script_run.c (a
+ * run), script_sandbox.c and script_library.c (what a script finds),
+ * script_match.c (patterns), script_call.c (redis.*), script_reply.c (values of
+ * Lua and of RESP).
  *
  * All of it belongs to the worker. Lua leaves C functions by longjmp: none of
  * these holds anything that is not in the engine while it calls Lua.
@@ -47,7 +48,7 @@ struct script_engine {
     bool locked;      /* by this run */
     uint8_t protocol; /* that the script has asked for */
     struct ks_key *keys;
-    size_t n_keys, cap_keys;
+    size_t n_keys, cap_keys, latest_key;
     struct arena *arena; /* of the commands that it calls */
     struct resp_arg *argv;
     size_t cap_argv;
@@ -72,9 +73,35 @@ void script_register(
 /* Push a table {err = "CODE text"}. */
 void script_push_error(lua_State *L, const char *text);
 
+/* The worker's engine, with a state; NULL with the error in the reply. */
+struct script_engine *script_engine_get(struct request *rq);
+
+/* It is made anew for the next script. Not while one runs. */
+void script_close_state(struct script_engine *e);
+
+/* The lua_Hook of a run. */
+void script_hook(lua_State *L, lua_Debug *ar);
+
+/* ---- texts (script_compile.c) -------------------------------------------- */
+
+/* What the worker has of this text; NULL if nothing. Valid until the next of
+ * these calls. */
+struct compiled *script_find_compiled(struct script_engine *e, const char *sha);
+
+/* Compile a text of the cache, whose hold is taken; NULL with the error in the
+ * reply. */
+struct compiled *script_compile_known(
+    struct request *rq, struct script_engine *e, struct script *script);
+void script_forget_compiled(struct script_engine *e);
+
 /* luaL_loadbuffer() without the collector: the parser of Lua 5.1 does not hold
  * the name of the text (CVE-2025-49844), and not every Lua has been mended. */
 int script_load(lua_State *L, struct str code, const char *name);
+
+/* ---- replies of a run (script_run.c) -------------------------------------- */
+
+/* Reply with the error in the one argument; a lua_CFunction of the engine. */
+int script_reply_failure(lua_State *L);
 
 /* ---- time (script_lua.c) ------------------------------------------------- */
 
@@ -93,14 +120,28 @@ script_step(struct script_engine *e, lua_State *L)
 /* Room for `bytes` more? Raises "not enough memory" if there is not. */
 void script_check_room(struct script_engine *e, lua_State *L, size_t bytes);
 
-/* ---- what a script finds (script_sandbox.c, script_match.c) --------------- */
+/* ---- what a script finds (script_sandbox.c and others) ------------------- */
 
 /* Open the libraries and close the state off; a lua_CFunction, with the engine
  * as its argument. */
 int script_open_sandbox(lua_State *L);
 
+/* Put a function in the place of field `name` of the table on top: its upvalues
+ * are the engine and what was there, which script_call_wrapped() calls with all
+ * arguments and returns all results of. */
+void script_wrap(
+    struct script_engine *e, lua_State *L, const char *name, lua_CFunction fn);
+int script_call_wrapped(lua_State *L);
+
+/* Take fields away that are not for scripts, up to NULL. */
+void script_remove_fields(lua_State *L, const char *const *names);
+
 /* Set a global that scripts may read; it is on top, and is popped. */
 void script_set_global(lua_State *L, const char *name);
+
+/* The functions of script_library.c in the place of others, in the table of
+ * globals on top. */
+void script_open_library(struct script_engine *e, lua_State *L);
 
 /* Put find, match, gmatch and gsub into the table on top. */
 void script_open_match(struct script_engine *e, lua_State *L);
