@@ -198,26 +198,27 @@ END_TEST
 
 /* ---- others meanwhile ---------------------------------------------------- */
 
-/* A connection of another worker than that of `busy`, which does not answer. */
-static redisContext *
-connect_beside(void)
+/* Connections of all workers. */
+static void
+connect_all(struct wire *all[N])
 {
-    struct timeval soon = {0, 200000};
+    for (int i = 0; i < N; i++)
+        all[i] = wire_connect(server);
+}
 
-    for (int i = 0; i < 20; i++) {
-        redisContext *c = server_connect(server);
-        redisReply *r;
-
-        redisSetTimeout(c, soon);
-        r = redisCommand(c, "PING");
-        if (r != NULL) {
-            struct timeval long_after = {20, 0};
-
-            freeReplyObject(r);
-            redisSetTimeout(c, long_after);
-            return c;
+/* The first to answer, while one worker is busy. */
+static struct wire *
+first_to_answer(struct wire *all[N])
+{
+    for (int i = 0; i < N; i++)
+        wire_send_command(all[i], "PING");
+    for (double end = now_s() + patient(10); now_s() < end;) {
+        for (int i = 0; i < N; i++) {
+            if (!wire_readable(all[i], 1))
+                continue;
+            wire_expect(all[i], "+PONG");
+            return all[i];
         }
-        redisFree(c);
     }
     ck_abort_msg("every worker is busy");
     return NULL;
@@ -225,15 +226,16 @@ connect_beside(void)
 
 /* SCRIPT KILL answers so when the script has run for long enough. */
 static void
-await_kill(redisContext *c, const char *expected)
+await_kill(struct wire *w, const char *expected)
 {
     for (double end = now_s() + patient(10); now_s() < end; sleep_ms(5)) {
-        redisReply *r = command(c, "SCRIPT KILL");
-        bool found = *expected == '+'
-            ? r->type == REDIS_REPLY_STATUS
-            : strncmp(r->str, expected + 1, strlen(expected + 1)) == 0;
+        bool found;
+        char *text;
 
-        freeReplyObject(r);
+        wire_send_command(w, "SCRIPT KILL");
+        text = wire_read(w);
+        found = strncmp(text, expected, strlen(expected)) == 0;
+        free(text);
         if (found)
             return;
     }
@@ -242,43 +244,43 @@ await_kill(redisContext *c, const char *expected)
 
 START_TEST(a_script_that_loops_can_be_killed_from_another_worker)
 {
-    struct wire *w = wire_connect(server);
-    redisContext *c;
+    struct wire *busy = wire_connect(server), *all[N], *w;
 
-    wire_send_command(w, "EVAL \"while true do end\" 1 held");
-    sleep_ms(50);
-    c = connect_beside();
-    expect(c, "$-1", "GET held");
-    expect(c, "+OK", "SET other 1");
-    await_kill(c, "+OK");
-    wire_expect(w,
+    connect_all(all);
+    wire_run(busy, "CONFIG SET script-time-limit 60000", "+OK");
+    wire_send_command(busy, "EVAL \"while true do end\" 1 held");
+    w = first_to_answer(all);
+    await_kill(w, "+OK");
+    wire_expect(busy,
         "re:-ERR Script killed by user with SCRIPT KILL\\.\\.\\. script: .*");
-    wire_run(w, "PING", "+PONG");
-    expect(c, "-NOTBUSY No scripts in execution right now.", "SCRIPT KILL");
-    redisFree(c);
-    wire_close(w);
+    wire_run(busy, "PING", "+PONG");
+    wire_run(w, "SCRIPT KILL", "-NOTBUSY No scripts in execution right now.");
+    wire_run(w, "CONFIG SET script-time-limit 5000", "+OK");
+    for (int i = 0; i < N; i++)
+        wire_close(all[i]);
+    wire_close(busy);
 }
 END_TEST
 
 START_TEST(a_script_that_has_written_cannot_be_killed_and_ends_by_itself)
 {
-    struct wire *w = wire_connect(server);
-    redisContext *c = server_connect(server);
+    struct wire *busy = wire_connect(server), *all[N], *w;
 
-    expect(c, "+OK", "CONFIG SET script-time-limit 1500");
+    connect_all(all);
+    wire_run(busy, "CONFIG SET script-time-limit 2000", "+OK");
     wire_send_command(
-        w, "EVAL \"redis.call('set',KEYS[1],1) while true do end\" 1 k");
-    sleep_ms(50);
-    redisFree(c);
-    c = connect_beside();
-    await_kill(c, "-UNKILLABLE");
-    wire_expect(w,
+        busy, "EVAL \"redis.call('set',KEYS[1],1) while true do end\" 1 k");
+    w = first_to_answer(all);
+    wire_run(w, "GET absent", "$-1");
+    await_kill(w, "-UNKILLABLE");
+    wire_run(w, "GET k", "\"1\"");
+    wire_expect(busy,
         "re:-ERR Script ended: it ran longer than script-time-limit allows "
         "script: .*");
-    expect(c, "\"1\"", "GET k");
-    expect(c, "+OK", "CONFIG SET script-time-limit 5000");
-    redisFree(c);
-    wire_close(w);
+    wire_run(w, "CONFIG SET script-time-limit 5000", "+OK");
+    for (int i = 0; i < N; i++)
+        wire_close(all[i]);
+    wire_close(busy);
 }
 END_TEST
 
