@@ -483,6 +483,23 @@ const char *option_name(const struct option *row, char *out, size_t cap);
  */
 #define METRIC_MEMBER(name, kind, text) _Atomic uint64_t name;
 
+/* What a counter counts: events or bytes, or time in a unit. */
+enum metric_kind {
+    METRIC_COUNTER,
+    METRIC_SECONDS,
+    METRIC_MILLISECONDS
+};
+
+struct metric_row {
+    const char *name;
+    enum metric_kind kind;
+    const char *text;
+};
+
+/* Rows for those who show all counters: static const struct metric_row
+ * rows[] = {KS_METRICS(METRIC_ROW)}; */
+#define METRIC_ROW(name, kind, text) {#name, METRIC_##kind, text},
+
 #define METRIC_ADD(m, name, n)                                                 \
     atomic_store_explicit(&(m)->name,                                          \
         atomic_load_explicit(&(m)->name, memory_order_relaxed) + (n),          \

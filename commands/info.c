@@ -224,7 +224,9 @@ section_stats(struct commands *c, struct buf *out)
     line_u64(out, "acl_access_denied_key", commands.acl_denied_keys);
     line_u64(out, "acl_access_denied_channel", commands.acl_denied_channels);
     line_u64(out, "expired_keys", ks.expired);
+    line_u64(out, "expired_late_ms", ks.expired_late);
     line_u64(out, "evicted_keys", ks.evicted);
+    line_u64(out, "evicted_idle_seconds", ks.evicted_idle);
     line_u64(out, "keyspace_hits", ks.hits);
     line_u64(out, "keyspace_misses", ks.misses);
     line_u64(out, "keyspace_inserts", ks.inserts);

@@ -55,8 +55,7 @@ set_until(const char *name, uint64_t expire_ms)
     ck_assert_int_eq(ks_set(f.t, &key, STR("v"), expire_ms), KS_OK);
 }
 
-static void
-delete(const char *name)
+static void delete (const char *name)
 {
     struct ks_key key = key_of(&f, name);
 
@@ -76,7 +75,7 @@ expire_at(void *ctx, const struct ks_old *old, struct ks_new *new)
 START_TEST(nothing_is_noted_while_nobody_asks)
 {
     set(&f, "k", "v");
-    delete("k");
+    delete ("k");
     assert_value(&f, "k", NULL);
     ck_assert(!ks_has_events(f.t));
 }
@@ -93,8 +92,8 @@ START_TEST(each_change_is_told_in_its_order)
     set(&f, "k", "2");
     ck_assert_int_eq(ks_set(f.t, &other, STR("v"), KS_NO_EXPIRY), KS_OK);
     ck_assert_int_eq(ks_update(f.t, &key, expire_at, &when), KS_OK);
-    delete("k");
-    delete("k");
+    delete ("k");
+    delete ("k");
     assert_value(&f, "none", NULL);
     assert_told(
         "new k@0;changed k@0;new k@3;changed k@0;deleted k@0;miss none@0;");
@@ -123,7 +122,7 @@ START_TEST(only_wanted_kinds_are_told)
     set(&f, "k", "2");
     ks_observe(f.ks, 2, 0);
     set(&f, "k", "3");
-    delete("k");
+    delete ("k");
     assert_told("changed k@0;deleted k@0;");
 }
 END_TEST
@@ -137,7 +136,7 @@ START_TEST(an_expired_key_is_told_before_its_successor)
     assert_told("new a@0;new b@0;new c@0;");
     clock_fake(NOW_MS + 20);
     set(&f, "a", "v");
-    delete("b");
+    delete ("b");
     assert_value(&f, "c", NULL);
     assert_told("expired a@0;new a@0;expired b@0;expired c@0;miss c@0;");
 }
@@ -255,6 +254,49 @@ START_TEST(a_long_pause_is_seen_whole)
 }
 END_TEST
 
+/* ---- age of evictions, lag of expiry --------------------------------------- */
+
+START_TEST(evictions_count_how_long_items_were_idle)
+{
+    unsigned second = 0;
+    struct ks_metrics m;
+
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "key-%d", i);
+        set(&f, name, "v");
+    }
+    pass(&second, 20);
+    while (evict_one(f.t, SLAB_MAX_CLASSES))
+        ;
+    ks_metrics(f.ks, &m);
+    ck_assert_uint_gt(m.evicted, 0);
+    ck_assert_uint_ge(m.evicted_idle, 19 * m.evicted);
+    ck_assert_uint_le(m.evicted_idle, 21 * m.evicted);
+}
+END_TEST
+
+START_TEST(expiry_counts_how_late_it_was)
+{
+    struct ks_key key = key_of(&f, "deleted");
+    struct ks_metrics m;
+
+    set_until("swept", NOW_MS + 10);
+    set_until("deleted", NOW_MS + 1000);
+    clock_fake(NOW_MS + 5000);
+    ck_assert_int_eq(ks_delete(f.t, &key), KS_MISS);
+    ks_metrics(f.ks, &m);
+    ck_assert_uint_eq(m.expired, 1);
+    ck_assert_uint_eq(m.expired_late, 4000);
+    for (int i = 0; i < 100; i++)
+        ks_maintain(f.t);
+    ks_metrics(f.ks, &m);
+    ck_assert_uint_eq(m.expired, 2);
+    ck_assert_uint_eq(m.expired_late, 4000 + 4990);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -272,6 +314,8 @@ main(void)
     tcase_add_test(c, evicted_keys_are_told);
     tcase_add_test(c, idle_time_goes_on_without_accesses);
     tcase_add_test(c, a_long_pause_is_seen_whole);
+    tcase_add_test(c, evictions_count_how_long_items_were_idle);
+    tcase_add_test(c, expiry_counts_how_late_it_was);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

@@ -567,6 +567,22 @@ view_old(struct update *u)
     u->old.version = v->version;
 }
 
+/* A hash of which the last field has expired is not late. */
+static uint64_t
+lateness(const struct item_view *v, uint64_t now_ms)
+{
+    return v->expire_ms != 0 && item_expired(v, now_ms) ?
+        now_ms - v->expire_ms : 0;
+}
+
+static void
+count_expired(struct ks_thread *t, const struct owner *owner, uint64_t late_ms)
+{
+    METRIC_INC(&t->metrics, expired);
+    METRIC_ADD(&t->metrics, expired_late, late_ms);
+    add_i64(&t->ns[owner->ns].n[NS_EXPIRIES], 1);
+}
+
 void
 update_delete(struct update *u)
 {
@@ -579,12 +595,10 @@ update_delete(struct update *u)
     u->former = (struct former){u->handle, u->view.extent};
     event_note(u->t, u->old.exists ? KS_EVENT_DELETED : KS_EVENT_EXPIRED,
         &u->key);
-    if (u->old.exists) {
+    if (u->old.exists)
         METRIC_INC(&u->t->metrics, deletes);
-    } else {
-        METRIC_INC(&u->t->metrics, expired);
-        add_i64(&u->t->ns[owner.ns].n[NS_EXPIRIES], 1);
-    }
+    else
+        count_expired(u->t, &owner, lateness(&u->view, u->now_ms));
 }
 
 static uint64_t
@@ -829,17 +843,14 @@ may_go(struct ks_thread *t, const struct item_view *v, uint64_t now_ms,
 }
 
 static void
-count_removed(struct ks_thread *t, const struct owner *owner, bool expired)
+count_evicted(struct ks_thread *t, const struct owner *owner, uint32_t handle)
 {
-    if (owner->dead)
-        return;
-    if (expired) {
-        METRIC_INC(&t->metrics, expired);
-        add_i64(&t->ns[owner->ns].n[NS_EXPIRIES], 1);
-    } else {
-        METRIC_INC(&t->metrics, evicted);
-        add_i64(&t->ns[owner->ns].n[NS_EVICTIONS], 1);
-    }
+    uint16_t stamp = atomic_load_explicit(
+        slab_mark(t->slab, handle).stamp, memory_order_relaxed);
+
+    METRIC_INC(&t->metrics, evicted);
+    METRIC_ADD(&t->metrics, evicted_idle, tick_idle_seconds(t->ks, stamp));
+    add_i64(&t->ns[owner->ns].n[NS_EVICTIONS], 1);
 }
 
 /* Under the partition's lock. */
@@ -892,7 +903,10 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
     ks_leave(t, p);
     if (!gone)
         return false;
-    count_removed(t, &owner, expired);
+    if (!owner.dead && expired)
+        count_expired(t, &owner, lateness(&v, now_ms));
+    else if (!owner.dead)
+        count_evicted(t, &owner, handle);
     item_free_to_page(t, handle, v.extent);
     return true;
 }

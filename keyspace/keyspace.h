@@ -49,6 +49,10 @@ enum ks_policy { /* order of maxmemory_policy's values */
     X(misses, COUNTER, "lookups by read commands that found none")          \
     X(evicted, COUNTER, "items evicted for room")                           \
     X(expired, COUNTER, "items removed because their time had come")        \
+    X(evicted_idle, SECONDS, "age of evictions: how long ago the items "    \
+        "evicted were last used, summed")                                   \
+    X(expired_late, MILLISECONDS, "lag of expiry: from the deadlines of "   \
+        "expired items to their removal, summed")                           \
     X(inserts, COUNTER, "items added")                                      \
     X(replaces, COUNTER, "items replaced")                                  \
     X(deletes, COUNTER, "items deleted by clients")                         \
