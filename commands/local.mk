@@ -50,8 +50,8 @@ libcommands_a_SOURCES = \
     commands/monitor.c \
     commands/monitor.h \
     commands/pause.c \
-    commands/tracking.c \
-    commands/tracking.h \
+    commands/tracking.c commands/tracking_keys.c commands/tracking_messages.c \
+    commands/tracking.h commands/tracking_table.h \
     commands/tracking_cmd.c \
     commands/message.c \
     commands/names.c \
