@@ -541,6 +541,9 @@ START_TEST(inherited_sockets_take_the_place_of_those_of_the_file)
     free(await_notice(&m, "READY=1", NULL));
     w = wire_open(connect_tcp("127.0.0.1", port));
     wire_run(w, "SET k v", "+OK");
+    wire_run(w, "CONFIG SET port 6",
+        "-ERR CONFIG SET failed (possibly related to argument 'port') - the "
+        "sockets are those of the service manager");
     wire_close(w);
     w = connect_unix(&a);
     wire_run(w, "GET k", "\"v\"");

@@ -46,6 +46,7 @@ struct listeners {
     struct event *resume; /* ends a pause */
     bool owns_unix_path;
     int64_t port;           /* [config lock] of the TCP ones */
+    bool are_passed;        /* [immutable] by the service manager */
     struct listeners *next; /* [config lock] TCP ones to take over, or NULL */
     int next_fd;            /* tells the main thread of them */
     struct event *next_event;
@@ -273,7 +274,8 @@ take_passed(struct listeners *l)
         log_info("listening on sockets of the service manager, not on bind, "
                  "port and unixsocket sockets=%u",
             l->n);
-    return l->n > 0;
+    l->are_passed = l->n > 0;
+    return l->are_passed;
 }
 
 /* ---- accept -------------------------------------------------------------- */
@@ -541,6 +543,10 @@ listeners_set_port(struct listeners *l, struct buf *err)
     drop_next(l);
     if (d->config.daemon.port == l->port)
         return true;
+    if (l->are_passed) {
+        buf_printf(err, "the sockets are those of the service manager");
+        return false;
+    }
     if (d->config.daemon.port == 0 && *d->config.daemon.unixsocket == '\0') {
         buf_printf(err, "unixsocket is empty: nowhere to listen");
         return false;
