@@ -9,8 +9,9 @@
  *     4  XXH3 of the value, with the bytes above as its seed, little endian
  *
  * The value comes first, so that a large payload that was received into an
- * extent becomes the value where it stands. RESTORE takes the strings of Redis
- * as well (rdb_payload.c), which refuses payloads of ashlar. Any worker.
+ * extent becomes the value where it stands. RESTORE takes strings and hashes of
+ * Redis as well (rdb_payload.c, rdb_hash.c), which refuses payloads of ashlar.
+ * Any worker.
  */
 #include "commands/hashes.h"
 
@@ -111,6 +112,7 @@ struct restore {
     bool replace, absolute;
     bool is_hash;
     struct hash_image hash; /* if it is one */
+    struct buf image;       /* its bytes, if they had to be made */
     struct str value;       /* if it is none */
     uint32_t extent;
     uint64_t expire_ms;
@@ -259,6 +261,13 @@ find_value(struct request *rq, struct restore *job, struct room *room)
         return false;
     }
     status = rdb_read_string(rq, body, &job->value, room);
+    if (status == RDB_OTHER_TYPE) {
+        status = rdb_read_hash(rq, body, &job->image);
+        job->is_hash = status == RDB_OK &&
+            hash_image_read(
+                (struct str){job->image.p, job->image.len}, &job->hash);
+        ASSERT(job->is_hash || status != RDB_OK);
+    }
     if (status != RDB_OK) {
         reply_error_payload(rq, status);
         return false;
@@ -308,12 +317,34 @@ reply_restored(
     reply_ok(rq->reply);
 }
 
+static void
+store_value(struct request *rq, struct ks_key *key, struct restore *job,
+    struct room *room)
+{
+    enum ks_status status = job->is_hash
+        ? restore_hash(rq, key, job)
+        : ks_update(rq->thread->ks, key, restore_value, job);
+
+    if (status != KS_OK || job->busy)
+        room_drop(rq, room);
+    else if (!job->is_hash && job->extent == rq->argv[3].extent)
+        rq->argv[3].extent = 0; /* the item has it */
+    if (status != KS_OK)
+        reply_error_status(rq, status);
+    else if (job->busy)
+        reply_error_busy(rq);
+    else
+        reply_restored(rq, key, job);
+    if (status == KS_OK && !job->busy &&
+        (job->history.idle_s >= 0 || job->history.frequency >= 0))
+        (void)ks_set_history(rq->thread->ks, key, &job->history);
+}
+
 void
 cmd_restore(struct request *rq)
 {
     struct restore job = {.history = {-1, -1}};
     struct ks_key key = arg_key(rq, 1);
-    enum ks_status status;
     struct ks_info info;
     struct room room;
 
@@ -324,23 +355,7 @@ cmd_restore(struct request *rq)
         reply_error_busy(rq);
         return;
     }
-    if (!parse_ttl(rq, &job) || !find_value(rq, &job, &room))
-        return;
-    if (job.is_hash)
-        status = restore_hash(rq, &key, &job);
-    else
-        status = ks_update(rq->thread->ks, &key, restore_value, &job);
-    if (status != KS_OK || job.busy)
-        room_drop(rq, &room);
-    else if (!job.is_hash && job.extent == rq->argv[3].extent)
-        rq->argv[3].extent = 0; /* the item has it */
-    if (status != KS_OK)
-        reply_error_status(rq, status);
-    else if (job.busy)
-        reply_error_busy(rq);
-    else
-        reply_restored(rq, &key, &job);
-    if (status == KS_OK && !job.busy &&
-        (job.history.idle_s >= 0 || job.history.frequency >= 0))
-        (void)ks_set_history(rq->thread->ks, &key, &job.history);
+    if (parse_ttl(rq, &job) && find_value(rq, &job, &room))
+        store_value(rq, &key, &job, &room);
+    buf_free(&job.image);
 }

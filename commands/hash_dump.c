@@ -88,6 +88,30 @@ hash_pack(struct request *rq, const struct ks_key *key, size_t extra,
     return status;
 }
 
+void
+hash_image_begin(struct buf *image)
+{
+    image->len = 0;
+    buf_append(image, (const char[HEAD_BYTES]){0}, HEAD_BYTES);
+}
+
+void
+hash_image_add(struct buf *image, struct str name, struct str value)
+{
+    char head[FIELD_BYTES];
+
+    put_u64(put_u32(put_u32(head, name.len), value.len), KS_NO_EXPIRY);
+    buf_append(image, head, sizeof(head));
+    buf_append(image, name.p, name.len);
+    buf_append(image, value.p, value.len);
+}
+
+void
+hash_image_end(struct buf *image, uint64_t n_fields)
+{
+    put_u64(image->p, n_fields);
+}
+
 /* ---- reading ----------------------------------------------------------- */
 
 static uint64_t

@@ -45,6 +45,16 @@ struct hash_image {
 /* False if that is no hash. */
 bool hash_image_read(struct str bytes, struct hash_image *out);
 
+/* Make such bytes: begin, add the fields, say at the end how many there are. */
+void hash_image_begin(struct buf *image);
+void hash_image_add(struct buf *image, struct str name, struct str value);
+void hash_image_end(struct buf *image, uint64_t n_fields);
+
+/* The hash in the body of a payload of Redis as such bytes (rdb_hash.c).
+ * RDB_OTHER_TYPE if it is none. */
+enum rdb_status rdb_read_hash(
+    struct request *rq, struct str body, struct buf *image);
+
 /* Store the hash in place of any value; expire_ms is the key's. KS_OK,
  * KS_NO_MEMORY or KS_TOO_LARGE with nothing changed. */
 enum ks_status hash_unpack(struct request *rq, const struct ks_key *key,
@@ -57,7 +67,7 @@ enum ks_status hash_copy(struct request *rq, const struct ks_key *from,
 /* The encoding that Redis would have chosen; NULL if that is no hash. O(N). */
 const char *hash_encoding(struct request *rq, const struct ks_key *key);
 
-/* ---- arguments of the commands on deadlines (hash_expire.c) ---------------- */
+/* ---- arguments of the commands on deadlines (hash_expire.c) --------------- */
 
 /* The last moment that a field can have: 46 bits of milliseconds, as in
  * Redis. */

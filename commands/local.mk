@@ -61,6 +61,8 @@ libcommands_a_SOURCES = \
     commands/namespace.c \
     commands/rename.c \
     commands/pubsub.c \
+    commands/rdb.h \
+    commands/rdb_hash.c \
     commands/rdb_payload.c \
     commands/pubsub.h \
     commands/registry.c \

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* rdb_payload.c - payloads that a Redis or Valkey server dumped: their frame,
  * and the strings in them, so that values can be moved over with RESTORE.
+ * Hashes are in rdb_hash.c.
  *
  *     type, value | version of the format, 2 bytes | CRC64 of all before
  *
  * both numbers little endian. The form of strings is the same in all versions.
  * Payloads come from clients: no length in them is trusted. Any worker.
  */
-#include "commands/internal.h"
+#include "commands/rdb.h"
 
 #define FOOTER_BYTES 10
 #define TYPE_STRING 0
@@ -60,13 +61,8 @@ rdb_payload_open(struct str payload, struct str *body)
 
 /* ---- lengths ------------------------------------------------------------- */
 
-/* What is left to read; a read beyond it fails. */
-struct input {
-    const uint8_t *p, *end;
-};
-
 static bool
-take_big_endian(struct input *in, unsigned n, uint64_t *out)
+take_big_endian(struct rdb_input *in, unsigned n, uint64_t *out)
 {
     *out = 0;
     if ((size_t)(in->end - in->p) < n)
@@ -86,7 +82,7 @@ enum special { /* forms that stand where a length would */
 
 /* A length of 6, 14, 32 or 64 bits, or one of the special forms. */
 static bool
-take_length(struct input *in, uint64_t *len, enum special *special)
+take_length(struct rdb_input *in, uint64_t *len, enum special *special)
 {
     uint64_t first, low;
 
@@ -111,8 +107,8 @@ take_length(struct input *in, uint64_t *len, enum special *special)
     }
 }
 
-static bool
-take_plain_length(struct input *in, uint64_t *len)
+bool
+rdb_take_length(struct rdb_input *in, uint64_t *len)
 {
     enum special special;
 
@@ -124,7 +120,7 @@ take_plain_length(struct input *in, uint64_t *len)
 /* LZF: runs of up to 32 bytes, and references to what was put out before.
  * False unless all of the input makes exactly the output. */
 static bool
-lzf_expand(struct input in, uint8_t *out, size_t len)
+lzf_expand(struct rdb_input in, uint8_t *out, size_t len)
 {
     uint8_t *to = out, *end = out + len;
 
@@ -159,13 +155,13 @@ lzf_expand(struct input in, uint8_t *out, size_t len)
 }
 
 static enum rdb_status
-expand(struct request *rq, struct input *in, struct room *room)
+expand(struct request *rq, struct rdb_input *in, struct room *room)
 {
     uint64_t packed, len;
-    struct input part;
+    struct rdb_input part;
 
-    if (!take_plain_length(in, &packed) || !take_plain_length(in, &len) ||
-        packed != (uint64_t)(in->end - in->p))
+    if (!rdb_take_length(in, &packed) || !rdb_take_length(in, &len) ||
+        packed > (uint64_t)(in->end - in->p))
         return RDB_DAMAGED;
     if (len > KS_MAX_VALUE)
         return RDB_TOO_LARGE;
@@ -174,7 +170,8 @@ expand(struct request *rq, struct input *in, struct room *room)
         return RDB_DAMAGED;
     if (!room_get(rq, len, room))
         return RDB_NO_MEMORY;
-    part = *in;
+    part = (struct rdb_input){in->p, in->p + packed};
+    in->p += packed;
     if (lzf_expand(part, (uint8_t *)room->p, len))
         return RDB_OK;
     room_drop(rq, room);
@@ -185,17 +182,17 @@ expand(struct request *rq, struct input *in, struct room *room)
 
 /* A number of 1, 2 or 4 bytes, little endian, as its digits. */
 static enum rdb_status
-write_number(struct request *rq, struct input *in, enum special special,
+write_number(struct request *rq, struct rdb_input *in, enum special special,
     struct room *room)
 {
     size_t n = (size_t)1 << special;
     uint32_t bits = 0;
     int64_t v;
 
-    if ((size_t)(in->end - in->p) != n)
+    if ((size_t)(in->end - in->p) < n)
         return RDB_DAMAGED;
     for (size_t i = 0; i < n; i++)
-        bits |= (uint32_t)in->p[i] << (8 * i);
+        bits |= (uint32_t)*in->p++ << (8 * i);
     v = special == SPECIAL_INT8    ? (int8_t)bits
         : special == SPECIAL_INT16 ? (int16_t)bits
                                    : (int32_t)bits;
@@ -206,30 +203,46 @@ write_number(struct request *rq, struct input *in, enum special special,
 }
 
 enum rdb_status
+rdb_take_string(struct request *rq, struct rdb_input *in, struct str *value,
+    struct room *room)
+{
+    enum rdb_status status;
+    enum special special;
+    uint64_t len;
+
+    *room = (struct room){0};
+    if (!take_length(in, &len, &special))
+        return RDB_DAMAGED;
+    if (special == NOT_SPECIAL) {
+        if (len > (uint64_t)(in->end - in->p))
+            return RDB_DAMAGED;
+        *value = (struct str){(const char *)in->p, len};
+        in->p += len;
+        return RDB_OK;
+    }
+    status = special == SPECIAL_LZF ? expand(rq, in, room)
+                                    : write_number(rq, in, special, room);
+    *value = (struct str){room->p, room->len};
+    return status;
+}
+
+enum rdb_status
 rdb_read_string(
     struct request *rq, struct str body, struct str *value, struct room *room)
 {
-    struct input in = {
+    struct rdb_input in = {
         (const uint8_t *)body.p, (const uint8_t *)body.p + body.len};
     enum rdb_status status;
-    enum special special;
-    uint64_t type, len;
+    uint64_t type;
 
     *room = (struct room){0};
     if (!take_big_endian(&in, 1, &type))
         return RDB_DAMAGED;
     if (type != TYPE_STRING)
         return RDB_OTHER_TYPE;
-    if (!take_length(&in, &len, &special))
-        return RDB_DAMAGED;
-    if (special == NOT_SPECIAL) {
-        if (len != (uint64_t)(in.end - in.p))
-            return RDB_DAMAGED;
-        *value = (struct str){(const char *)in.p, len};
-        return RDB_OK;
-    }
-    status = special == SPECIAL_LZF ? expand(rq, &in, room)
-                                    : write_number(rq, &in, special, room);
-    *value = (struct str){room->p, room->len};
-    return status;
+    status = rdb_take_string(rq, &in, value, room);
+    if (status != RDB_OK || in.p == in.end)
+        return status;
+    room_drop(rq, room);
+    return RDB_DAMAGED;
 }

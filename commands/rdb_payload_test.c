@@ -230,6 +230,84 @@ START_TEST(bodies_at_random_do_no_harm)
 }
 END_TEST
 
+/* Of Redis 7.0.15: fields with integers of each width, a string of 100 bytes
+ * and one of 4800; and a hash of five fields that was no list pack. */
+/* clang-format off */
+static const char packed_hash[] =
+    "\020\303\100\260\123\216\037\216\023\000\000\024\000\204\156\141\155"
+    "\145\005\203\141\156\156\004\201\156\002\177\001\201\155\002\337\373"
+    "\002\203\151\061\066\037\004\361\320\212\003\203\151\062\064\004\362"
+    "\377\377\177\004\203\151\063\062\004\363\000\000\000\200\005\203\151"
+    "\066\064\004\364\000\377\200\000\001\177\011\040\054\015\063\004\317"
+    "\377\002\204\154\157\156\147\005\340\144\170\340\132\000\001\146\206"
+    "\100\154\017\145\162\007\360\300\022\000\000\141\142\143\144\145\146"
+    "\147\150\340\377\007\341\377\007\341\377\007\341\377\007\341\377\007"
+    "\341\377\007\341\377\007\341\377\007\341\377\007\341\377\007\341\377"
+    "\007\341\377\007\341\377\007\341\377\007\341\377\007\341\377\007\341"
+    "\377\007\341\377\007\341\037\007\002\045\305\377\012\000\016\063\034"
+    "\214\337\306\171\172";
+
+static const char plain_hash[] =
+    "\004\005\001\155\301\324\376\001\156\300\014\003\151\063\062\302\240"
+    "\206\001\000\004\156\141\155\145\003\141\156\156\004\154\157\156\147"
+    "\303\011\100\144\001\171\171\340\127\000\001\171\171\012\000\342\252"
+    "\141\104\227\365\145\134";
+/* clang-format on */
+
+#define WITHOUT_NUL(array)                                                     \
+    (struct str)                                                               \
+    {                                                                          \
+        array, sizeof(array) - 1                                               \
+    }
+
+START_TEST(hashes_of_redis_are_restored)
+{
+    ck_assert_str_eq(restore(WITHOUT_NUL(packed_hash)), OK);
+    RUN(h, ":10\r\n", "HLEN", "k");
+    RUN(h,
+        "*8\r\n$3\r\nann\r\n$3\r\n127\r\n$2\r\n-5\r\n$6\r\n-30000\r\n"
+        "$7\r\n8388607\r\n$11\r\n-2147483648\r\n"
+        "$19\r\n9223372036854775807\r\n$4\r\n4095\r\n",
+        "HMGET", "k", "name", "n", "m", "i16", "i24", "i32", "i64", "i13");
+    RUN(h, ":100\r\n", "HSTRLEN", "k", "long");
+    RUN(h, ":4800\r\n", "HSTRLEN", "k", "longer");
+    ck_assert_str_eq(restore(WITHOUT_NUL(plain_hash)), OK);
+    RUN(h,
+        "*4\r\n$3\r\nann\r\n$2\r\n12\r\n$4\r\n-300\r\n$6\r\n100000\r\n",
+        "HMGET", "k", "name", "n", "m", "i32");
+    RUN(h, ":100\r\n", "HSTRLEN", "k", "long");
+}
+END_TEST
+
+/* With a checksum that is right: an error, or another hash. */
+START_TEST(a_damaged_hash_of_redis_does_no_harm)
+{
+    const struct str all[] = {
+        WITHOUT_NUL(packed_hash), WITHOUT_NUL(plain_hash)};
+    char body[256];
+
+    for (size_t n = 0; n < ARRAY_LEN(all); n++) {
+        size_t len = all[n].len - 10;
+
+        ck_assert_uint_le(len, sizeof(body));
+        for (size_t i = 0; i < len; i++) {
+            memcpy(body, all[n].p, len);
+            for (int bit = 0; bit < 8; bit += 2) {
+                body[i] = (char)(all[n].p[i] ^ 1 << bit);
+                (void)restore_body((struct str){body, len});
+            }
+            ck_assert_str_eq(restore_body((struct str){all[n].p, i}), BAD);
+        }
+    }
+    ck_assert_str_eq(restore_body(STR("\4\0")), BAD);
+    ck_assert_str_eq(
+        restore_body(STR("\20\7\7\0\0\0\0\0\377")), BAD);
+    ck_assert_str_eq(
+        restore_body(STR("\4\201\377\377\377\377\377\377\377\377\1a\1b")),
+        BAD);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -247,6 +325,8 @@ main(void)
     tcase_add_loop_test(tc, a_damaged_body_is_refused_and_changes_nothing, 0,
         ARRAY_LEN(damaged));
     tcase_add_test(tc, bodies_at_random_do_no_harm);
+    tcase_add_test(tc, hashes_of_redis_are_restored);
+    tcase_add_test(tc, a_damaged_hash_of_redis_does_no_harm);
     suite_add_tcase(s, tc);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
