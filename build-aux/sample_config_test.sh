@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# sample_config_test.sh - the files made from the tables of directives and of
-# commands are those that the tables make now, and the daemon accepts its own
+# sample_config_test.sh - the files made from the tables of directives, commands
+# and metrics are those that the tables make now, and the daemon accepts its own
 # sample and the examples.
 set -euo pipefail
 src=${ASHLAR_SRCDIR:?}
@@ -23,6 +23,11 @@ same docs/ashlar.conf.5 --man-config
 if ! diff -u <(sed '1,/^<!-- Made by ashlard/d' "$src/docs/commands.md") \
     <("$ashlard" --commands-doc); then
     echo "docs/commands.md is not up to date: make commands-doc" >&2
+    bad=1
+fi
+if ! diff -u <(sed '1,/^<!-- Made by ashlard/d' "$src/docs/metrics.md") \
+    <("$ashlard" --metrics-doc); then
+    echo "docs/metrics.md is not up to date: make metrics-doc" >&2
     bad=1
 fi
 for file in ashlar small-vm big-memory sidecar; do

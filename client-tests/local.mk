@@ -38,6 +38,7 @@ client_tests = \
     client-tests/acl_test \
     client-tests/script_test \
     client-tests/slowlog_test \
+    client-tests/metrics_test \
     client-tests/standalone_test \
     client-tests/debug_test \
     client-tests/config_test \
@@ -116,6 +117,9 @@ client_tests_script_test_LDADD = $(client_tests_ldadd)
 client_tests_slowlog_test_SOURCES = client-tests/slowlog_test.c
 client_tests_slowlog_test_CFLAGS = $(client_tests_cflags)
 client_tests_slowlog_test_LDADD = $(client_tests_ldadd)
+client_tests_metrics_test_SOURCES = client-tests/metrics_test.c
+client_tests_metrics_test_CFLAGS = $(client_tests_cflags)
+client_tests_metrics_test_LDADD = $(client_tests_ldadd) libbase.a
 client_tests_config_test_SOURCES = client-tests/config_test.c
 client_tests_config_test_CFLAGS = $(client_tests_cflags)
 client_tests_config_test_LDADD = $(client_tests_ldadd)

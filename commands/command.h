@@ -261,6 +261,48 @@ bool commands_configure(struct commands *c, const struct option *const *rows,
 /* Is this a good aclfile? The same complaints; for --check-config. */
 bool commands_check_aclfile(const char *path, struct buf *err);
 
+/* ---- what a monitor shows (report.c); any thread -------------------------- */
+
+/* Counters since the last CONFIG RESETSTAT. */
+void commands_metrics(const struct commands *c, struct command_metrics *sum);
+
+#define REPORT_BUCKETS 24
+
+/* A command, with all its subcommands, that was called or refused. */
+struct report_row {
+    struct str name;
+    uint64_t calls, failed, rejected;
+    /* Of a sample of the calls, the time was taken: of these, so many took
+     * 1024 << i ns at most and more than the bucket before; in the last also
+     * longer ones. */
+    uint64_t measured, measured_ns;
+    uint64_t histogram[REPORT_BUCKETS];
+};
+
+struct report_error {
+    const char *code; /* "WRONGTYPE" */
+    uint64_t n;
+};
+
+struct command_report {
+    size_t n_errors, n_rows;
+    struct report_error *errors;
+    struct report_row *rows;
+};
+void commands_report(const struct commands *c, struct command_report *out);
+void command_report_free(struct command_report *r);
+
+/* The latest entries of SLOWLOG, newest first, without their arguments: who
+ * may not run SLOWLOG GET may not see these. Returns how many there are. */
+struct slow_view {
+    int64_t id;
+    const char *command;
+    int n_args;
+    uint64_t wall_s, duration_us;
+};
+size_t commands_slow(const struct commands *c, struct slow_view *out,
+    size_t max);
+
 /* Must new connections log in before anything else? Any thread. */
 bool commands_auth_required(const struct commands *c);
 

@@ -60,6 +60,7 @@ libcommands_a_SOURCES = \
     commands/notify.h \
     commands/namespace.c \
     commands/rename.c \
+    commands/report.c \
     commands/pubsub.c \
     commands/rdb.h \
     commands/rdb_hash.c \

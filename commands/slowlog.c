@@ -23,6 +23,8 @@ struct slow_entry {
     int64_t id;
     uint64_t wall_s, duration_us;
     size_t bytes; /* counted in the memory budget */
+    const struct command *row;
+    int n_args; /* of the request */
     char addr[sizeof(((struct client_view *)0)->addr)];
     char name[sizeof(((struct session_names *)0)->name)];
     int argc;
@@ -166,6 +168,8 @@ new_entry(const struct request *rq, const struct slowlog_args *kept,
         memcpy(e->name, rq->session->names->name, sizeof(e->name));
     e->wall_s = clock_wall_ms() / 1000;
     e->duration_us = duration_us;
+    e->row = rq->command;
+    e->n_args = rq->argc;
     e->argc = kept->n;
     for (int i = 0; i < kept->n; i++) {
         append_arg(rq, kept, i, &e->text);
@@ -197,6 +201,28 @@ slowlog_note(const struct request *rq, const struct slowlog_args *kept,
     log->n++;
     trim(log, ks_slab(c->ks), max);
     pthread_mutex_unlock(&log->lock);
+}
+
+size_t
+commands_slow(const struct commands *c, struct slow_view *out, size_t max)
+{
+    struct slowlog *log = c->state->slowlog;
+    const struct slow_entry *e;
+    size_t n = 0;
+
+    pthread_mutex_lock(&log->lock);
+    TAILQ_FOREACH(e, &log->entries, link)
+    {
+        if (n == max)
+            break;
+        out[n++] = (struct slow_view){.id = e->id,
+            .command = e->row->name,
+            .n_args = e->n_args,
+            .wall_s = e->wall_s,
+            .duration_us = e->duration_us};
+    }
+    pthread_mutex_unlock(&log->lock);
+    return n;
 }
 
 /* ---- SLOWLOG ------------------------------------------------------------- */

@@ -173,12 +173,12 @@ changed_maxclients(struct ashlard *d, struct buf *err)
 {
     int64_t wanted = d->config.daemon.maxclients;
 
-    if (rlimit_raise(d->n_workers, wanted) >= wanted)
+    if (rlimit_raise(&d->config, wanted) >= wanted)
         return true;
     buf_printf(err,
         "The operating system is not able to handle the "
         "specified number of clients, try with %lld",
-        (long long)rlimit_raise(d->n_workers, wanted));
+        (long long)rlimit_raise(&d->config, wanted));
     return false;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "daemon/internal.h"
 
+#include <arpa/inet.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +158,30 @@ check_unixsocket(const char *value)
     return NULL;
 }
 
+/* Numeric addresses, and absolute paths. */
+static const char *
+check_metrics_bind(const char *value)
+{
+    struct str rest = str_of(value), word;
+    unsigned n = 0;
+
+    while (next_word(&rest, &word)) {
+        char text[sizeof(((struct sockaddr_un *)0)->sun_path)];
+        struct in6_addr ignored;
+
+        if (++n > MAX_METRICS_ADDRESSES)
+            return "too many addresses";
+        if (word.len >= sizeof(text))
+            return check_unixsocket(value);
+        memcpy(text, word.p, word.len);
+        text[word.len] = '\0';
+        if (*text != '/' && inet_pton(AF_INET, text, &ignored) != 1 &&
+            inet_pton(AF_INET6, text, &ignored) != 1)
+            return "expected numeric addresses, or paths that begin with /";
+    }
+    return NULL;
+}
+
 static const char *
 check_daemon_value(const struct option *row, const char *value)
 {
@@ -167,6 +192,7 @@ check_daemon_value(const struct option *row, const char *value)
         {"client_output_buffer_limit", check_output_limits},
         {"workers", check_workers},
         {"unixsocket", check_unixsocket},
+        {"metrics_bind", check_metrics_bind},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
@@ -281,6 +307,16 @@ config_workers(const struct config *c)
     else
         n = sysconf(_SC_NPROCESSORS_ONLN);
     return (unsigned)MIN(MAX(n, 1), MAX_WORKERS);
+}
+
+unsigned
+config_metrics_fds(const struct config *c)
+{
+    bool on = c->daemon.metrics_port != 0 ||
+        strchr(c->daemon.metrics_bind, '/') != NULL;
+
+    /* And an epoll, an eventfd. */
+    return on ? MAX_METRICS_ADDRESSES + WEB_MAX_OPEN + 2 : 0;
 }
 
 enum log_level

@@ -182,6 +182,25 @@ START_TEST(log_levels_have_the_names_of_redis)
 }
 END_TEST
 
+START_TEST(the_metrics_listener_takes_addresses_and_paths)
+{
+    ck_assert(load_one("--metrics-bind", "127.0.0.1 ::1 /run/metrics.sock"));
+    ck_assert(load_one("--metrics-bind", ""));
+    ck_assert_uint_eq(config_metrics_fds(&cfg), 0);
+    ck_assert(load_one("--metrics-port", "9121"));
+    ck_assert_uint_gt(config_metrics_fds(&cfg), WEB_MAX_OPEN);
+    ck_assert(!load_one("--metrics-bind", "localhost"));
+    assert_complains("numeric addresses");
+    ck_assert(!load_one("--metrics-bind", "127.0.0.1 relative/path"));
+    buf_free(&err);
+    ck_assert(!load_one("--metrics-bind",
+        "1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 "
+        "1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 "
+        "1.1.1.1"));
+    assert_complains("too many");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -201,6 +220,7 @@ main(void)
     tcase_add_test(t, somewhere_to_listen_is_needed);
     tcase_add_test(t, a_unix_path_that_the_system_cannot_hold_is_refused);
     tcase_add_test(t, log_levels_have_the_names_of_redis);
+    tcase_add_test(t, the_metrics_listener_takes_addresses_and_paths);
     suite_add_tcase(s, t);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

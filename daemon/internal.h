@@ -82,7 +82,13 @@
     X(logfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
         "File to log to; empty is standard error. HUP opens it anew.")      \
     X(pidfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
-        "File that holds the process id while the daemon runs.")
+        "File that holds the process id while the daemon runs.")            \
+    X(metrics_port, OPT_INT, "0", 0, 65535, OPT_START, "",                  \
+        "TCP port for HTTP: /metrics for Prometheus, /healthz, and a page " \
+        "for people at /. All of it only reads. 0 does not listen.")        \
+    X(metrics_bind, OPT_STRING, "127.0.0.1", 0, 0, OPT_START, "",           \
+        "Addresses for metrics-port, and paths of unix sockets, which are " \
+        "listened on whatever metrics-port is. There is no password.")
 
 #define DAEMON_METRICS(X)                                                   \
     X(connections, COUNTER, "connections accepted")                         \
@@ -111,6 +117,8 @@ struct daemon_metrics {
 /* The smallest maxmemory: what an empty daemon and its tables need. */
 #define MIN_MAXMEMORY (16 * MIB)
 #define MAX_WORKERS 256
+#define MAX_METRICS_ADDRESSES 16
+#define WEB_MAX_OPEN 32 /* connections to the metrics listener */
 
 /* client-output-buffer-limit of one class of clients. */
 struct output_limit {
@@ -149,6 +157,9 @@ bool config_load(
 
 
 unsigned config_workers(const struct config *c);
+
+/* File descriptors that the metrics listener may need; 0 if there is none. */
+unsigned config_metrics_fds(const struct config *c);
 enum log_level config_log_level(const struct config *c);
 
 /* What CONFIG SET may change while workers read it. [atomic] */
@@ -182,11 +193,13 @@ limit_u32(const _Atomic uint32_t *v)
 /* ---- the daemon (main.c) ------------------------------------------------- */
 
 struct activation;
+struct history;
 struct listeners;
 struct maint;
 struct notify;
 struct signals;
 struct watchdog;
+struct web;
 struct worker;
 
 struct ashlard {
@@ -206,6 +219,7 @@ struct ashlard {
     unsigned n_workers;                  /* the same */
     struct maint *maint;
     const struct io_engine *io;       /* [immutable] once chosen */
+    struct web *web;                  /* the metrics listener; may be NULL */
     struct daemon_metrics metrics;    /* [main thread] writes */
     struct daemon_metrics stats_base; /* [stats_lock] at the last reset */
 
@@ -252,6 +266,11 @@ void listeners_start(struct listeners *l);
 /* Close the sockets; workers may still run. */
 void listeners_stop(struct listeners *l);
 void listeners_free(struct listeners *l);
+
+/* Remove a unix socket that nobody listens on any more. 0, or an errno when
+ * somebody does, or it is no socket. */
+struct sockaddr_un;
+int unix_path_clear(const struct sockaddr_un *sa);
 
 /* Put a changed tcp-keepalive into effect for further clients. Any thread,
  * under the config lock. */
@@ -646,10 +665,31 @@ struct maint_sample {
 };
 void maint_sample(const struct maint *m, struct maint_sample *out);
 
+/* What was sampled in the last hour. Any thread. */
+struct history *maint_history(struct maint *m);
+
+/* Microseconds since the thread last moved. Any thread. */
+uint64_t maint_silent_us(const struct maint *m);
+
+/* ---- web.c: the metrics listener ----------------------------------------- */
+
+/* Open the sockets the configuration names. NULL, with a sentence in err if
+ * that is a failure, without one if it names none. Main thread. */
+struct web *web_open(struct ashlard *d, struct buf *err);
+
+/* Answer, in a thread of its own, until web_stop(). All other threads run.
+ * False with a sentence in err. */
+bool web_start(struct web *w, struct buf *err);
+void web_stop(struct web *w);
+void web_free(struct web *w);
+
+/* The list of metrics in docs/metrics.md (metrics.c). */
+void metrics_write_reference(struct buf *out);
+
 /* ---- rlimit.c ------------------------------------------------------------ */
 
 /* Raise the limit of open files for `clients`; returns how many it allows. */
-int64_t rlimit_raise(unsigned n_workers, int64_t clients);
+int64_t rlimit_raise(const struct config *c, int64_t clients);
 
 /* ---- threads (thread.c) -------------------------------------------------- */
 

@@ -187,8 +187,8 @@ open_tcp(struct listeners *l, struct buf *err)
 /* ---- unix ---------------------------------------------------------------- */
 
 /* Remove a socket that a daemon left behind. 0, or why the path is not free. */
-static int
-clear_path(const struct sockaddr_un *sa)
+int
+unix_path_clear(const struct sockaddr_un *sa)
 {
     struct stat st;
     int fd, alive;
@@ -232,7 +232,7 @@ open_unix(struct listeners *l, struct buf *err)
     if (*o->unixsocket == '\0')
         return true;
     snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", o->unixsocket);
-    failed = clear_path(&sa);
+    failed = unix_path_clear(&sa);
     if (failed == 0) {
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         failed = fd < 0 ? errno : 0;

@@ -33,7 +33,7 @@ print_help(struct config *c)
         "Usage: ashlard [FILE] [--DIRECTIVE VALUE]...\n"
         "       ashlard --check-config FILE\n"
         "       ashlard --sample-config | --man-config | --commands-doc |\n"
-        "               --help | --version\n\n"
+        "               --metrics-doc | --help | --version\n\n"
         "A cache that speaks the Redis protocol. FILE holds lines of\n"
         "\"directive value\"; the command line goes before it.\n\n"
         "Directives:\n");
@@ -69,6 +69,17 @@ print_commands(struct config *c)
 
     (void)c;
     commands_write_reference(&text);
+    print(&text);
+    return EXIT_SUCCESS;
+}
+
+static int
+print_metrics(struct config *c)
+{
+    struct buf text = {0};
+
+    (void)c;
+    metrics_write_reference(&text);
     print(&text);
     return EXIT_SUCCESS;
 }
@@ -218,10 +229,11 @@ build(struct ashlard *d, struct buf *err)
     d->listeners = listeners_open(d, err);
     if (d->listeners == NULL || !activation_all_taken(d->activation, err))
         return false;
-    if (!choose_io(d, err) || !start_workers(d, err))
+    d->web = web_open(d, err);
+    if (err->len > 0 || !choose_io(d, err) || !start_workers(d, err))
         return false;
     d->maint = maint_start(d, err);
-    if (d->maint == NULL)
+    if (d->maint == NULL || (d->web != NULL && !web_start(d->web, err)))
         return false;
     charge_fixed_cost(d);
     return true;
@@ -238,6 +250,8 @@ tear_down(struct ashlard *d)
         notify_takes_long(d->notify, slab_used(d->slab));
     if (d->listeners != NULL)
         listeners_stop(d->listeners);
+    if (d->web != NULL)
+        web_stop(d->web);
     if (d->maint != NULL)
         maint_stop(d->maint);
     for (unsigned i = 0; i < d->n_workers; i++)
@@ -245,6 +259,8 @@ tear_down(struct ashlard *d)
     for (unsigned i = 0; i < d->n_workers; i++)
         worker_join(d->workers[i]);
 
+    if (d->web != NULL)
+        web_free(d->web);
     if (d->maint != NULL)
         maint_free(d->maint);
     for (unsigned i = 0; i < d->n_workers; i++)
@@ -277,7 +293,7 @@ static bool
 fit_clients(struct ashlard *d, struct buf *err)
 {
     struct daemon_options *o = &d->config.daemon;
-    int64_t possible = rlimit_raise(config_workers(&d->config), o->maxclients);
+    int64_t possible = rlimit_raise(&d->config, o->maxclients);
 
     if (possible >= o->maxclients)
         return true;
@@ -408,6 +424,7 @@ main(int argc, char **argv)
         {"--sample-config", print_sample},
         {"--man-config", print_man},
         {"--commands-doc", print_commands},
+        {"--metrics-doc", print_metrics},
     };
     struct ashlard d = {0};
     int status = -1;

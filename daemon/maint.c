@@ -5,7 +5,7 @@
  * While the keyspace says that there is more to do it goes on at once,
  * yielding between slices; otherwise it sleeps, longer when no commands come.
  */
-#include "daemon/internal.h"
+#include "daemon/monitor.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -49,6 +49,8 @@ struct maint {
     _Atomic uint64_t ops_per_s, input_per_s, output_per_s;
     _Atomic int64_t uncounted;
     _Atomic size_t extra; /* charged here */
+    _Atomic uint64_t moved_us;
+    struct history history;
 };
 
 /* ---- samples ------------------------------------------------------------- */
@@ -66,6 +68,62 @@ total_commands(struct ashlard *d)
             sum += atomic_load_explicit(&m->commands, memory_order_relaxed);
     }
     return sum;
+}
+
+/* ---- the last hour ------------------------------------------------------- */
+
+struct history *
+maint_history(struct maint *m)
+{
+    return &m->history;
+}
+
+uint64_t
+maint_silent_us(const struct maint *m)
+{
+    uint64_t now_us = clock_mono_us(), moved_us = m->moved_us;
+
+    return now_us - MIN(now_us, moved_us);
+}
+
+static uint64_t
+count_items(struct ashlard *d)
+{
+    struct ks_db_stats db;
+    uint64_t sum = 0;
+
+    for (int i = 0; i < d->config.commands.databases; i++) {
+        ks_db_stats(d->ks, (unsigned)i, &db);
+        sum += db.items;
+    }
+    return sum;
+}
+
+static void
+note_history(struct maint *m, const struct daemon_metrics *sum)
+{
+    struct ashlard *d = m->daemon;
+    struct ks_metrics ks;
+
+    if (!history_due(&m->history))
+        return;
+    ks_metrics(d->ks, &ks);
+    history_note(&m->history,
+        &(struct history_point){
+            .wall_s = clock_wall_ms() / 1000,
+            .commands = total_commands(d),
+            .hits = ks.hits,
+            .misses = ks.misses,
+            .input = sum->net_input_bytes,
+            .output = sum->net_output_bytes,
+            .evicted = ks.evicted,
+            .evicted_idle = ks.evicted_idle,
+            .expired = ks.expired,
+            .expired_late = ks.expired_late,
+            .used = slab_used(d->slab),
+            .items = count_items(d),
+            .clients = atomic_load(&d->n_clients),
+        });
 }
 
 /* Returns whether commands were run since the last sample. */
@@ -96,6 +154,7 @@ take_sample(struct maint *m)
             (uint64_t)((double)(now.output_bytes - oldest->output_bytes) /
                 seconds);
     }
+    note_history(m, &sum);
     bool active = now.commands != last->commands;
     m->newest = (m->newest + 1) % N_SAMPLES;
     m->samples[m->newest] = now;
@@ -216,6 +275,7 @@ maint_main(void *arg)
         bool more;
 
         clock_refresh();
+        m->moved_us = clock_mono_us();
         more = ks_maintain(ks);
         ks_thread_poll(ks);
         commands_poll(&m->daemon->commands, ks);
@@ -238,6 +298,8 @@ maint_start(struct ashlard *d, struct buf *err)
     int failed;
 
     m->daemon = d;
+    m->moved_us = clock_mono_us();
+    history_init(&m->history);
     pthread_mutex_init(&m->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -268,5 +330,6 @@ maint_free(struct maint *m)
     pthread_cond_destroy(&m->wake);
     pthread_mutex_destroy(&m->lock);
     buf_free(&m->status);
+    history_free(&m->history);
     free(m);
 }

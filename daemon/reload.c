@@ -70,7 +70,7 @@ static void
 fit_clients(struct ashlard *d, struct config *next)
 {
     int64_t wanted = next->daemon.maxclients;
-    int64_t possible = rlimit_raise(d->n_workers, wanted);
+    int64_t possible = rlimit_raise(&d->config, wanted);
 
     if (possible >= wanted || possible < 1)
         return;

@@ -10,9 +10,10 @@
 #define WORKER_FDS 4
 
 int64_t
-rlimit_raise(unsigned n_workers, int64_t clients)
+rlimit_raise(const struct config *c, int64_t clients)
 {
-    rlim_t others = OTHER_FDS + (rlim_t)n_workers * WORKER_FDS;
+    rlim_t others = OTHER_FDS + (rlim_t)config_workers(c) * WORKER_FDS +
+        config_metrics_fds(c);
     rlim_t wanted = (rlim_t)clients + others;
     struct rlimit r;
 

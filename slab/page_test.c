@@ -429,6 +429,42 @@ START_TEST(a_page_run_names_each_chunk_of_the_page)
 }
 END_TEST
 
+START_TEST(a_page_shows_its_class_and_about_how_full_it_is)
+{
+    struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
+    struct slab_thread *t = slab_thread_new(s);
+    size_t n = page_chunks(s, 300);
+    struct slab_page_view v;
+    uint32_t page;
+
+    ck_assert(!slab_page_look(s, slab_page_limit(s), &v));
+    alloc_n(t, 300, handles, n);
+    page = page_of(s, handles[0]);
+    ck_assert(slab_page_look(s, page, &v));
+    ck_assert_uint_eq(v.chunk_bytes, slab_chunk_bytes(s, handles[0]));
+    ck_assert_uint_ge(v.page_bytes, n * v.chunk_bytes);
+    ck_assert(!v.draining);
+    ck_assert(slab_page_fill(s, page) > 0.99);
+    for (size_t i = 0; i < n; i += 2) /* every second one */
+        slab_release_to_page(t, handles[i]);
+    ck_assert(slab_page_fill(s, page) > 0.4);
+    ck_assert(slab_page_fill(s, page) < 0.6);
+    ck_assert(slab_drain_page(s, page));
+    ck_assert(slab_page_look(s, page, &v));
+    ck_assert(v.draining);
+    for (size_t i = 1; i < n; i += 2)
+        slab_release_to_page(t, handles[i]);
+    ck_assert(slab_drain_end(s, page));
+    ck_assert(slab_page_look(s, page, &v)); /* in the reserve */
+    ck_assert_uint_eq(v.chunk_bytes, 0);
+    ck_assert(slab_page_fill(s, page) == 0);
+    while (slab_trim(s, 0, 0) > 0)
+        continue;
+    ck_assert(!slab_page_look(s, page, &v));
+    close_slab(s, t);
+}
+END_TEST
+
 START_TEST(an_empty_slab_has_nothing_to_sample)
 {
     struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
@@ -602,6 +638,7 @@ main(void)
         huge_pages_are_charged_as_they_become_resident,
         huge_pages_are_touched_and_charged_before_they_are_taken,
         a_page_run_names_each_chunk_of_the_page,
+        a_page_shows_its_class_and_about_how_full_it_is,
         an_empty_slab_has_nothing_to_sample,
         a_sample_stands_in_one_line_of_marks,
         a_sample_is_complete_when_the_page_has_that_many,

@@ -67,6 +67,61 @@ slab_page_run(const struct slab *s, uint32_t page, struct slab_run *out)
     return true;
 }
 
+/* ---- a map of memory ----------------------------------------------------- */
+
+/* A page that is nobody's keeps its kind when it goes to the system. */
+static bool
+is_resident(const struct slab *s, uint32_t page)
+{
+    struct reserve *r = &((struct slab *)(uintptr_t)s)->reserve;
+    bool resident;
+
+    spin_lock(&r->lock);
+    resident = r->supers[page / SUPER_PAGES].resident >> page % SUPER_PAGES & 1;
+    spin_unlock(&r->lock);
+    return resident;
+}
+
+bool
+slab_page_look(const struct slab *s, uint32_t page, struct slab_page_view *out)
+{
+    uint32_t kind;
+    const struct size_class *c;
+
+    if (page >= slab_page_limit(s))
+        return false;
+    kind = page_kind_of(s, page);
+    if (kind_state(kind) == PAGE_UNUSED || kind_state(kind) == PAGE_RESERVED ||
+        (kind_state(kind) == PAGE_FREE && !is_resident(s, page)))
+        return false;
+    c = &s->classes[kind_class(kind)];
+    *out = (struct slab_page_view){.page_bytes = c->page_bytes};
+    if (kind_has_chunks(kind))
+        out->chunk_bytes = c->chunk_bytes;
+    out->draining = kind_draining(kind);
+    return true;
+}
+
+/* Groups of neighbours, so that each costs one cache miss. */
+#define FILL_GROUPS 4u
+#define FILL_GROUP 16u
+
+double
+slab_page_fill(const struct slab *s, uint32_t page)
+{
+    struct slab_run run;
+    uint32_t n = 0, live = 0, step;
+
+    if (!slab_page_run(s, page, &run))
+        return 0;
+    step = MAX(run.n / FILL_GROUPS, FILL_GROUP);
+    for (uint32_t from = 0; from < run.n; from += step) {
+        for (uint32_t i = from; i < MIN(from + FILL_GROUP, run.n); i++, n++)
+            live += slab_run_state(&run, i) != SLAB_MARK_FREE;
+    }
+    return (double)live / n * run.n / s->classes[run.cls].n_chunks;
+}
+
 /* splitmix64: all numbers that one call needs, from the one it was given. */
 static uint64_t
 next_random(uint64_t *state)

@@ -196,6 +196,18 @@ bool slab_sample_class(const struct slab *s, unsigned cls, uint64_t random,
 uint32_t slab_page_limit(const struct slab *s);
 bool slab_page_run(const struct slab *s, uint32_t page, struct slab_run *out);
 
+/* A page for a map of memory, used or in the reserve; false when it is with the
+ * system. And of a page in use, about which share live chunks take, 0 to 1,
+ * from the marks of some 64 of them. Any thread; a few cache misses, or a short
+ * lock of the reserve. */
+struct slab_page_view {
+    size_t page_bytes, chunk_bytes; /* chunk_bytes 0: free */
+    bool draining;
+};
+bool slab_page_look(const struct slab *s, uint32_t page,
+    struct slab_page_view *out);
+double slab_page_fill(const struct slab *s, uint32_t page);
+
 /* The earliest deadline of a page: an unsigned number of the owner's, lower is
  * earlier, UINT32_MAX is none. note lowers it; take reads and resets it to
  * UINT32_MAX. Any thread, atomic. */
