@@ -69,8 +69,8 @@ void
 covered(struct str name, struct str second)
 {
     static const char *const containers[] = {"acl", "client", "cluster",
-        "command", "config", "function", "latency", "memory", "namespace",
-        "object", "pubsub", "script", "slowlog"};
+        "command", "config", "function", "hotkeys", "latency", "memory",
+        "namespace", "object", "pubsub", "script", "slowlog"};
     char text[64];
 
     if (name.len + second.len + 2 > sizeof(text))

@@ -63,6 +63,18 @@ TABLE_TEST(latency_events_are_empty,
     {"LATENCY GRAPH",
         "-ERR wrong number of arguments for 'latency|graph' command"},
     {"LATENCY DOCTOR", "re:\".+\"", "re:=\"txt:.+\""})
+
+TABLE_TEST(hotkeys_are_looked_for_when_wanted,
+    {"HOTKEYS GET", "[]"},
+    {"CONFIG SET hotkey-sampling-percentage 100 hotkey-top-k 3", "+OK"},
+    {"GET k", "re:.*"},
+    {"HOTKEYS GET", "[]"},
+    {"HOTKEYS RESET", "+OK"},
+    {"HOTKEYS GET x", "-ERR wrong number of arguments for 'hotkeys|get' command"},
+    {"HOTKEYS HELP", "re:\\[\\+HOTKEYS .*\\]"},
+    {"HOTKEYS FOO", "-ERR unknown subcommand 'FOO'. Try HOTKEYS HELP."},
+    {"CONFIG SET hotkey-top-k 1001", "re:-ERR .*"},
+    {"CONFIG SET hotkey-top-k 0", "+OK"})
 /* clang-format on */
 
 /* Its only answer is an error, so it is noted here. */
@@ -90,6 +102,7 @@ slowlog_suite(void)
     if (!testing_redis())
         tcase_add_test(tc, latency_steps_show_each_kind);
     tcase_add_test(tc, latency_events_are_empty);
+    tcase_add_test(tc, hotkeys_are_looked_for_when_wanted);
     tcase_add_test(tc, graph_has_nothing_to_draw);
     suite_add_tcase(s, tc);
     return s;

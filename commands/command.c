@@ -6,6 +6,7 @@
  * command_thread is used by that worker alone; struct commands is shared.
  */
 #include "commands/acl.h"
+#include "commands/hotkeys.h"
 #include "commands/monitor.h"
 #include "commands/notify.h"
 #include "commands/script.h"
@@ -60,8 +61,10 @@ commands_init(struct commands *c)
     c->state->tracking = tracking_new(ks_slab(c->ks));
     c->state->monitors = monitors_new();
     c->state->scripts = scripts_new(ks_slab(c->ks));
+    c->state->hotkeys = hotkeys_new(ks_slab(c->ks));
     ASSERT(pthread_mutex_init(&c->state->lock, NULL) == 0);
     notify_configure(c);
+    hotkeys_configure(c);
 }
 
 void
@@ -72,6 +75,7 @@ commands_free(struct commands *c)
     acl_log_free(c->state->acl_log, ks_slab(c->ks));
     scripts_free(c->state->scripts);
     monitors_free(c->state->monitors);
+    hotkeys_free(c->state->hotkeys);
     tracking_free(c->state->tracking);
     slowlog_free(c->state->slowlog, ks_slab(c->ks));
     latency_events_free(c->state->latency);
@@ -103,6 +107,7 @@ command_thread_new(struct commands *c, struct ks_thread *ks, unsigned worker)
     t->listeners = pubsub_listeners_new();
     t->trackers = trackers_new();
     t->random = 0x9e3779b97f4a7c15u + worker;
+    t->hot_random = t->random + 1;
     command_stats_next_sample(t);
     command_stats_attach(t);
     return t;
@@ -353,6 +358,8 @@ before_handler(struct request *rq, unsigned active)
         tracking_remember(rq);
     if (active & ACTIVE_MONITOR && !monitor_comes_after(rq->command))
         monitor_show(rq);
+    if (active & ACTIVE_HOTKEYS)
+        hotkeys_note(rq);
 }
 
 static void

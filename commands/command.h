@@ -41,6 +41,13 @@
         "only of those whose work depends on their arguments.")             \
     X(slowlog_max_len, OPT_INT, "128", 0, 65536, OPT_LIVE, "",              \
         "How many of the latest slow commands are kept.")                   \
+    X(hotkey_top_k, OPT_INT, "0", 0, 1000, OPT_LIVE, "keys",                \
+        "How many of the keys that are used most HOTKEYS GET tells; 0 "     \
+        "looks for none.")                                                  \
+    X(hotkey_sampling_percentage, OPT_INT, "1", 1, 100, OPT_LIVE, "percent",\
+        "Of so many commands the keys are counted for HOTKEYS.")            \
+    X(hotkey_window_seconds, OPT_INT, "10", 1, 86400, OPT_LIVE, "seconds",  \
+        "HOTKEYS GET tells of the last whole window of this length.")       \
     X(notify_keyspace_events, OPT_STRING, "", 0, 0, OPT_LIVE, "",           \
         "Events of keys that are published on channels: letters K and E "   \
         "for __keyspace@N__ and __keyevent@N__, and the classes g $ h x e " \
@@ -226,6 +233,7 @@ enum active {
     ACTIVE_TRACKING = 1 << 1, /* clients cache values */
     ACTIVE_MONITOR = 1 << 2,
     ACTIVE_PAUSE = 1 << 3,
+    ACTIVE_HOTKEYS = 1 << 4,
 };
 
 static inline unsigned
@@ -328,6 +336,8 @@ struct command_thread {
     const struct command *last_row;
     uint32_t until_sample;   /* calls until the next whose time is taken */
     uint64_t random;         /* state of the distance between two samples */
+    uint32_t until_hot;      /* the same for the keys of HOTKEYS */
+    uint64_t hot_random;
 };
 struct command_thread *command_thread_new(struct commands *c,
     struct ks_thread *ks, unsigned worker);

@@ -6,6 +6,7 @@
  * SET runs at a time, under config_lock, so that its undo meets no other.
  */
 #include "commands/acl.h"
+#include "commands/hotkeys.h"
 #include "commands/notify.h"
 #include "commands/tracking.h"
 
@@ -320,6 +321,7 @@ run_set(struct request *rq, struct set *set)
     pthread_mutex_lock(set->c->config_lock);
     done = check_rows(rq, set) && apply_all(set);
     notify_configure(set->c);
+    hotkeys_configure(set->c);
     pthread_mutex_unlock(set->c->config_lock);
     tracking_keep_limit(rq->thread);
     if (done) {
@@ -363,6 +365,7 @@ commands_configure(struct commands *c, const struct option *const *rows,
     pthread_mutex_lock(c->config_lock);
     done = apply_all(&set);
     notify_configure(c);
+    hotkeys_configure(c);
     pthread_mutex_unlock(c->config_lock);
     if (!done)
         buf_printf(err, "%s: %.*s", set.failed, (int)set.err.len,

@@ -355,6 +355,7 @@ struct command_state {
     struct monitors *monitors;           /* [immutable] the pointer */
     struct scripts *scripts;             /* [immutable] the pointer */
     _Atomic bool scripts_may_debug;      /* they may call DEBUG PROTOCOL */
+    struct hotkeys *hotkeys;             /* [immutable] the pointer */
     _Atomic unsigned pause_type;         /* [lock] writes; see pause.c */
     _Atomic uint64_t pause_until_ms;     /* [lock] writes; wall time */
 };

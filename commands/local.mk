@@ -34,6 +34,8 @@ libcommands_a_SOURCES = \
     commands/hash_expire.c \
     commands/hash_walk.c \
     commands/hashes.h \
+    commands/hotkeys.c \
+    commands/hotkeys.h \
     commands/increx.c \
     commands/info.c \
     commands/info_idle.c \
@@ -86,6 +88,8 @@ libcommands_a_SOURCES = \
     commands/strings.c \
     commands/syntax.c \
     commands/table.h \
+    commands/top_keys.c \
+    commands/top_keys.h \
     commands/transaction.c \
     commands/value.c
 if LUA
@@ -126,6 +130,7 @@ check_PROGRAMS += \
     commands/expire_cmd_test \
     commands/glob_test \
     commands/hash_test \
+    commands/hotkeys_test \
     commands/info_test \
     commands/key_specs_test \
     commands/keys_test \
@@ -144,6 +149,7 @@ check_PROGRAMS += \
     commands/strings_test \
     commands/monitor_test \
     commands/notify_test \
+    commands/top_keys_test \
     commands/tracking_test \
     commands/transaction_test \
     commands/version_test
@@ -194,6 +200,12 @@ commands_glob_test_LDADD = $(commands_tests_ldadd)
 commands_hash_test_SOURCES = commands/hash_test.c
 commands_hash_test_CFLAGS = $(commands_tests_cflags)
 commands_hash_test_LDADD = $(commands_tests_ldadd)
+commands_hotkeys_test_SOURCES = commands/hotkeys_test.c
+commands_hotkeys_test_CFLAGS = $(commands_tests_cflags)
+commands_hotkeys_test_LDADD = $(commands_tests_ldadd)
+commands_top_keys_test_SOURCES = commands/top_keys_test.c
+commands_top_keys_test_CFLAGS = $(commands_tests_cflags)
+commands_top_keys_test_LDADD = $(commands_tests_ldadd)
 commands_info_test_SOURCES = commands/info_test.c
 commands_info_test_CFLAGS = $(commands_tests_cflags)
 commands_info_test_LDADD = $(commands_tests_ldadd)

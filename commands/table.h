@@ -728,6 +728,18 @@
         "server", "0.1.0", "O(1); memory is freed in the background",         \
         "[ASYNC|SYNC]",                                                       \
         "Removes all keys of the database.")                                  \
+    X("hotkeys", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                   \
+        "server", "0.1.0", "Depends on the subcommand", "",                   \
+        "Looks at the keys that are used most often.")                        \
+    X("hotkeys|get", cmd_hotkeys_get, 2, CMD_CONTROL_, 0, 0, 0,               \
+        "server", "0.1.0", "O(N log N) in the keys that are counted", "",     \
+        "Returns the keys used most in the last window, and how often.")      \
+    X("hotkeys|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                       \
+        "server", "0.1.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("hotkeys|reset", cmd_hotkeys_reset, 2, CMD_CONTROL_, 0, 0, 0,           \
+        "server", "0.1.0", "O(N) in the keys that are counted", "",           \
+        "Forgets the keys that were counted, and begins a window.")           \
     X("info", cmd_info, -1, CMD_ABOUT_ | CMD_DANGEROUS, 0, 0, 0,              \
         "server", "0.1.0", "O(1)", "[section [section ...]]",                 \
         "Returns figures about the server.")                                  \
