@@ -114,6 +114,14 @@ enum log_level {
 int log_open(enum log_level level, const char *path);
 void log_set_level(enum log_level level);
 
+/* For people, or name=value throughout: "ts=... level=info msg=\"accept failed\"
+ * fd=12". Any thread. */
+enum log_format {
+    LOG_TEXT,
+    LOG_LOGFMT
+};
+void log_set_format(enum log_format format);
+
 void log_write(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

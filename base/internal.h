@@ -19,6 +19,11 @@
 /* True when log lines end up on stderr. Any thread. */
 bool log_is_stderr(void);
 
+/* Write a line's text as name=value pairs, beginning with msg, at `out`, which
+ * has room for LOGFMT_CAP(text.len); returns the length (logfmt.c). */
+#define LOGFMT_CAP(len) (3 * (len) + 16)
+size_t logfmt_write(char *out, struct str text);
+
 /* ---- directives ---------------------------------------------------------- */
 
 #define OPTION_NAME_CAP 64

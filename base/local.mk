@@ -8,6 +8,7 @@ libbase_a_SOURCES = \
     base/clock.c \
     base/hash.c \
     base/log.c \
+    base/logfmt.c \
     base/memory.c \
     base/metrics.c \
     base/option_docs.c \

@@ -4,8 +4,8 @@
  * A line is formatted on the stack and written by one write(2), so that threads
  * need no lock and lines do not mix. Under systemd (stderr is the journal) a
  * line starts with "<N>", its syslog priority, and the journal adds the time;
- * elsewhere it starts with the time in UTC and the level. The state is
- * process-wide. Any thread.
+ * elsewhere it starts with the time in UTC and the level. As logfmt it is all
+ * name=value (logfmt.c). The state is process-wide. Any thread.
  */
 #include "base/base.h"
 #include "base/internal.h"
@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define LINE_CAP 1024
+#define PREFIX_CAP 64
 
 enum style {
     STYLE_UNKNOWN,
@@ -30,6 +31,7 @@ _Atomic int log_threshold = LOG_LEVEL_INFO;
 
 static _Atomic int log_fd = STDERR_FILENO;
 static _Atomic int stderr_style = STYLE_UNKNOWN;
+static _Atomic int log_style = LOG_TEXT;
 
 /* Number of the descriptor for files once one was opened: kept for good, and
  * later files are duplicated onto it, so that a thread in the middle of a write
@@ -120,28 +122,49 @@ log_open(enum log_level level, const char *path)
 }
 
 void
+log_set_format(enum log_format format)
+{
+    atomic_store_explicit(&log_style, (int)format, memory_order_relaxed);
+}
+
+void
 log_set_level(enum log_level level)
 {
     atomic_store_explicit(&log_threshold, (int)level, memory_order_relaxed);
 }
 
-/* Write the start of the line at `out` (at least 48 bytes). */
-static size_t
-write_prefix(char *out, size_t cap, enum log_level level)
+static int
+write_time(char *out, size_t cap)
 {
     struct timespec t;
     struct tm tm;
-    int len;
 
-    if (is_journal()) {
+    clock_gettime(CLOCK_REALTIME, &t);
+    gmtime_r(&t.tv_sec, &tm);
+    return snprintf(out, cap, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ ",
+        tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+        tm.tm_sec, t.tv_nsec / 1000000);
+}
+
+/* Write the start of the line at `out` (at least PREFIX_CAP bytes). */
+static size_t
+write_prefix(char *out, size_t cap, enum log_level level, bool logfmt)
+{
+    bool journal = is_journal();
+    int len = 0;
+
+    if (journal)
         len = snprintf(out, cap, "<%c>", levels[level].priority);
-    } else {
-        clock_gettime(CLOCK_REALTIME, &t);
-        gmtime_r(&t.tv_sec, &tm);
-        len = snprintf(out, cap, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %-5s ",
-            tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-            tm.tm_sec, t.tv_nsec / 1000000, levels[level].name);
-    }
+    else if (logfmt)
+        len = snprintf(out, cap, "ts=");
+    if (!journal)
+        len += write_time(out + len, cap - (size_t)len);
+    if (logfmt)
+        len += snprintf(
+            out + len, cap - (size_t)len, "level=%s ", levels[level].name);
+    else if (!journal)
+        len +=
+            snprintf(out + len, cap - (size_t)len, "%-5s ", levels[level].name);
     return (size_t)len;
 }
 
@@ -172,32 +195,47 @@ write_all(int fd, const char *p, size_t len)
     }
 }
 
+/* The text of a line, cut if it is too long, without control bytes. */
+static size_t
+format_text(char *text, size_t cap, const char *fmt, va_list ap)
+{
+    static const char cut[] = "...";
+    int len = vsnprintf(text, cap, fmt, ap);
+
+    if (len < 0)
+        len = 0;
+    if ((size_t)len >= cap) {
+        len = (int)cap - 1;
+        memcpy(text + len - (sizeof(cut) - 1), cut, sizeof(cut) - 1);
+    }
+    hide_control_bytes(text, (size_t)len);
+    return (size_t)len;
+}
+
 void
 log_write(enum log_level level, const char *fmt, ...)
 {
-    static const char cut[] = "...";
-    char line[LINE_CAP];
+    bool logfmt =
+        atomic_load_explicit(&log_style, memory_order_relaxed) == LOG_LOGFMT;
+    char text[LINE_CAP], line[PREFIX_CAP + LOGFMT_CAP(LINE_CAP)];
     int saved_errno = errno;
-    size_t start = write_prefix(line, sizeof(line), level);
-    size_t room = sizeof(line) - start - 1; /* for the line feed */
+    size_t len = write_prefix(line, PREFIX_CAP, level, logfmt), text_len;
     va_list ap;
-    int len;
 
     /* A caller may log strerror(errno) and then return errno. */
     errno = saved_errno;
     va_start(ap, fmt);
-    len = vsnprintf(line + start, room, fmt, ap);
+    text_len = format_text(text, LINE_CAP - len - 1, fmt, ap);
     va_end(ap);
-    if (len < 0)
-        len = 0;
-    if ((size_t)len >= room) {
-        len = (int)room - 1;
-        memcpy(line + start + len - (sizeof(cut) - 1), cut, sizeof(cut) - 1);
+    if (logfmt) {
+        len += logfmt_write(line + len, (struct str){text, text_len});
+    } else {
+        memcpy(line + len, text, text_len);
+        len += text_len;
     }
-    hide_control_bytes(line + start, (size_t)len);
-    line[start + (size_t)len] = '\n';
-    write_all(atomic_load_explicit(&log_fd, memory_order_relaxed), line,
-        start + (size_t)len + 1);
+    line[len] = '\n';
+    write_all(
+        atomic_load_explicit(&log_fd, memory_order_relaxed), line, len + 1);
     errno = saved_errno;
 }
 

@@ -70,6 +70,72 @@ START_TEST(a_line_has_time_level_and_text)
 }
 END_TEST
 
+/* What a line becomes behind time and level. */
+static void
+expect_logfmt(const char *text, const char *want)
+{
+    char *all;
+
+    log_set_format(LOG_LOGFMT);
+    log_warn("%s", text);
+    log_set_format(LOG_TEXT);
+    all = contents(path);
+    expect_match(all,
+        "^ts=[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z "
+        "level=warn msg=");
+    all[strlen(all) - 1] = '\0';
+    ck_assert_str_eq(strstr(all, "msg="), want);
+    free(all);
+    ck_assert_int_eq(truncate(path, 0), 0);
+}
+
+START_TEST(logfmt_is_pairs_throughout)
+{
+    expect_logfmt("stopped", "msg=stopped");
+    expect_logfmt("accept failed fd=12 err=\"No such file\"",
+        "msg=\"accept failed\" fd=12 err=\"No such file\"");
+    expect_logfmt("cannot give back bytes=4096 err=No such file n=1",
+        "msg=\"cannot give back\" bytes=4096 err=\"No such file\" n=1");
+    expect_logfmt("closing client, too slow id=7 addr=[::1]:5 name=",
+        "msg=\"closing client, too slow\" id=7 addr=[::1]:5 name=\"\"");
+    expect_logfmt("port=1", "msg=\"port=1\"");
+    expect_logfmt("", "msg=\"\"");
+}
+END_TEST
+
+/* Words of others do not become pairs, and no quote ends too early. */
+START_TEST(logfmt_escapes_what_others_say)
+{
+    expect_logfmt("DEBUG LOG: x level=info ts=\"1\"",
+        "msg=\"DEBUG LOG: x level=info ts=\\\"1\\\"\"");
+    expect_logfmt("odd name=a\"b c\\d", "msg=odd name=\"a\\\"b c\\\\d\"");
+    expect_logfmt("odd \"words\\ n=1", "msg=\"odd \\\"words\\\\ n=1\"");
+    expect_logfmt("two err=\"a\" \"b\" n=2", "msg=two err=\"a\\\" \\\"b\" n=2");
+    expect_logfmt("line\nfeed a=\"x\ny\"", "msg=line?feed a=x?y");
+}
+END_TEST
+
+START_TEST(a_long_line_of_quotes_fits_as_logfmt)
+{
+    char text[3000];
+    char *all;
+
+    memset(text, '"', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    log_set_format(LOG_LOGFMT);
+    log_warn("%s", text);
+    memcpy(text, "w ", 2);
+    for (size_t i = 2; i + 3 < sizeof(text); i += 3)
+        memcpy(text + i, "a= ", 4);
+    log_warn("%s", text);
+    log_set_format(LOG_TEXT);
+    all = contents(path);
+    ck_assert_uint_gt(strlen(all), 2000);
+    ck_assert_ptr_nonnull(strstr(all, "msg=w a=\"\" a=\"\" "));
+    free(all);
+}
+END_TEST
+
 START_TEST(lines_above_the_level_are_not_written)
 {
     char *text;
@@ -294,6 +360,9 @@ main(void)
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_line_has_time_level_and_text);
+    tcase_add_test(t, logfmt_is_pairs_throughout);
+    tcase_add_test(t, logfmt_escapes_what_others_say);
+    tcase_add_test(t, a_long_line_of_quotes_fits_as_logfmt);
     tcase_add_test(t, lines_above_the_level_are_not_written);
     tcase_add_test(t, the_level_can_change_while_running);
     tcase_add_test(t, a_long_line_is_cut_with_dots);

@@ -197,6 +197,8 @@ option_changed(void *ctx, const struct option *row, struct buf *err)
         return false;
     if (strcmp(row->name, "loglevel") == 0)
         log_set_level(config_log_level(&d->config));
+    if (strcmp(row->name, "log_format") == 0)
+        log_set_format((enum log_format)d->config.daemon.log_format);
     if (strcmp(row->name, "tcp_keepalive") == 0)
         listeners_keepalive(d->listeners, d->config.daemon.tcp_keepalive);
     config_limits(&d->config, &d->limits);

@@ -79,6 +79,8 @@
         "allows it, else epoll.")                                           \
     X(loglevel, OPT_ENUM, "notice", 0, 0, OPT_LIVE,                         \
         "debug|verbose|notice|warning", "The least important line to log.") \
+    X(log_format, OPT_ENUM, "text", 0, 0, OPT_LIVE, "text|logfmt",          \
+        "Lines of the log: for people, or name=value throughout.")          \
     X(logfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \
         "File to log to; empty is standard error. HUP opens it anew.")      \
     X(pidfile, OPT_STRING, "", 0, 0, OPT_START, "",                         \

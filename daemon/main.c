@@ -362,6 +362,7 @@ run(struct ashlard *d)
     int status = EXIT_SUCCESS;
     int failed = log_open(config_log_level(&d->config), o->logfile);
 
+    log_set_format((enum log_format)o->log_format);
     if (failed != 0) {
         buf_printf(
             &err, "cannot open logfile %s: %s", o->logfile, strerror(failed));
