@@ -388,7 +388,8 @@ section_keyspace(struct commands *c, struct buf *out)
 }
 
 /* Of all databases; NAMESPACE LIST has the figures. Names may hold any byte, so
- * that only their number stands here. */
+ * that only their number stands here. One number a line: exporters do not know
+ * the section, and read that of any. */
 static void
 section_namespaces(struct commands *c, struct buf *out)
 {
@@ -405,8 +406,10 @@ section_namespaces(struct commands *c, struct buf *out)
         free(all);
         if (used > 0 || other > 0 || dead > 0)
             buf_printf(out,
-                "db%u:namespaces=%zu,other_keys=%llu,dead_bytes=%llu\r\n", db,
-                used, (unsigned long long)other, (unsigned long long)dead);
+                "db%u_namespaces:%zu\r\ndb%u_other_keys:%llu\r\n"
+                "db%u_dead_bytes:%llu\r\n",
+                db, used, db, (unsigned long long)other, db,
+                (unsigned long long)dead);
     }
 }
 

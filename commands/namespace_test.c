@@ -99,7 +99,7 @@ START_TEST(a_large_namespace_is_gone_at_once)
     RUN(h, "*2\r\n$1\r\n0\r\n*0\r\n", "SCAN", "0", "MATCH", "n:*", "COUNT",
         "100000");
     ck_assert_ptr_nonnull(strstr(SAY(h, "INFO", "namespaces"),
-        "db0:namespaces=1,other_keys=0,dead_bytes="));
+        "db0_namespaces:1\r\ndb0_other_keys:0\r\ndb0_dead_bytes:"));
     ck_assert_ptr_nonnull(strstr(SAY(h, "INFO", "keyspace"), "keys=100,"));
     RUN(h, OK, "SET", "n:1", "new");
     ck_assert_str_eq(harness_say_prefetched(h, get, 2), "$3\r\nnew\r\n");
