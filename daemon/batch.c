@@ -555,11 +555,12 @@ parse_one(struct batch *b, struct source *s)
     return false;
 }
 
+/* Room for another command. A round has at least one. */
 static bool
 has_room(const struct batch *b)
 {
     return b->n_tasks < ROUND_COMMANDS && b->n_args < ROUND_ARGS &&
-        b->large_bytes < ROUND_LARGE;
+        (b->large_bytes < ROUND_LARGE || b->n_tasks == 0);
 }
 
 /* Parse one source as far as the round has room. */
