@@ -440,11 +440,12 @@ struct writer {
     pthread_t thread;
     redisContext *c;
     size_t len; /* of a value; up to an eighth more */
+    size_t share; /* to be written */
     unsigned id, n_replies, n_errors;
 };
 
-/* Pipelines of a quarter of a MiB, for half of the limit. A thread of its own:
- * it counts, and the test judges. */
+/* Pipelines of a quarter of a MiB, until the share is written. A thread of its
+ * own: it counts, and the test judges. */
 static void *
 write_share(void *arg)
 {
@@ -452,7 +453,7 @@ write_share(void *arg)
     struct writer *w = arg;
     size_t written = 0;
 
-    for (unsigned n = 0; written < TIGHT_LIMIT / 2;) {
+    for (unsigned n = 0; written < w->share;) {
         unsigned in_batch = 0;
 
         for (size_t bytes = 0; bytes < 256 * KIB; in_batch++, n++) {
@@ -492,9 +493,12 @@ START_TEST(the_peak_stays_at_the_limit_while_sizes_shift_at_full_speed)
         "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru", NULL};
     struct server *s = server_start(args);
     struct writer writers[4] = {{0}};
+    /* with sanitizers, what is just enough to evict in each phase */
+    size_t share = patient(1) > 1 ? TIGHT_LIMIT / 8 : TIGHT_LIMIT / 2;
 
     for (unsigned i = 0; i < ARRAY_LEN(writers); i++)
-        writers[i] = (struct writer){.c = server_connect(s), .id = i};
+        writers[i] = (struct writer){
+            .c = server_connect(s), .id = i, .share = share};
     for (size_t phase = 0; phase < ARRAY_LEN(lens); phase++) {
         for (unsigned i = 0; i < ARRAY_LEN(writers); i++) {
             writers[i].len = lens[phase];
@@ -507,7 +511,7 @@ START_TEST(the_peak_stays_at_the_limit_while_sizes_shift_at_full_speed)
     }
     for (unsigned i = 0; i < ARRAY_LEN(writers); i++) {
         ck_assert_uint_eq(writers[i].n_errors, 0);
-        ck_assert_uint_gt(writers[i].n_replies, 100000);
+        ck_assert_uint_gt(writers[i].n_replies, share / 400);
         redisFree(writers[i].c);
     }
     if (memory_is_judged())
