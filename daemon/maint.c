@@ -3,19 +3,24 @@
  * bounded slices, and takes the samples behind the rates in INFO.
  *
  * While the keyspace says that there is more to do it goes on at once,
- * yielding between slices; otherwise it sleeps, longer when no commands come.
+ * yielding between slices, or while clients are served, after a breath between
+ * bursts of some 50 us; otherwise it sleeps, longer when no commands come.
  */
 #include "daemon/monitor.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #define BUSY_PERIOD_US 100000
 #define IDLE_PERIOD_US 250000
 #define SECOND_US 1000000
 #define STATUS_PERIOD_US SECOND_US
+/* Between bursts of work while clients are served. */
+#define BREATH_US 60
 #define N_SAMPLES 16 /* rates are means over these */
 #define N_LOOKS 8    /* at the RSS; what all of them show is steady */
 
@@ -45,6 +50,8 @@ struct maint {
     struct buf status;                /* [owner thread] as last sent */
     int64_t looks[N_LOOKS];           /* [owner thread] uncounted bytes */
     unsigned n_looks;                 /* [owner thread] */
+
+    bool active;                      /* [owner thread] clients are served */
 
     _Atomic uint64_t ops_per_s, input_per_s, output_per_s;
     _Atomic int64_t uncounted;
@@ -235,7 +242,8 @@ tick(struct maint *m)
 {
     struct slab *slab = m->daemon->slab;
     size_t reserve = slab_limit(slab) / 64;
-    bool active = take_sample(m);
+
+    m->active = take_sample(m);
 
     slab_trim(slab, MIN(MAX(reserve, RESERVE_MIN), RESERVE_MAX), WARM_MS);
     if (clock_mono_us() >= m->next_rss_us) {
@@ -243,7 +251,7 @@ tick(struct maint *m)
         check_rss(m);
     }
     tell_status(m);
-    return active ? BUSY_PERIOD_US : IDLE_PERIOD_US;
+    return m->active ? BUSY_PERIOD_US : IDLE_PERIOD_US;
 }
 
 /* Sleep until a moment of the monotonic clock, or the end. Returns true at the
@@ -263,6 +271,19 @@ sleep_until(struct maint *m, uint64_t at_us)
     return stop;
 }
 
+/* A thread of batch work does not interrupt a worker when it wakes up. Short
+ * breaths are to be short. */
+static void
+be_humble(void)
+{
+    static const struct sched_param none = {0};
+
+    if (sched_setscheduler(0, SCHED_BATCH, &none) != 0)
+        log_info("maintenance is scheduled as workers are: %s",
+            strerror(errno));
+    (void)prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+}
+
 static void *
 maint_main(void *arg)
 {
@@ -271,20 +292,25 @@ maint_main(void *arg)
     uint64_t next_us = 0;
     bool stop = false;
 
+    be_humble();
     while (!stop) {
-        bool more;
+        enum ks_more more;
 
         clock_refresh();
         m->moved_us = clock_mono_us();
+        ks_set_gentle(ks, m->active);
         more = ks_maintain(ks);
         ks_thread_poll(ks);
         commands_poll(&m->daemon->commands, ks);
         clock_refresh();
         if (clock_mono_us() >= next_us)
             next_us = clock_mono_us() + tick(m);
-        if (more)
+        if (more == KS_MORE_NOW)
             sched_yield();
-        stop = sleep_until(m, more ? 0 : next_us);
+        stop = sleep_until(m,
+            more == KS_NO_MORE         ? next_us
+                : more == KS_MORE_SOON ? clock_mono_us() + BREATH_US
+                                       : 0);
     }
     ks_thread_free(ks);
     return NULL;

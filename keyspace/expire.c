@@ -14,7 +14,12 @@
 #include "keyspace/internal.h"
 
 #define SWEEP_RECORDS 16384   /* page records looked at per slice */
-#define SWEEP_PAGES 16        /* pages walked per slice */
+#define SWEEP_CHUNKS 16384    /* of pages that are due */
+#define GENTLE_RECORDS 4096   /* the same when clients are served meanwhile */
+#define GENTLE_CHUNKS 256
+#define LATE_CHUNKS 1024      /* the same while the sweep is late ... */
+#define LATE_DUE 2            /* by so many quarters of a second */
+#define GENTLE_CALLS 256      /* with work left, until the rest has its turn */
 #define ROOM_EVICTIONS 64     /* items evicted per slice for the limit */
 #define AGE_PASS_TICKS 4096   /* one pass over all pages in this many ticks */
 #define WARM_EXTENT_MS 1000   /* free extents older than this go back */
@@ -63,25 +68,38 @@ sweep_hash(struct ks_thread *t, uint32_t handle, const struct item_view *v,
     return KS_NO_EXPIRY;
 }
 
-/* Remove the expired items of a page; the others' earliest deadline is noted
- * anew. */
-static void
-sweep_page(struct ks_thread *t, uint32_t page)
+/* Go on with the page of the sweep for `left` chunks: remove the expired items.
+ * When it is done the others' earliest deadline is noted anew. False if it is
+ * not. */
+static bool
+sweep_page(struct ks_thread *t, uint32_t *left)
 {
     uint64_t now_ms = clock_wall_ms();
-    uint64_t earliest = KS_NO_EXPIRY;
+    uint64_t earliest = t->sweep_earliest;
     bool fields = atomic_load_explicit(&t->ks->field_deadlines,
         memory_order_relaxed);
     struct slab_run run;
     struct item_copy copy;
+    uint32_t i = t->sweep_at;
 
-    (void)slab_due_take(t->slab, page); /* before looking: none gets lost */
-    if (!slab_page_run(t->slab, page, &run))
-        return;
-    for (uint32_t i = 0; i < run.n; i++) {
+    if (i == 0) {
+        (void)slab_due_take(t->slab, t->sweep_page); /* first: none gets lost */
+        earliest = KS_NO_EXPIRY;
+    }
+    /* what came to the page since it was begun has noted its own deadline */
+    t->sweep_at = 0;
+    if (!slab_page_run(t->slab, t->sweep_page, &run))
+        return true;
+    for (; i < run.n; i++) {
         uint32_t handle = run.handle + i * run.step;
         uint8_t state = slab_run_state(&run, i);
 
+        if (*left == 0) {
+            t->sweep_at = i;
+            t->sweep_earliest = earliest;
+            return false;
+        }
+        --*left;
         if (state == SLAB_MARK_FREE || (!(state & MARK_EXPIRES) && !fields) ||
             !item_peek(slab_ptr(t->slab, handle), now_ms, &copy))
             continue;
@@ -97,6 +115,7 @@ sweep_page(struct ks_thread *t, uint32_t page)
     }
     if (earliest != KS_NO_EXPIRY)
         due_note(t, run.handle, ROUND_UP(earliest, 1000));
+    return true;
 }
 
 void
@@ -106,24 +125,31 @@ ks_keep_expired(struct ks *ks, bool keep)
 }
 
 bool
-expire_sweep(struct ks_thread *t)
+expire_sweep(struct ks_thread *t, bool gently)
 {
     uint32_t limit = slab_page_limit(t->slab);
     uint32_t now = due_now();
-    unsigned walked = 0;
+    uint32_t records = gently ? GENTLE_RECORDS : SWEEP_RECORDS;
+    uint32_t chunks = !gently ? SWEEP_CHUNKS
+        : t->sweep_late       ? LATE_CHUNKS
+                              : GENTLE_CHUNKS;
 
     if (atomic_load_explicit(&t->ks->keeps_expired, memory_order_relaxed))
         return false;
-    for (unsigned n = 0; n < SWEEP_RECORDS; n++) {
+    while (records-- > 0) {
+        uint32_t due;
+
         if (t->sweep_page >= limit) {
             t->sweep_page = 0;
+            t->sweep_late = false;
             return false;
         }
-        if (slab_due_get(t->slab, t->sweep_page) <= now) {
-            if (walked++ == SWEEP_PAGES)
-                return true;
-            sweep_page(t, t->sweep_page);
-        }
+        due = slab_due_get(t->slab, t->sweep_page);
+        if (due <= now && now - due >= LATE_DUE)
+            t->sweep_late = true;
+        if ((t->sweep_at > 0 || due <= now) &&
+            (chunks == 0 || !sweep_page(t, &chunks)))
+            return true;
         t->sweep_page++;
     }
     return true;
@@ -226,18 +252,37 @@ drop_unused_namespaces(struct ks_thread *t)
     ns_drop_unused(t);
 }
 
-bool
+void
+ks_set_gentle(struct ks_thread *t, bool gentle)
+{
+    t->gentle = gentle;
+}
+
+/* What is dead goes before the living. Gently: one of the two. */
+static bool
+free_dead(struct ks_thread *t, bool gently)
+{
+    bool more = reclaim_step(t, gently);
+
+    if (!(more && gently) &&
+        !atomic_load_explicit(&t->ks->sweep_off, memory_order_relaxed))
+        more |= expire_sweep(t, gently);
+    return more;
+}
+
+enum ks_more
 ks_maintain(struct ks_thread *t)
 {
-    bool more = false;
+    bool gently = t->gentle && !short_of_room(t);
+    bool more;
 
     CHECK(t, KS_THREAD_MAGIC);
     tick_idle(t->ks);
-    more |= reclaim_step(t); /* first: what is dead goes before the living */
+    more = free_dead(t, gently);
+    if (more && gently && ++t->gentle_calls % GENTLE_CALLS != 0)
+        return t->sweep_late ? KS_MORE_NOW : KS_MORE_SOON;
     more |= hash_shapes_maintain(t);
     drop_unused_namespaces(t);
-    if (!atomic_load_explicit(&t->ks->sweep_off, memory_order_relaxed))
-        more |= expire_sweep(t);
     more |= clamp_stamps(t);
     more |= restore_reserve(t);
     more |= drain_pending(t);
@@ -245,5 +290,7 @@ ks_maintain(struct ks_thread *t)
     more |= slab_populate(t->slab);
     slab_thread_poll(t->slab_thread);
     (void)slab_trim(t->slab, reserve_bytes(t), WARM_EXTENT_MS);
-    return more;
+    if (!more)
+        return KS_NO_MORE;
+    return gently && !t->sweep_late ? KS_MORE_SOON : KS_MORE_NOW;
 }

@@ -573,7 +573,7 @@ void reclaim_walk_lines(struct ks_thread *t, struct reclaim *w,
 
 /* One bounded slice of the walk of the maintenance thread; true if there is
  * more to do. */
-bool reclaim_step(struct ks_thread *t);
+bool reclaim_step(struct ks_thread *t, bool gently);
 /* Free some dead items, if there may be any; for who is short of memory. Never
  * waits for a lock. False when this thread has looked everywhere. */
 bool reclaim_help(struct ks_thread *t);
@@ -708,7 +708,12 @@ struct ks_thread {
     unsigned viewed;         /* partition with a view in use, or N_PARTITIONS */
     struct buf walk;         /* keys collected by a walk */
     struct buf events;       /* raised and not taken yet, see event.c */
+    bool gentle;             /* ks_set_gentle() */
+    unsigned gentle_calls;   /* ks_maintain() with work left since the rest */
     uint32_t sweep_page;     /* next page of the expiry sweep */
+    uint32_t sweep_at;       /* its next chunk; 0: it was not begun */
+    uint64_t sweep_earliest; /* deadline seen on it */
+    bool sweep_late;         /* the last pages were due long ago */
     uint32_t age_page;       /* next page whose stamps are clamped */
     uint32_t age_tick;
     struct reclaim reclaim;  /* of the maintenance thread */
@@ -1023,4 +1028,4 @@ event_note(struct ks_thread *t, enum ks_event_kind kind,
 
 /* expire.c */
 void due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms);
-bool expire_sweep(struct ks_thread *t);
+bool expire_sweep(struct ks_thread *t, bool gently);

@@ -451,8 +451,15 @@ void ks_memory(struct ks *ks, struct ks_memory *out);
 
 /* One bounded slice: sweep pages whose earliest deadline has passed, finish
  * draining pages, keep the reserve of free pages, recompute ranks, give memory
- * back. Returns true when there is more to do at once. Its own ks_thread. */
-bool ks_maintain(struct ks_thread *t);
+ * back. Says whether there is more to do, at once or after a moment of sleep.
+ * Its own ks_thread. */
+enum ks_more { KS_NO_MORE, KS_MORE_NOW, KS_MORE_SOON };
+enum ks_more ks_maintain(struct ks_thread *t);
+
+/* While clients are served: ks_maintain() does what can wait (freeing what a
+ * flush left, the expired) in bursts of some 50 us, and says KS_MORE_SOON. Not
+ * while memory is short or the expired are late. Owner thread. */
+void ks_set_gentle(struct ks_thread *t, bool gentle);
 
 /* Whether ks_maintain() removes expired items (it does at first). Without, they
  * go when somebody asks for them. For tests. Any thread. */

@@ -12,9 +12,10 @@
  */
 #include "keyspace/internal.h"
 
-#define SLICE_LINES 32   /* under one lock */
-#define STEP_SLICES 16   /* in one step of the maintenance thread */
-#define HELP_SLICES 4
+#define SLICE_LINES 8    /* under one lock: about 10 us */
+#define STEP_SLICES 64   /* in one step of the maintenance thread */
+#define GENTLE_SLICES 4  /* the same while clients are served */
+#define HELP_SLICES 16
 
 struct unlinked {
     uint32_t handle, extent;
@@ -210,13 +211,15 @@ walk_slice(struct ks_thread *t, struct reclaim *w)
 }
 
 bool
-reclaim_step(struct ks_thread *t)
+reclaim_step(struct ks_thread *t, bool gently)
 {
+    unsigned n = gently ? GENTLE_SLICES : STEP_SLICES;
+
     if (likely(!any_dead(t->ks)))
         return false;
     if (!t->reclaim.active)
         walk_begin(t, &t->reclaim);
-    for (unsigned i = 0; i < STEP_SLICES; i++)
+    for (unsigned i = 0; i < n; i++)
         if (walk_slice(t, &t->reclaim))
             break;
     return any_dead(t->ks);

@@ -98,6 +98,65 @@ START_TEST(a_flush_of_a_namespace_takes_its_keys_and_no_others)
 }
 END_TEST
 
+/* Calls of ks_maintain() until it has no more to do, each of which takes at most
+ * `most` items away. */
+static unsigned
+maintain_gently(uint64_t most)
+{
+    uint64_t n = items_in_memory();
+    unsigned calls = 0;
+
+    ks_set_gentle(f.t, true);
+    for (enum ks_more more = KS_MORE_SOON; more != KS_NO_MORE; calls++) {
+        uint64_t was = n;
+
+        more = ks_maintain(f.t);
+        n = items_in_memory();
+        ck_assert_uint_le(was - n, most);
+        ck_assert_int_ne(more, KS_MORE_NOW);
+        ck_assert_uint_lt(calls, 100000);
+    }
+    ks_set_gentle(f.t, false);
+    return calls;
+}
+
+START_TEST(gentle_maintenance_frees_the_dead_a_few_at_a_time)
+{
+    put_numbered("keep:%07d:profile", 10000);
+    put_numbered("user:%07d:profile", 10000);
+    flush_namespace(0, "user:");
+    ck_assert_uint_eq(items_in_memory(), 20000);
+    /* 32 lines of 11, each of 256 partitions */
+    ck_assert_uint_ge(maintain_gently(4 * 8 * 11), 20000 / (4 * 8 * 11));
+    ck_assert_uint_eq(items_in_memory(), 10000);
+    ck_assert_uint_eq(size_of(0), 10000);
+}
+END_TEST
+
+START_TEST(gentle_maintenance_frees_the_expired_a_few_at_a_time)
+{
+    uint64_t now = 1700000000000;
+
+    clock_fake(now);
+    for (unsigned i = 0; i < 20000; i++) {
+        char name[32];
+        struct ks_key key;
+
+        snprintf(name, sizeof(name), "k:%05u", i);
+        key = ks_key(f.ks, 0, str_of(name));
+        ck_assert_int_eq(ks_set(f.t, &key, STR("v"),
+            i % 2 == 0 ? now + 1000 : now + 100000), KS_OK);
+    }
+    clock_fake(now + 1250);
+    ck_assert_uint_ge(maintain_gently(256), 10000 / 256);
+    ck_assert_uint_eq(items_in_memory(), 10000);
+    clock_fake(now + 100250); /* those that were left are found as well */
+    (void)maintain_gently(256);
+    ck_assert_uint_eq(items_in_memory(), 0);
+    clock_unfake();
+}
+END_TEST
+
 START_TEST(keys_without_a_namespace_are_one)
 {
     put(0, "plain", "1");
@@ -553,6 +612,8 @@ main(void)
     tcase_set_timeout(c, 240);
     tcase_add_checked_fixture(c, open_fixture, close_fixture);
     tcase_add_test(c, a_flush_of_a_namespace_takes_its_keys_and_no_others);
+    tcase_add_test(c, gentle_maintenance_frees_the_dead_a_few_at_a_time);
+    tcase_add_test(c, gentle_maintenance_frees_the_expired_a_few_at_a_time);
     tcase_add_test(c, keys_without_a_namespace_are_one);
     tcase_add_test(c, a_name_that_is_no_namespace_is_refused);
     tcase_add_test(c, a_flushed_database_is_empty_and_usable_at_once);
