@@ -25,14 +25,15 @@ struct hash_field {
     char digits[2][24];
 };
 
-/* ---- reading one field ----------------------------------------------------- */
+/* ---- reading one field --------------------------------------------------- */
 
 /* Read one field without a lock, whatever the size of the hash. As ks_get():
  * a value of up to 16 KiB is copied to where `place` says (NULL: it is not
- * wanted), a longer one may be pinned in its extent instead (info->value_extent:
- * extent_unpin() it). Of info, value, value_len, value_extent, type and
- * expire_ms (the field's) are set. KS_OK; KS_MISS (no such key, or no such
- * field), KS_WRONG_TYPE. Counts as a hit when the key is there. */
+ * wanted), a longer one may be pinned in its extent instead
+ * (info->value_extent: extent_unpin() it). Of info, value, value_len,
+ * value_extent, type and expire_ms (the field's) are set. KS_OK; KS_MISS (no
+ * such key, or no such field), KS_WRONG_TYPE. Counts as a hit when the key is
+ * there. */
 enum ks_status hash_get(struct ks_thread *t, const struct ks_key *key,
     enum ks_read_mode mode, struct str field, ks_place_fn place, void *ctx,
     struct ks_info *info);
@@ -42,7 +43,7 @@ enum ks_status hash_get(struct ks_thread *t, const struct ks_key *key,
 enum ks_status hash_count(struct ks_thread *t, const struct ks_key *key,
     enum ks_read_mode mode, uint64_t *n);
 
-/* ---- reading several fields ------------------------------------------------- */
+/* ---- reading several fields ---------------------------------------------- */
 
 /* Look at one hash at one instant. A small one is copied without a lock; a
  * large one keeps its partition locked until hash_close(). KS_OK, and
@@ -72,7 +73,7 @@ typedef void (*hash_visit_fn)(void *ctx, const struct hash_field *field);
 uint64_t hash_scan(struct hash_reader *r, uint64_t cursor, uint64_t count,
     hash_visit_fn fn, void *ctx);
 
-/* ---- changing ---------------------------------------------------------------- */
+/* ---- changing ------------------------------------------------------------ */
 
 /* Open a hash for change, under its partition's lock until hash_edit_end().
  * n_fields and n_bytes say what may be set at most: the number of fields, and
@@ -82,12 +83,11 @@ uint64_t hash_scan(struct hash_reader *r, uint64_t cursor, uint64_t count,
  * KS_NO_MEMORY, KS_TOO_LARGE. Strings that are set are borrowed until
  * hash_edit_end(). */
 struct hash_edit;
-/* HASH_REPLACE: the value that there is, of whatever type, counts as absent, and
- * what is set takes its place. */
 enum hash_need {
-    HASH_CREATE,
+    HASH_CREATE, /* if there is none */
     HASH_MUST_EXIST,
-    HASH_REPLACE
+    HASH_REPLACE /* the value that there is, of whatever type, counts as
+                    absent, and what is set takes its place */
 };
 enum ks_status hash_edit(struct ks_thread *t, const struct ks_key *key,
     enum hash_need need, size_t n_fields, size_t n_bytes,

@@ -5,7 +5,7 @@
  */
 #include "keyspace/hash_form.h"
 
-/* ---- strings ----------------------------------------------------------------- */
+/* ---- strings ------------------------------------------------------------- */
 
 static unsigned
 bytes_of_number(int64_t v)
@@ -65,7 +65,7 @@ packed_str(const struct packed *s, char digits[24])
         digits, i64_to_chars(digits, (int64_t)(bits << shift) >> shift)};
 }
 
-/* ---- opening ------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------- */
 
 static bool
 open_deadlines(struct compact *c, const uint8_t **at)
@@ -141,7 +141,7 @@ compact_open(const struct hash_shapes *hs, const char *value, size_t len,
     return c->bodies != NULL;
 }
 
-/* ---- walking ------------------------------------------------------------------- */
+/* ---- walking ------------------------------------------------------------- */
 
 void
 compact_begin(const struct compact *c, struct compact_at *at)
@@ -188,7 +188,7 @@ compact_next(
     return true;
 }
 
-/* ---- one field ----------------------------------------------------------------- */
+/* ---- one field ----------------------------------------------------------- */
 
 static uint64_t
 deadline_at(const struct compact *c, uint32_t place)

@@ -2,425 +2,22 @@
 /* hash_edit.c - change hashes: an edit holds the partition of its key from
  * hash_edit() to hash_edit_end().
  *
- * A compact hash is taken apart into a list of fields that borrows from the
- * item and from what the caller sets; at the end it is written anew, in the
- * shape of its names if there is one. While nothing but one value of a shaped
- * hash is to change, what is around that value is copied as it stands. When it gets too large it becomes a
- * table. A table is changed in place, while its line version is odd from the
- * first change to the end, so that readers see all changes or none; when it is
- * full, or most of it is dead, it is built anew in another extent.
- *
- * Room in a table for all that the caller may set is taken before the first
- * change, so that nothing fails half-way. (The one exception: a table gets its
- * deadline fields at the first deadline, and an edit that has changed other
- * fields before is then seen in two steps.) Any thread.
+ * A compact hash is taken apart into a list of fields (hash_list.c); at the end
+ * it is written anew, in the shape of its names if there is one. While nothing
+ * but one value of a shaped hash is to change, what is around that value is
+ * copied as it stands. When a hash gets too large it becomes a table
+ * (hash_grow.c). A table is changed in place, while its line version is odd
+ * from the first change to the end, so that readers see all changes or none;
+ * when it is full, or most of it is dead, it is built anew in another extent.
+ * Any thread.
  */
-#include "keyspace/hash_form.h"
+#include "keyspace/hash_edit.h"
 
 /* A table that is no larger becomes compact again. */
 #define SHRINK_FIELDS 128
 #define SHRINK_BYTES 2048
 
-/* ---- the list -------------------------------------------------------------------- */
-
-static struct str
-name_of(const struct edit_field *f, char digits[24])
-{
-    if (f->interned != NULL)
-        return (struct str){f->interned->text, f->interned->len};
-    return packed_str(&f->name, digits);
-}
-
-/* Take a compact hash apart; fields that have expired are left out. */
-static void
-load_list(struct hash_edit *e)
-{
-    const struct item_view *v = &e->u.view;
-    struct compact_field f;
-    struct compact_at at;
-    struct compact c;
-    bool is_hash = compact_open(e->t->ks->shapes, v->value, v->value_len, &c);
-
-    ASSERT(is_hash);
-    e->shape = c.shape;
-    compact_begin(&c, &at);
-    while (compact_next(&c, &at, &f)) {
-        struct edit_field *to = &e->field[e->n];
-
-        if (f.expire_ms <= e->u.now_ms) {
-            e->n_expired++;
-            e->shape = NULL;
-            continue;
-        }
-        to->value = f.value;
-        to->expire_ms = f.expire_ms;
-        to->interned = NULL;
-        if (c.shape != NULL) {
-            to->interned = c.shape->name[at.place - 1];
-            to->tag = c.shape->tag[at.place - 1];
-        } else {
-            char digits[24];
-            struct str name = packed_str(&f.name, digits);
-
-            to->name = f.name;
-            to->tag = name_tag(name.p, name.len);
-        }
-        e->n++;
-    }
-}
-
-/* Whether the hash can be changed as it stands: then that is how it is opened. */
-static bool
-open_patch(struct hash_edit *e)
-{
-    const struct item_view *v = &e->u.view;
-    bool is_hash =
-        compact_open(e->t->ks->shapes, v->value, v->value_len, &e->compact);
-
-    ASSERT(is_hash);
-    if (e->compact.shape == NULL || e->compact.long_heads ||
-        e->compact.n_deadlines > 0)
-        return false;
-    e->mode = EDIT_PATCH;
-    e->patched = UINT32_MAX;
-    return true;
-}
-
-/* The list after all. */
-static void
-unfold(struct hash_edit *e)
-{
-    if (e->mode != EDIT_PATCH)
-        return;
-    e->mode = EDIT_LIST;
-    load_list(e);
-    if (e->patched != UINT32_MAX)
-        e->field[e->patched].value = e->patch;
-}
-
-static bool
-set_by_patch(struct hash_edit *e, struct str field, const struct packed *value)
-{
-    uint32_t place = shape_find(e->compact.shape, field);
-
-    if (place == e->compact.n || head_size(value) > 1 ||
-        (e->patched != UINT32_MAX && e->patched != place))
-        return false;
-    e->patched = place;
-    e->patch = *value;
-    e->changed = true;
-    return true;
-}
-
-static bool
-find_by_patch(struct hash_edit *e, struct str field, struct hash_field *out)
-{
-    uint32_t place = shape_find(e->compact.shape, field);
-    struct packed value = e->patch;
-
-    if (place == e->compact.n ||
-        (place != e->patched &&
-            compact_value(&e->compact, place, &value) == NULL))
-        return false;
-    out->value = packed_str(&value, out->digits[1]);
-    out->expire_ms = KS_NO_EXPIRY;
-    return true;
-}
-
-/* The place of a field in the list; e->n if it is not there. */
-static uint32_t
-find_in_list(
-    const struct hash_edit *e, struct str field, const struct packed *name)
-{
-    uint8_t tag = name_tag(field.p, field.len);
-
-    for (uint32_t i = 0; i < e->n; i++) {
-        const struct edit_field *f = &e->field[i];
-
-        if (f->tag != tag)
-            continue;
-        if (f->interned != NULL
-                ? str_eq(
-                      (struct str){f->interned->text, f->interned->len}, field)
-                : packed_eq(&f->name, name))
-            return i;
-    }
-    return e->n;
-}
-
-static uint64_t
-earliest_in_list(const struct hash_edit *e, uint32_t *n_deadlines)
-{
-    uint64_t earliest = KS_NO_EXPIRY;
-
-    *n_deadlines = 0;
-    for (uint32_t i = 0; i < e->n; i++) {
-        *n_deadlines += e->field[i].expire_ms != KS_NO_EXPIRY;
-        earliest = MIN(earliest, e->field[i].expire_ms);
-    }
-    return earliest;
-}
-
-/* The shape of the list's names, if there is one. */
-static const struct hash_shape *
-shape_of_list(struct hash_edit *e)
-{
-    struct str name[SHAPE_FIELDS];
-
-    if (e->shape != NULL || e->n > SHAPE_FIELDS)
-        return e->shape;
-    for (uint32_t i = 0; i < e->n; i++)
-        name[i] = name_of(&e->field[i], e->digits[i]);
-    return hash_shape_get(e->t->ks->shapes, name, e->n);
-}
-
-/* Bytes of the list as a compact value. */
-static size_t
-list_size(const struct hash_edit *e, const struct hash_shape *shape,
-    uint32_t n_deadlines)
-{
-    size_t size = 3;
-
-    if (n_deadlines > 0)
-        size += DEADLINE_BYTES + 2 + (size_t)n_deadlines * (2 + DEADLINE_BYTES);
-    for (uint32_t i = 0; i < e->n; i++) {
-        size += packed_size(&e->field[i].value);
-        if (shape == NULL) {
-            char digits[24];
-            struct packed name = packed_of(name_of(&e->field[i], digits));
-
-            size += packed_size(&name);
-        }
-    }
-    return size;
-}
-
-static uint8_t *
-put_deadlines(const struct hash_edit *e, uint8_t *to, uint32_t n)
-{
-    put_number(to, n, 2);
-    to += 2;
-    for (uint32_t i = 0; i < e->n; i++) {
-        if (e->field[i].expire_ms == KS_NO_EXPIRY)
-            continue;
-        put_number(to, i, 2);
-        put_number(
-            to + 2, MIN(e->field[i].expire_ms, DEADLINE_MAX), DEADLINE_BYTES);
-        to += 2 + DEADLINE_BYTES;
-    }
-    return to;
-}
-
-static uint8_t *
-put_shaped(const struct hash_edit *e, uint8_t *to, bool *long_heads)
-{
-    uint8_t *heads = to;
-
-    for (uint32_t i = 0; i < e->n; i++)
-        to = head_put(to, &e->field[i].value);
-    *long_heads = to != heads + e->n;
-    for (uint32_t i = 0; i < e->n; i++)
-        to = body_put(to, &e->field[i].value);
-    return to;
-}
-
-static uint8_t *
-put_plain(const struct hash_edit *e, uint8_t *to)
-{
-    for (uint32_t i = 0; i < e->n; i++) {
-        char digits[24];
-        struct packed name = packed_of(name_of(&e->field[i], digits));
-
-        to = body_put(head_put(to, &name), &name);
-        to = body_put(head_put(to, &e->field[i].value), &e->field[i].value);
-    }
-    return to;
-}
-
-/* Write the list into e->bytes; its length, 0 if it is too large. */
-static size_t
-encode_list(struct hash_edit *e, uint64_t *earliest)
-{
-    const struct hash_shape *shape = shape_of_list(e);
-    uint8_t form = shape != NULL ? FORM_SHAPED : FORM_PLAIN;
-    uint8_t *to = e->bytes + 1;
-    bool long_heads = false;
-    uint32_t n_deadlines;
-
-    *earliest = earliest_in_list(e, &n_deadlines);
-    if (list_size(e, shape, n_deadlines) > sizeof(e->bytes))
-        return 0;
-    if (n_deadlines > 0) {
-        form |= FORM_DEADLINES;
-        if (n_deadlines == e->n)
-            form |= FORM_ALL_EXPIRE;
-        put_number(to, MIN(*earliest, DEADLINE_MAX), DEADLINE_BYTES);
-        to += DEADLINE_BYTES;
-    }
-    put_number(to, shape != NULL ? shape->id : e->n, 2);
-    to += 2;
-    if (n_deadlines > 0)
-        to = put_deadlines(e, to, n_deadlines);
-    to = shape != NULL ? put_shaped(e, to, &long_heads) : put_plain(e, to);
-    if (long_heads)
-        form |= FORM_LONG_HEADS;
-    e->bytes[0] = form;
-    return (size_t)(to - e->bytes);
-}
-
-/* ---- tables ----------------------------------------------------------------------- */
-
-static void
-view_table(struct hash_edit *e, struct table_view *out)
-{
-    htable_open(e->table, e->table->log_end, out);
-}
-
-/* What the caller may still set takes so many bytes at most. */
-static size_t
-most_bytes(const struct hash_edit *e, bool deadlines)
-{
-    return e->most_bytes +
-        e->most_fields * htable_entry_size(2 * HEAD_MAX, 4, deadlines);
-}
-
-/* An extent with an empty table for n more fields of `live` bytes than the
- * caller may set. False: e->status says why. */
-static bool
-make_table(struct hash_edit *e, uint64_t n, size_t live, bool deadlines)
-{
-    struct slab *slab = e->t->slab;
-    size_t log = live + most_bytes(e, deadlines);
-    unsigned bits = htable_bits(n + e->most_fields);
-    size_t least = htable_size(bits, log);
-    size_t room = MIN(ROUND_UP(least + log / 2, 4 * KIB), KS_MAX_VALUE);
-    uint32_t extent;
-
-    e->status = KS_TOO_LARGE;
-    if (least > KS_MAX_VALUE)
-        return false;
-    e->status = KS_NO_MEMORY;
-    if (e->grows && ks_refuses_values(e->t))
-        return false;
-    extent = extent_new(slab, room);
-    if (extent == 0)
-        return false;
-    if (!ks_commit_extent(e->t, extent, least)) {
-        extent_unpin(slab, extent);
-        return false;
-    }
-    e->status = KS_OK;
-    e->extent = extent;
-    e->table = (struct hash_table *)(void *)extent_ptr(slab, extent);
-    e->has_room = true;
-    htable_init(e->table, bits, room, deadlines);
-    return true;
-}
-
-static void
-add_to_table(struct hash_edit *e, const struct packed *name,
-    const struct packed *value, uint64_t expire_ms)
-{
-    htable_add(
-        e->table, htable_hash(&e->t->ks->seed, name), name, value, expire_ms);
-}
-
-/* The list becomes a table. */
-static bool
-table_from_list(struct hash_edit *e, bool deadlines)
-{
-    size_t live = 0;
-    uint32_t n_deadlines;
-
-    (void)earliest_in_list(e, &n_deadlines);
-    deadlines |= n_deadlines > 0;
-    for (uint32_t i = 0; i < e->n; i++) {
-        char digits[24];
-        struct packed name = packed_of(name_of(&e->field[i], digits));
-
-        live += htable_entry_size(
-            packed_size(&name), packed_size(&e->field[i].value), deadlines);
-    }
-    if (!make_table(e, e->n, live, deadlines))
-        return false;
-    for (uint32_t i = 0; i < e->n; i++) {
-        char digits[24];
-        struct packed name = packed_of(name_of(&e->field[i], digits));
-
-        add_to_table(e, &name, &e->field[i].value, e->field[i].expire_ms);
-    }
-    e->mode = EDIT_NEW_TABLE;
-    return true;
-}
-
-/* The table is built anew in another extent, without what is dead. */
-static bool
-rebuild_table(struct hash_edit *e, bool deadlines)
-{
-    struct hash_table *was = e->table;
-    uint32_t extent = e->extent;
-    struct table_view v;
-    size_t live = was->live_bytes;
-
-    view_table(e, &v);
-    deadlines |= was->n_expiring > 0;
-    if (deadlines && !v.deadlines)
-        live += (size_t)was->n * ROUND_UP(DEADLINE_BYTES, 4);
-    if (!make_table(e, was->n, live, deadlines))
-        return false;
-    for (uint32_t i = 0; i < v.n_slots; i++) {
-        struct table_entry entry;
-
-        if (!htable_slot(&v, i, &entry))
-            continue;
-        if (entry.expire_ms > e->u.now_ms)
-            add_to_table(e, &entry.name, &entry.value, entry.expire_ms);
-        else
-            e->n_expired++;
-    }
-    if (e->mode == EDIT_NEW_TABLE)
-        extent_unpin(e->t->slab, extent);
-    e->mode = EDIT_NEW_TABLE;
-    return true;
-}
-
-/* Before the table changes: room, once for all, and an odd line version if it
- * is what readers see. */
-static bool
-prepare_table(struct hash_edit *e, bool deadlines)
-{
-    size_t bytes = most_bytes(e, true);
-
-    if (e->status != KS_OK)
-        return false;
-    if ((deadlines && !(e->table->form & FORM_DEADLINES)) ||
-        (!e->has_room &&
-            (!htable_has_room(e->table, e->most_fields, bytes) ||
-                !ks_commit_extent(
-                    e->t, e->extent, e->table->log_end + bytes)))) {
-        if (!rebuild_table(e, deadlines))
-            return false;
-    }
-    e->has_room = true;
-    if (e->mode == EDIT_TABLE && !e->writing) {
-        index_write_begin(e->u.place.line);
-        e->writing = true;
-    }
-    e->changed = true;
-    return true;
-}
-
-static uint32_t
-find_in_table(struct hash_edit *e, uint64_t hash, const struct packed *name,
-    struct table_entry *out)
-{
-    struct table_view v;
-
-    view_table(e, &v);
-    return htable_find(&v, hash, name, out);
-}
-
-/* ---- opening ------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------- */
 
 static void
 load_table(struct hash_edit *e)
@@ -444,7 +41,7 @@ enum ks_status
 hash_edit(struct ks_thread *t, const struct ks_key *key, enum hash_need need,
     size_t n_fields, size_t n_bytes, struct hash_edit **out)
 {
-    struct hash_edit *e = &t->hash->edit;
+    struct hash_edit *e = t->hash->edit;
     enum ks_status status;
 
     CHECK(t, KS_THREAD_MAGIC);
@@ -477,8 +74,8 @@ hash_edit(struct ks_thread *t, const struct ks_key *key, enum hash_need need,
     e->n = 0;
     if (e->u.old.exists && e->u.view.extent != 0)
         load_table(e);
-    else if (e->u.old.exists && !open_patch(e))
-        load_list(e);
+    else if (e->u.old.exists && !hpatch_open(e))
+        hlist_load(e);
     *out = e;
     return KS_OK;
 }
@@ -511,17 +108,17 @@ hash_edit_find(struct hash_edit *e, struct str field, struct hash_field *out)
 
     out->name = field;
     if (e->mode == EDIT_PATCH)
-        return find_by_patch(e, field, out);
+        return hpatch_find(e, field, out);
     if (e->mode == EDIT_LIST) {
-        i = find_in_list(e, field, &name);
+        i = hlist_find(e, field, &name);
         if (i == e->n)
             return false;
         out->value = packed_str(&e->field[i].value, out->digits[1]);
         out->expire_ms = e->field[i].expire_ms;
         return true;
     }
-    if (find_in_table(e, htable_hash(&e->t->ks->seed, &name), &name, &entry) ==
-            UINT32_MAX ||
+    if (edit_find_in_table(e, htable_hash(&e->t->ks->seed, &name), &name,
+            &entry) == UINT32_MAX ||
         entry.expire_ms <= e->u.now_ms)
         return false;
     out->value = packed_str(&entry.value, out->digits[1]);
@@ -529,7 +126,7 @@ hash_edit_find(struct hash_edit *e, struct str field, struct hash_field *out)
     return true;
 }
 
-/* ---- changes -------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------- */
 
 static void
 remove_from_list(struct hash_edit *e, uint32_t i)
@@ -549,9 +146,9 @@ set_in_table(struct hash_edit *e, const struct packed *name,
     struct table_entry was;
     uint32_t slot;
 
-    if (!prepare_table(e, !keep && expire_ms != KS_NO_EXPIRY))
+    if (!edit_prepare_table(e, !keep && expire_ms != KS_NO_EXPIRY))
         return false;
-    slot = find_in_table(e, hash, name, &was);
+    slot = edit_find_in_table(e, hash, name, &was);
     is_new = slot == UINT32_MAX || was.expire_ms <= e->u.now_ms;
     if (keep)
         expire_ms = is_new ? KS_NO_EXPIRY : was.expire_ms;
@@ -568,7 +165,7 @@ static bool
 set_in_list(struct hash_edit *e, struct str field, const struct packed *name,
     const struct packed *value, uint64_t expire_ms)
 {
-    uint32_t i = find_in_list(e, field, name);
+    uint32_t i = hlist_find(e, field, name);
     struct edit_field *f = &e->field[i];
 
     e->changed = true;
@@ -610,13 +207,14 @@ hash_edit_set(
     e->grows = true;
     packed = packed_of(value);
     if (e->mode == EDIT_PATCH && expire_ms >= KS_KEEP_TTL &&
-        set_by_patch(e, field, &packed))
+        hpatch_set(e, field, &packed))
         return false;
-    unfold(e);
+    hlist_unfold(e);
     name = packed_of(field);
     if (e->status != KS_OK)
         return false;
-    if (e->mode == EDIT_LIST && outgrows_list(e) && !table_from_list(e, false))
+    if (e->mode == EDIT_LIST && outgrows_list(e) &&
+        !edit_table_from_list(e, false))
         return false;
     if (e->mode != EDIT_LIST)
         return set_in_table(e, &name, &packed, expire_ms);
@@ -633,9 +231,9 @@ hash_edit_expire(struct hash_edit *e, struct str field, uint64_t expire_ms)
 
     if (expire_ms <= e->u.now_ms)
         return hash_edit_delete(e, field);
-    unfold(e);
+    hlist_unfold(e);
     if (e->mode == EDIT_LIST) {
-        i = find_in_list(e, field, &name);
+        i = hlist_find(e, field, &name);
         if (i == e->n)
             return false;
         e->field[i].expire_ms = expire_ms;
@@ -643,13 +241,13 @@ hash_edit_expire(struct hash_edit *e, struct str field, uint64_t expire_ms)
         return true;
     }
     hash = htable_hash(&e->t->ks->seed, &name);
-    if (find_in_table(e, hash, &name, &entry) == UINT32_MAX ||
+    if (edit_find_in_table(e, hash, &name, &entry) == UINT32_MAX ||
         entry.expire_ms <= e->u.now_ms)
         return false;
     if (entry.expire_ms == expire_ms ||
-        !prepare_table(e, expire_ms != KS_NO_EXPIRY))
+        !edit_prepare_table(e, expire_ms != KS_NO_EXPIRY))
         return true;
-    (void)find_in_table(e, hash, &name, &entry); /* it may have moved */
+    (void)edit_find_in_table(e, hash, &name, &entry); /* it may have moved */
     htable_expire(e->table, &entry, expire_ms);
     return true;
 }
@@ -662,26 +260,26 @@ hash_edit_delete(struct hash_edit *e, struct str field)
     struct table_entry entry;
     uint32_t i;
 
-    unfold(e);
+    hlist_unfold(e);
     if (e->mode == EDIT_LIST) {
-        i = find_in_list(e, field, &name);
+        i = hlist_find(e, field, &name);
         if (i == e->n)
             return false;
         remove_from_list(e, i);
         return true;
     }
     hash = htable_hash(&e->t->ks->seed, &name);
-    if (find_in_table(e, hash, &name, &entry) == UINT32_MAX ||
+    if (edit_find_in_table(e, hash, &name, &entry) == UINT32_MAX ||
         entry.expire_ms <= e->u.now_ms)
         return false;
-    if (!prepare_table(e, false))
+    if (!edit_prepare_table(e, false))
         return true;
-    i = find_in_table(e, hash, &name, &entry);
+    i = edit_find_in_table(e, hash, &name, &entry);
     htable_remove(e->table, &e->t->ks->seed, i, &entry);
     return true;
 }
 
-/* ---- the end ----------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------- */
 
 /* The item or its table has fields that expire: let the sweep know. */
 static void
@@ -712,7 +310,7 @@ put_list(struct hash_edit *e)
     uint64_t earliest;
 
     new.part[0] =
-        (struct str){(const char *)e->bytes, encode_list(e, &earliest)};
+        (struct str){(const char *)e->bytes, hlist_encode(e, &earliest)};
     if (new.part[0].len == 0)
         return KS_TOO_LARGE;
     status = update_put(&e->u, &new);
@@ -787,7 +385,7 @@ end_list(struct hash_edit *e)
     if (status != KS_TOO_LARGE)
         return status;
     e->most_fields = e->most_bytes = 0;
-    if (!table_from_list(e, false))
+    if (!edit_table_from_list(e, false))
         return e->status;
     return put_table(e);
 }
@@ -799,7 +397,7 @@ list_from_table(struct hash_edit *e)
     struct table_view v;
     struct table_entry entry;
 
-    view_table(e, &v);
+    edit_view_table(e, &v);
     e->n = 0;
     e->shape = NULL;
     for (uint32_t i = 0; i < v.n_slots; i++) {
@@ -824,7 +422,7 @@ rebuild_smaller(struct hash_edit *e)
     uint32_t extent = e->extent;
 
     e->most_fields = e->most_bytes = 0;
-    if (rebuild_table(e, false)) {
+    if (edit_rebuild_table(e, false)) {
         if (put_table(e) == KS_OK)
             return true;
         extent_unpin(e->t->slab, e->extent);
@@ -862,7 +460,7 @@ end_table(struct hash_edit *e)
     if (e->writing)
         index_write_end(e->u.place.line);
     e->writing = false;
-    view_table(e, &v);
+    edit_view_table(e, &v);
     if (!htable_has_any(&v, e->u.now_ms)) {
         update_delete(&e->u);
         e->present = false;
@@ -882,7 +480,7 @@ end_patch(struct hash_edit *e)
 {
     if (e->u.view.value_len + e->patch.len <= HASH_COMPACT_BYTES)
         return put_patch(e);
-    unfold(e);
+    hlist_unfold(e);
     return end_list(e);
 }
 
@@ -931,7 +529,7 @@ hash_edit_end(struct hash_edit *e, struct hash_change *what)
     return status;
 }
 
-/* ---- the sweep ----------------------------------------------------------------------------- */
+/* ---- the sweep ----------------------------------------------------------- */
 
 /* Remove what has expired. Of a table some at a time: then *due_ms is when to
  * go on. */

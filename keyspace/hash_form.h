@@ -9,8 +9,8 @@
  *   shaped   form 1 | earliest 6? | shape 2 | deadlines? | heads | bodies
  *   table    in an extent: header | slots | log of entries
  *
- * In the shaped form the names stand in a shape (hash_shape.c), and the item has
- * the heads of all values, then their bodies. `earliest` is the earliest
+ * In the shaped form the names stand in a shape (hash_shape.c), and the item
+ * has the heads of all values, then their bodies. `earliest` is the earliest
  * deadline of a field; `deadlines` a number of 2 bytes and so many pairs of a
  * field's place (2) and its deadline (6), by place. Both are there only with
  * FORM_DEADLINES. Numbers are little endian.
@@ -54,7 +54,7 @@ put_number(void *to, uint64_t v, size_t bytes)
 #define DEADLINE_BYTES 6
 #define DEADLINE_MAX (((uint64_t)1 << 48) - 1)
 
-/* ---- strings ----------------------------------------------------------------- */
+/* ---- strings ------------------------------------------------------------- */
 
 enum {
     HEAD_SHORT_MAX = 239, /* the length itself */
@@ -164,7 +164,7 @@ packed_get(const uint8_t *at, const uint8_t *end, struct packed *out)
 /* The string; a number is written into `digits`. */
 struct str packed_str(const struct packed *s, char digits[24]);
 
-/* ---- shapes (hash_shape.c) ----------------------------------------------------
+/* ---- shapes (hash_shape.c) --------------------------------------------------
  *
  * An ordered list of field names, each stored once. Records are immutable, and
  * freed some time after no item can have their id any more: whoever looks at
@@ -238,7 +238,7 @@ void hash_shape_use(struct hash_shapes *hs, const char *value, size_t len);
  * scarce, and give these up. True if there is more to do at once. */
 bool hash_shapes_maintain(struct ks_thread *t);
 
-/* ---- the compact forms (hash_compact.c) ------------------------------------------ */
+/* ---- the compact forms (hash_compact.c) ---------------------------------- */
 
 struct compact {
     const struct hash_shape *shape; /* NULL: plain */
@@ -282,7 +282,7 @@ bool compact_find(
 /* Fields whose deadline is later than `now_ms`. */
 uint32_t compact_count(const struct compact *c, uint64_t now_ms);
 
-/* ---- the table form (hash_table.c) -------------------------------------------------
+/* ---- the table form (hash_table.c) ------------------------------------------
  *
  * An open-addressing index over a log of entries in one extent. Entries are
  * appended; what is replaced or deleted stays in the log as dead bytes until
@@ -367,47 +367,7 @@ void htable_remove(struct hash_table *t, const struct hash_seed *seed,
 uint64_t htable_sweep(struct hash_table *t, const struct hash_seed *seed,
     uint64_t now_ms, bool *more);
 
-/* ---- both, as items have them (hash_read.c) ---------------------------------------- */
-
-struct edit_field {
-    struct packed name; /* not set if interned is */
-    struct packed value;
-    uint64_t expire_ms;
-    const struct hash_name *interned;
-    uint8_t tag; /* of the name */
-};
-
-enum edit_mode {
-    EDIT_PATCH,     /* a shaped hash as it stands, but for one value at most */
-    EDIT_LIST,      /* field[]: as it is or is to be compact */
-    EDIT_TABLE,     /* the item's own extent, changed in place */
-    EDIT_NEW_TABLE, /* an extent that nobody else knows yet */
-};
-
-struct hash_edit {
-    struct ks_thread *t;
-    struct update u;
-    enum edit_mode mode;
-    enum ks_status status; /* not KS_OK: it failed, and nothing is to change */
-    bool changed, grows;
-    bool existed;                   /* a value of any type, at the beginning */
-    bool present;                   /* at the end: the key is there */
-    uint64_t key_expire_ms;         /* KS_KEEP_TTL: what the key had */
-    bool has_room;                  /* in the table for all that may be set */
-    bool writing;                   /* the line version is odd */
-    size_t most_fields, most_bytes; /* may be set */
-    uint64_t n_expired;             /* fields left out */
-    uint32_t extent;                /* of the table */
-    struct hash_table *table;
-    struct compact compact; /* of EDIT_PATCH: and the place of the */
-    uint32_t patched;       /* value that is new, or UINT32_MAX */
-    struct packed patch;
-    const struct hash_shape *shape; /* of field[]; NULL: to be looked up */
-    uint32_t n;                     /* in field[] */
-    struct edit_field field[HASH_COMPACT_FIELDS];
-    char digits[SHAPE_FIELDS][24];
-    uint8_t bytes[HASH_COMPACT_BYTES]; /* encoded */
-};
+/* ---- both, as items have them (hash_read.c) ------------------------------ */
 
 struct hash_reader {
     struct ks_thread *t;
@@ -425,7 +385,7 @@ struct hash_reader {
 /* What a thread has for the hash it looks at. */
 struct hash_thread {
     struct hash_reader reader;
-    struct hash_edit edit;
+    struct hash_edit *edit; /* owned */
 };
 struct hash_thread *hash_thread_new(void);
 void hash_thread_free(struct hash_thread *h);

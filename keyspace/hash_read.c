@@ -8,23 +8,27 @@
  * lock, because what may change in place cannot be looked at for longer.
  * Any thread.
  */
-#include "keyspace/hash_form.h"
+#include "keyspace/hash_edit.h"
 
 #include <stdlib.h>
 
 struct hash_thread *
 hash_thread_new(void)
 {
-    return xcalloc(1, sizeof(struct hash_thread));
+    struct hash_thread *h = xcalloc(1, sizeof(*h));
+
+    h->edit = xcalloc(1, sizeof(*h->edit));
+    return h;
 }
 
 void
 hash_thread_free(struct hash_thread *h)
 {
+    free(h->edit);
     free(h);
 }
 
-/* ---- deadlines of an item -------------------------------------------------------- */
+/* ---- deadlines of an item ------------------------------------------------ */
 
 void
 table_of_extent(
@@ -114,7 +118,7 @@ hash_peek_earliest(
     return earliest;
 }
 
-/* ---- one field --------------------------------------------------------------------- */
+/* ---- one field ----------------------------------------------------------- */
 
 struct get {
     struct read_state r; /* first: take_field() gets its address */
@@ -235,7 +239,7 @@ hash_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     return KS_OK;
 }
 
-/* ---- the number of fields --------------------------------------------------------- */
+/* ---- the number of fields ------------------------------------------------ */
 
 struct count {
     struct read_state r; /* first */
@@ -275,7 +279,7 @@ hash_count(struct ks_thread *t, const struct ks_key *key,
     return status == KS_OK && count.n == 0 ? KS_MISS : status;
 }
 
-/* ---- a reader ------------------------------------------------------------------------- */
+/* ---- a reader ------------------------------------------------------------ */
 
 /* Copy the item's value if it is compact; may be called for a state that is
  * not consistent. */
@@ -390,7 +394,7 @@ hash_reader_random(struct hash_reader *r)
     return next_random(r->t);
 }
 
-/* ---- fields of a reader ----------------------------------------------------------------- */
+/* ---- fields of a reader -------------------------------------------------- */
 
 static void
 show_entry(const struct table_entry *e, struct hash_field *out)
@@ -500,7 +504,7 @@ hash_random(struct hash_reader *r, struct hash_field *out)
     }
 }
 
-/* ---- scans ---------------------------------------------------------------------------------
+/* ---- scans ------------------------------------------------------------------
  *
  * A cursor is a place in the order of the hashes of names, 48 bits of it.
  */

@@ -8,14 +8,15 @@
  * inline in their items. Tables and bytes are bounded, and shapes cost more
  * sightings as they get scarce: a flood of names costs packing, not memory.
  *
- * Nobody counts the items of a shape. When shapes are wanted and there is little
+ * Nobody counts the items of a shape. When shapes are wanted and there is no
  * room, the maintenance thread walks over all items, and who builds an item
  * marks its shape meanwhile; what is unmarked at the end, under all locks, has
  * no item. Nobody can find it from then on. Readers may still look at the
  * record: it is freed a second later at the earliest, when no thread is within
  * the same hash_enter() any more.
  *
- * Finding takes no lock; learning and giving up take one that learners only try.
+ * Finding takes no lock; learning and giving up take one that learners only
+ * try.
  */
 #include "keyspace/hash_form.h"
 
@@ -65,7 +66,7 @@ struct hash_shapes {
     struct reclaim walk;
 };
 
-/* ---- set-up ------------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------- */
 
 struct hash_shapes *
 hash_shapes_new(struct slab *slab, const struct hash_seed *seed)
@@ -122,7 +123,7 @@ count_bytes(struct hash_shapes *hs, size_t more, size_t less)
         slab_uncharge_from(hs->slab, SLAB_HASH_SHAPES, less);
 }
 
-/* ---- names: all under the lock ---------------------------------------------------- */
+/* ---- names: all under the lock ------------------------------------------- */
 
 static size_t
 name_bytes(size_t len)
@@ -192,7 +193,7 @@ hash_shapes_free(struct hash_shapes *hs)
     free(hs);
 }
 
-/* ---- look-up -------------------------------------------------------------------- */
+/* ---- look-up ------------------------------------------------------------- */
 
 const struct hash_shape *
 hash_shape_of(const struct hash_shapes *hs, uint32_t id)
@@ -248,7 +249,7 @@ find_shape(const struct hash_shapes *hs, uint64_t hash, const struct str *name,
     return NULL;
 }
 
-/* ---- learning: under the lock --------------------------------------------------------- */
+/* ---- learning: under the lock -------------------------------------------- */
 
 /* Whether the list has been seen often enough by now. */
 static bool
@@ -256,7 +257,8 @@ count_sighting(struct hash_shapes *hs, uint64_t hash)
 {
     struct candidate *way = hs->candidate[hash / 64 % CANDIDATE_SETS];
     struct candidate *least = way;
-    uint32_t wanted = SIGHTINGS << 4 * hash_shapes_count(hs) / MAX_SHAPES;
+    uint32_t wanted = (uint32_t)SIGHTINGS
+        << 4 * hash_shapes_count(hs) / MAX_SHAPES;
 
     for (unsigned i = 0; i < CANDIDATE_WAYS; i++) {
         if (way[i].hash == hash) {
@@ -384,7 +386,7 @@ hash_shape_use(struct hash_shapes *hs, const char *value, size_t len)
     }
 }
 
-/* ---- giving up ----------------------------------------------------------------------------- */
+/* ---- giving up ----------------------------------------------------------- */
 
 /* Mark the shapes of the items in `n` lines, under the partition's lock. */
 static void

@@ -196,7 +196,7 @@ START_TEST(shapes_that_no_item_has_are_given_up)
 }
 END_TEST
 
-/* ---- bytes that no writer made ----------------------------------------------- */
+/* ---- bytes that no writer made ------------------------------------------- */
 
 static void
 walk_bytes(const char *bytes, size_t len)

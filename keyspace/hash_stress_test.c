@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hash_stress_test.c - many threads on the same hashes, compact ones and tables.
+/* hash_stress_test.c - many threads on the same hashes, compact and tables.
  *
- * Each edit gives ten fields of a hash one number, and the value of a field says
- * which hash and field it is of: a reader that sees two numbers, or a value of
- * another field, has seen half of a change or bytes that are no value. Fields
- * beside these come and go, so that hashes grow into tables and shrink, while
- * items expire, are evicted and moved. $ASHLAR_STRESS scales the operations.
+ * Each edit gives ten fields of a hash one number, and the value of a field
+ * says which hash and field it is of: a reader that sees two numbers, or a
+ * value of another field, has seen half of a change or bytes that are no value.
+ * Fields beside these come and go, so that hashes grow into tables and shrink,
+ * while fields expire, items are evicted and moved. $ASHLAR_STRESS scales the
+ * operations.
  */
 #include "keyspace/testing.h"
 
@@ -91,7 +92,7 @@ check_value(uint64_t hash, uint64_t i, struct str value)
     return number;
 }
 
-/* ---- what a thread does --------------------------------------------------- */
+/* ---- what a thread does -------------------------------------------------- */
 
 static void
 write_same(struct worker *w, struct ks_thread *t, uint64_t n)

@@ -40,7 +40,7 @@ htable_hash(const struct hash_seed *seed, const struct packed *name)
     return hash_bytes(seed, s.p, s.len);
 }
 
-/* ---- taking apart --------------------------------------------------------------- */
+/* ---- taking apart -------------------------------------------------------- */
 
 void
 htable_open(const void *at, size_t bytes, struct table_view *out)
@@ -145,7 +145,7 @@ htable_has_any(const struct table_view *v, uint64_t now_ms)
     return count_upto(v, now_ms, 1) > 0;
 }
 
-/* ---- sizes ------------------------------------------------------------------------ */
+/* ---- sizes --------------------------------------------------------------- */
 
 size_t
 htable_entry_size(size_t name, size_t value, bool deadlines)
@@ -183,7 +183,7 @@ htable_has_room(const struct hash_table *t, uint64_t n, size_t bytes)
         t->log_end + bytes <= t->room;
 }
 
-/* ---- changes ---------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------- */
 
 void
 htable_init(void *at, unsigned bits, size_t room, bool deadlines)

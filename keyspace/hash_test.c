@@ -21,7 +21,7 @@ tear_down(void)
     clock_unfake();
 }
 
-/* ---- shorthand ------------------------------------------------------------ */
+/* ---- shorthand ----------------------------------------------------------- */
 
 static struct hash_edit *
 open_edit(const char *name, enum hash_need need, size_t n, size_t bytes)
@@ -147,7 +147,7 @@ START_TEST(other_types_are_refused)
 }
 END_TEST
 
-/* ---- a model ------------------------------------------------------------------ */
+/* ---- a model ------------------------------------------------------------- */
 
 #define MODEL_FIELDS 3000
 #define MODEL_KEYS 8
@@ -448,7 +448,7 @@ START_TEST(a_large_hash_grows_and_becomes_compact_again)
 }
 END_TEST
 
-/* ---- scans ---------------------------------------------------------------- */
+/* ---- scans --------------------------------------------------------------- */
 
 static unsigned scanned[6000];
 
@@ -542,7 +542,7 @@ START_TEST(any_field_is_chosen_about_as_often)
 }
 END_TEST
 
-/* ---- deadlines -------------------------------------------------------------- */
+/* ---- deadlines ----------------------------------------------------------- */
 
 static void
 set_until(const char *name, const char *field, uint64_t expire_ms)
@@ -628,7 +628,7 @@ START_TEST(the_sweep_frees_expired_fields_and_hashes)
 }
 END_TEST
 
-/* ---- memory ------------------------------------------------------------------ */
+/* ---- memory -------------------------------------------------------------- */
 
 START_TEST(without_memory_a_write_fails_and_changes_nothing)
 {

@@ -6,6 +6,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/shape.h keyspace/packing.h keyspace/hash.h \
 	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
 	keyspace/hash_shape.c keyspace/hash_read.c keyspace/hash_edit.c \
+	keyspace/hash_edit.h keyspace/hash_list.c keyspace/hash_grow.c \
 	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/evict.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
