@@ -27,15 +27,18 @@ bool
 hash_done(struct request *rq, struct hash_edit *e, size_t output,
     const char *const *events)
 {
-    struct ks_key key = arg_key(rq, 1);
     struct hash_change change;
     enum ks_status status = hash_edit_end(e, &change);
+    struct ks_key key;
 
     if (status != KS_OK) {
         rq->reply->out->len = output;
         reply_error_status(rq, status);
         return false;
     }
+    if (likely(!(commands_active(rq->thread->commands) & ACTIVE_NOTIFY)))
+        return true; /* nobody hears of it */
+    key = arg_key(rq, 1);
     if (change.expired > 0)
         notify(rq, NOTIFY_HASH, "hexpired", &key);
     for (; *events != NULL; events++)

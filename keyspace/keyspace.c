@@ -376,15 +376,15 @@ build_item(struct ks_thread *t, const struct ks_key *key,
 }
 
 /* Put a fresh item into the index in place of the one at `place` (handle
- * `old`, 0 for none). Under the partition lock; the key is current. */
+ * `old`, 0 for none; `was` is what it is). Under the partition lock; the key is current. */
 static bool
 publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
-    struct index_place place, const struct fresh *fresh, struct former *former)
+    const struct item_view *was, struct index_place place,
+    const struct fresh *fresh, uint64_t now_ms, struct former *former)
 {
     struct ks *ks = t->ks;
     struct owner owner = {.home = ks->mapping.home[key->db],
         .ns = ns_of_key(t, key)};
-    uint64_t now_ms = clock_wall_ms();
 
     *former = (struct former){0, 0};
     if (owner.ns == NS_UNKNOWN)
@@ -397,15 +397,11 @@ publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
             1);
         event_note(t, KS_EVENT_NEW, key);
     } else {
-        struct item_view was;
-        bool there = item_read(slab_ptr(t->slab, old), now_ms, &was);
-
-        ASSERT(there);
         index_swap(place, fresh->handle);
-        count_replaced(t, &owner, &was, fresh);
-        *former = (struct former){old, was.extent};
+        count_replaced(t, &owner, was, fresh);
+        *former = (struct former){old, was->extent};
         METRIC_INC(&t->metrics, replaces);
-        if (likely(!item_is_over(t, &was, now_ms))) {
+        if (likely(!item_is_over(t, was, now_ms))) {
             if (!fresh->same)
                 event_note(t, KS_EVENT_CHANGED, key);
         } else {
@@ -440,13 +436,17 @@ store(struct ks_thread *t, const struct ks_key *key, const struct fresh *fresh)
     struct index_place place = {NULL, 0};
     struct former former = {0, 0};
     enum stored stored = STORE_AGAIN;
+    uint64_t now_ms = clock_wall_ms();
+    struct item_view was;
     uint32_t old;
 
     ks_enter(t, p);
     if (key_is_current(t->ks, key)) {
         old = index_find(&t->ks->index, key, &place);
-        stored = publish(t, key, old, place, fresh, &former) ? STORED
-                                                             : STORE_FULL;
+        if (old != 0)
+            ASSERT(item_read(slab_ptr(t->slab, old), now_ms, &was));
+        stored = publish(t, key, old, &was, place, fresh, now_ms, &former)
+            ? STORED : STORE_FULL;
     }
     ks_leave(t, p);
     if (stored != STORED)
@@ -612,7 +612,8 @@ resolve_expiry(const struct update *u, uint64_t expire_ms)
 static enum ks_status
 update_publish(struct update *u, const struct fresh *fresh, bool keep_extent)
 {
-    if (!publish(u->t, &u->key, u->handle, u->place, fresh, &u->former)) {
+    if (!publish(u->t, &u->key, u->handle, &u->view, u->place, fresh,
+            u->now_ms, &u->former)) {
         discard(u->t, fresh, keep_extent);
         return KS_NO_MEMORY;
     }
