@@ -203,6 +203,8 @@ struct command_host {
     struct session *(*find_session)(void *ctx, unsigned worker, uint64_t id);
     /* Commands that had to wait may run: command_waits() answers anew. */
     void (*pause_ended)(void *ctx);
+    /* This worker has done what may take seconds, a script, and goes on. */
+    void (*goes_on)(void *ctx, unsigned worker);
 };
 
 #define COMMANDS_NO_WORKER UINT32_MAX

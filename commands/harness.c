@@ -146,6 +146,13 @@ host_find_session(void *ctx, unsigned worker, uint64_t id)
 }
 
 static void
+host_goes_on(void *ctx, unsigned worker)
+{
+    (void)ctx;
+    (void)worker;
+}
+
+static void
 host_pause_ended(void *ctx)
 {
     struct harness *h = ctx;
@@ -250,6 +257,7 @@ harness_new_limit(size_t limit_bytes)
         .send = host_send,
         .find_session = host_find_session,
         .pause_ended = host_pause_ended,
+        .goes_on = host_goes_on,
     };
     h->commands.started_wall_ms = clock_wall_ms();
     h->commands.config_file = "";

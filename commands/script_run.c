@@ -285,6 +285,8 @@ script_run(struct request *rq, const struct script_call *call)
         run_function(e, rq, f->ref);
         e->rq = NULL;
         clean_up(e);
+        rq->thread->commands->host.goes_on(
+            rq->thread->commands->host.ctx, rq->thread->worker);
     }
     e->rq = NULL;
     e->call = NULL;

@@ -135,6 +135,12 @@ find_session(void *ctx, unsigned worker, uint64_t id)
 }
 
 static void
+goes_on(void *ctx, unsigned worker)
+{
+    worker_count_turn(((struct ashlard *)ctx)->workers[worker]);
+}
+
+static void
 pause_ended(void *ctx)
 {
     struct ashlard *d = ctx;
@@ -234,5 +240,6 @@ clients_host(struct ashlard *d, struct command_host *host)
         .send = send_to_session,
         .find_session = find_session,
         .pause_ended = pause_ended,
+        .goes_on = goes_on,
     };
 }

@@ -620,6 +620,15 @@ struct worker {
     _Atomic bool stop;
 };
 
+/* The worker is not stuck. Itself only. */
+static inline void
+worker_count_turn(struct worker *w)
+{
+    atomic_store_explicit(&w->turns,
+        atomic_load_explicit(&w->turns, memory_order_relaxed) + 1,
+        memory_order_relaxed);
+}
+
 /* Start a thread; returns when it is ready. NULL with a sentence in err. */
 struct worker *worker_start(struct ashlard *d, unsigned id, struct buf *err);
 

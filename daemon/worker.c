@@ -360,9 +360,7 @@ run_once(struct worker *w, bool wait)
     shed(w);
     reap(w);
     ks_thread_poll(w->ks);
-    atomic_store_explicit(&w->turns,
-        atomic_load_explicit(&w->turns, memory_order_relaxed) + 1,
-        memory_order_relaxed);
+    worker_count_turn(w);
     step_end(STEP_TURN, begun);
 }
 
