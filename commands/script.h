@@ -46,8 +46,8 @@ void script_drop(struct script *script);
  * good, then `err` says why, or when there is no memory for it, then `err` is
  * empty. */
 unsigned script_flags_of(struct str body); /* SCRIPT_PLAIN when it is bad */
-struct script *script_new(
-    struct request *rq, struct str body, const char *sha, struct buf *err);
+struct script *script_new(struct request *rq, struct str body, const char *sha,
+    bool loaded, struct buf *err);
 
 /* Put it there, or find that another thread did: takes the hold of `script`
  * and returns one. */

@@ -19,6 +19,9 @@
 #define MAX_EVALED 500
 #define MAX_EVALED_BYTES (16 * MIB)
 #define MAX_WORKERS 256
+/* Texts of EVAL up to this are taken also beyond maxmemory: scripts that only read, or
+ * delete, run then as commands do. */
+#define ALWAYS_BYTES (4 * KIB)
 
 struct scripts {
     pthread_mutex_t lock;
@@ -187,8 +190,8 @@ script_flags_of(struct str body)
 }
 
 struct script *
-script_new(
-    struct request *rq, struct str body, const char *sha, struct buf *err)
+script_new(struct request *rq, struct str body, const char *sha, bool loaded,
+    struct buf *err)
 {
     struct slab *slab = ks_slab(rq->thread->commands->ks);
     unsigned flags;
@@ -197,7 +200,9 @@ script_new(
 
     if (!read_shebang(body, &flags, &code_at, err))
         return NULL;
-    if (!slab_charge(slab, bytes) &&
+    if (!loaded && bytes <= ALWAYS_BYTES)
+        slab_charge_force(slab, bytes);
+    else if (!slab_charge(slab, bytes) &&
         !(ks_make_room(rq->thread->ks, bytes) && slab_charge(slab, bytes)))
         return NULL;
     script = xcalloc(1, bytes);

@@ -164,7 +164,7 @@ script_define(struct request *rq, struct str body, const char *sha, bool loaded)
 
     if (e == NULL)
         return NULL;
-    script = script_new(rq, body, sha, &err);
+    script = script_new(rq, body, sha, loaded, &err);
     if (script == NULL) {
         if (err.len > 0)
             reply_error(rq->reply, "ERR %.*s", (int)err.len, err.p);

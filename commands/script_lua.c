@@ -13,6 +13,8 @@
 
 /* Memory is counted in the budget in such steps. */
 #define CHARGE_STEP (64 * KIB)
+/* A state may have this also beyond maxmemory, or no script could run then. */
+#define ALWAYS_BYTES (512 * KIB)
 /* Percent of what is in use after a collection at which the next begins. */
 #define COLLECT_AT 150
 #define ARENA_BYTES (16 * KIB)
@@ -45,7 +47,7 @@ settle(struct script_engine *e, size_t used)
     if (wanted <= e->charged)
         return true;
     more = wanted - e->charged;
-    if (e->slack > 0)
+    if (e->slack > 0 || wanted <= ALWAYS_BYTES)
         slab_charge_force(slab_of(e), more);
     else if (!slab_charge(slab_of(e), more) &&
         !(ks_make_room(e->thread->ks, more) && slab_charge(slab_of(e), more)))

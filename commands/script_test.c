@@ -376,6 +376,21 @@ START_TEST(without_memory_scripts_do_not_begin_to_write)
 }
 END_TEST
 
+START_TEST(beyond_the_limit_scripts_read_and_delete)
+{
+    RUN(h, "+OK\r\n", "SET", "k", "v");
+    RUN(h, "+OK\r\n", "CONFIG", "SET", "maxmemory-policy", "noeviction");
+    slab_set_limit(h->slab, 1);
+    RUN(h, "$1\r\nv\r\n", "EVAL", "return redis.call('get',KEYS[1])", "1", "k");
+    assert_has(SAY(h, "EVAL", "return redis.call('set',KEYS[1],1)", "1", "k"),
+        "-OOM command not allowed when used memory > 'maxmemory'.");
+    EVALS("-OOM allow-oom flag is not set on the script, can not run it when "
+          "used memory > 'maxmemory'\r\n",
+        "#!lua\nreturn 1");
+    RUN(h, ":1\r\n", "EVAL", "return redis.call('del',KEYS[1])", "1", "k");
+}
+END_TEST
+
 START_TEST(time_stands_while_a_script_runs)
 {
     EVALS(":1\r\n",
@@ -603,9 +618,10 @@ HARNESS_MAIN("script", starts_with_lua, stop, values_of_lua_become_replies,
     a_watch_sees_what_a_script_writes, readers_do_not_write,
     a_script_has_the_rights_of_its_user,
     without_memory_scripts_do_not_begin_to_write,
-    time_stands_while_a_script_runs, errors_are_counted_once,
-    no_script_goes_on_for_ever, no_script_takes_more_memory_than_allowed,
-    recursion_ends_in_an_error, what_is_not_for_scripts_is_not_there,
+    beyond_the_limit_scripts_read_and_delete, time_stands_while_a_script_runs,
+    errors_are_counted_once, no_script_goes_on_for_ever,
+    no_script_takes_more_memory_than_allowed, recursion_ends_in_an_error,
+    what_is_not_for_scripts_is_not_there,
     nothing_that_scripts_share_can_be_changed, the_library_of_redis_is_there,
     patterns_are_those_of_lua)
 
