@@ -65,7 +65,8 @@ static const struct difference {
             "EVAL - redis.call variant raises a Lua error on Redis cmd error "
             "(1)",
             "Call Redis command with many args from Lua (issue #1764)",
-            "Script check unpack with massive arguments"}},
+            "Script check unpack with massive arguments",
+            "Consistent eval error reporting"}},
     {NULL, "unit/acl-v2",
         {"Test separate write permission",
             "Test separate read and write permissions on different selectors "
@@ -109,6 +110,8 @@ static const struct difference {
             "Timedout read-only scripts can be killed by SCRIPT KILL even when "
             "use pcall",
             "Timedout script does not cause a false dead client"}},
+    {"Also with allow-oom nothing is stored beyond `maxmemory`.",
+        "unit/scripting", {"allow-oom shebang flag"}},
     {"cmsgpack is not there.", "unit/scripting",
         {"EVAL - cmsgpack can pack double?",
             "EVAL - cmsgpack can pack negative int64?",
