@@ -61,6 +61,9 @@ client_tests = \
     client-tests/io_engine_test \
     client-tests/allocations_test \
     client-tests/memory_test
+if TLS
+client_tests += client-tests/tls_test
+endif
 check_PROGRAMS += $(client_tests)
 
 client_tests_strings_test_SOURCES = client-tests/strings_test.c
@@ -214,6 +217,13 @@ client_tests_make_trace_SOURCES = \
     client-tests/trace.h
 client_tests_make_trace_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
 client_tests_make_trace_LDADD = libbase.a $(ZSTD_LIBS) -lm
+
+client_tests_tls_test_SOURCES = \
+    client-tests/tls_client.c \
+    client-tests/tls_client.h \
+    client-tests/tls_test.c
+client_tests_tls_test_CFLAGS = $(client_tests_cflags) $(OPENSSL_CFLAGS)
+client_tests_tls_test_LDADD = $(client_tests_ldadd) $(OPENSSL_LIBS)
 
 dist_check_SCRIPTS += \
     client-tests/coverage_test.sh \

@@ -232,7 +232,7 @@ receive_large(struct batch *b, struct conn *c)
         to[1] = (struct iovec){base + kept, SLICE_BYTES};
         n_iov = 2;
     }
-    n = c->worker->io->receive_into(c, to, n_iov);
+    n = conn_io(c)->receive_into(c, to, n_iov);
     if (n <= 0) {
         end_of_input(c, n);
         return;
@@ -259,7 +259,7 @@ receive(struct batch *b, struct conn *c)
         return;
     }
     make_room(b, c, &base, &kept);
-    n = c->worker->io->receive(
+    n = conn_io(c)->receive(
         c, &base, kept, c->peeks > 0 ? PEEK_BYTES : SLICE_BYTES);
     if (n <= 0) {
         end_of_input(c, n);
@@ -278,7 +278,7 @@ resume(struct batch *b, struct conn *c)
     size_t kept;
     char *base;
 
-    c->worker->io->park(c);
+    conn_io(c)->park(c);
     if (c->dead)
         return;
     make_room(b, c, &base, &kept);
@@ -293,6 +293,8 @@ visit(struct batch *b, struct conn *c)
 
     c->ready = 0;
     if (c->dead)
+        return;
+    if (unlikely(c->tls != NULL) && (ready = tls_ready(c, ready)) == 0)
         return;
     if (ready & EV_WRITE) {
         conn_flush(c);
@@ -309,7 +311,7 @@ visit(struct batch *b, struct conn *c)
         return;
     }
     if (!(c->interest & EV_READ))
-        c->worker->io->park(c);
+        conn_io(c)->park(c);
     else if (c->input != NULL && c->input->unparsed)
         resume(b, c);
     else if (ready & EV_READ)
@@ -488,7 +490,9 @@ take_large(struct batch *b, struct source *s)
         return false;
     }
     if (!large_begin(b->worker, c->input, &s->p, &s->len)) {
-        c->worker->io->expect_large(c);
+        conn_io(c)->expect_large(c);
+        if (c->tls != NULL)
+            return false; /* a record is less than there may be room for */
         c->peeks = PEEKS;
         if (!receive_rest(s))
             return false;

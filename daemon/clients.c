@@ -21,7 +21,8 @@ view_conn(const struct conn *c, struct client_view *v)
         .fd = c->fd,
         .query_bytes = query_kib * KIB,
         .output_bytes = output_kib * KIB,
-        .total_bytes = sizeof(*c) + (query_kib + output_kib) * KIB,
+        .total_bytes = sizeof(*c) + (query_kib + output_kib) * KIB +
+            (c->tls != NULL ? TLS_CONN_BYTES : 0),
         .worker = c->worker->id,
         .is_unix = c->is_unix,
     };
@@ -188,6 +189,16 @@ changed_maxclients(struct ashlard *d, struct buf *err)
     return false;
 }
 
+static bool
+changed_tls(struct ashlard *d, struct buf *err)
+{
+    if (!tls_reload(d->tls, &d->config.tls, err))
+        return false;
+    if (d->tls != NULL)
+        log_info("TLS certificates and rules read again");
+    return true;
+}
+
 /* Under the config lock. */
 static bool
 option_changed(void *ctx, const struct option *row, struct buf *err)
@@ -200,6 +211,8 @@ option_changed(void *ctx, const struct option *row, struct buf *err)
         return false;
     if (strcmp(row->name, "port") == 0 &&
         !listeners_set_port(d->listeners, err))
+        return false;
+    if (strncmp(row->name, "tls_", 4) == 0 && !changed_tls(d, err))
         return false;
     if (strcmp(row->name, "loglevel") == 0)
         log_set_level(config_log_level(&d->config));

@@ -48,6 +48,10 @@
         "See logfile.")                                                     \
     X(oom_score_adj, OPT_ENUM, "no", 0, 0, FIXED_,                          \
         "no|yes|relative|absolute", "The service manager sets it.")         \
+    X(tls_replication, OPT_BOOL, "no", 0, 0, FIXED_, "",                    \
+        "There is no replication.")                                         \
+    X(tls_cluster, OPT_BOOL, "no", 0, 0, FIXED_, "",                        \
+        "There is no cluster.")                                             \
     X(daemonize, OPT_BOOL, "no", 0, 0, OPT_NOOP, "",                        \
         "No effect: the daemon stays in the foreground.")                   \
     X(supervised, OPT_ENUM, "no", 0, 0, OPT_NOOP,                           \
@@ -120,6 +124,11 @@
     COMPAT_BOOL(X, aof_use_rdb_preamble, "yes")                             \
     COMPAT_BOOL(X, aof_timestamp_enabled, "no")                             \
     COMPAT_BOOL(X, aof_rewrite_incremental_fsync, "yes")                    \
+    COMPAT_TEXT(X, tls_client_cert_file, "")                                \
+    COMPAT_TEXT(X, tls_client_key_file, "")                                 \
+    X(tls_client_key_file_pass, OPT_STRING, "", 0, 0, NOOP_ | OPT_SECRET,   \
+        "", "")                                                             \
+    COMPAT_TEXT(X, tls_dh_params_file, "")                                  \
     COMPAT_TEXT(X, oom_score_adj_values, "0 200 800")                       \
     COMPAT_BOOL(X, disable_thp, "yes")                                      \
     COMPAT_BOOL(X, jemalloc_bg_thread, "yes")                               \

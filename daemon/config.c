@@ -18,6 +18,7 @@ OPTION_TABLE(slab_rows, SLAB_OPTIONS, struct slab_options);
 OPTION_TABLE(keyspace_rows, KEYSPACE_OPTIONS, struct keyspace_options);
 OPTION_TABLE(command_rows, COMMAND_OPTIONS, struct command_options);
 OPTION_TABLE(daemon_rows, DAEMON_OPTIONS, struct daemon_options);
+OPTION_TABLE(tls_rows, TLS_OPTIONS, struct tls_options);
 OPTION_TABLE(compat_rows, COMPAT_OPTIONS, struct compat_options);
 
 /* ---- words --------------------------------------------------------------- */
@@ -201,6 +202,36 @@ check_daemon_value(const struct option *row, const char *value)
     return NULL;
 }
 
+/* ---- TLS ----------------------------------------------------------------- */
+
+static const char *
+check_tls_protocols(const char *value)
+{
+    static const char *const known[] = {
+        "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
+    struct str rest = str_of(value), word;
+
+    while (next_word(&rest, &word)) {
+        bool found = false;
+
+        for (size_t i = 0; i < ARRAY_LEN(known); i++)
+            found = found || str_ieq(word, str_of(known[i]));
+        if (!found)
+            return "a version is TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3";
+    }
+    return NULL;
+}
+
+static const char *
+check_tls_value(const struct option *row, const char *value)
+{
+    if (!TLS_BUILT && strcmp(value, row->def) != 0)
+        return "this ashlard was built without TLS";
+    if (strcmp(row->name, "tls_protocols") == 0)
+        return check_tls_protocols(value);
+    return NULL;
+}
+
 /* ---- the whole ----------------------------------------------------------- */
 
 void
@@ -209,6 +240,7 @@ config_init(struct config *c)
     const struct option_module modules[] = {
         {"Network and process", daemon_rows, ARRAY_LEN(daemon_rows), &c->daemon,
             check_daemon_value},
+        {"TLS", tls_rows, ARRAY_LEN(tls_rows), &c->tls, check_tls_value},
         {"Memory", slab_rows, ARRAY_LEN(slab_rows), &c->slab, NULL},
         {"Keys and eviction", keyspace_rows, ARRAY_LEN(keyspace_rows),
             &c->keyspace, NULL},
@@ -267,10 +299,10 @@ check_together(const struct config *c, struct buf *err)
             c->commands.aclfile);
         return false;
     }
-    if (c->daemon.port == 0 && *c->daemon.unixsocket == '\0' &&
-        !c->sockets_passed) {
+    if (c->daemon.port == 0 && c->tls.tls_port == 0 &&
+        *c->daemon.unixsocket == '\0' && !c->sockets_passed) {
         buf_printf(err,
-            "port is 0 and unixsocket is empty: "
+            "port and tls-port are 0 and unixsocket is empty: "
             "nowhere to listen");
         return false;
     }
@@ -343,6 +375,8 @@ config_limits(struct config *c, struct limits *l)
     }
     atomic_store(
         &l->query_bytes, (size_t)option_get_i64(&o->client_query_buffer_limit));
+    atomic_store(&l->handshake_s,
+        (uint32_t)option_get_i64(&c->tls.tls_handshake_timeout));
     atomic_store(&l->max_bulk, option_get_i64(&o->proto_max_bulk_len));
     atomic_store(&l->protected_mode, option_get_i64(&o->protected_mode) != 0);
 }

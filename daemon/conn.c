@@ -132,7 +132,7 @@ unlink_client(struct worker *w, struct conn *c)
 }
 
 struct conn *
-conn_new(struct worker *w, int fd, bool is_unix)
+conn_new(struct worker *w, int fd, enum transport transport)
 {
     struct ashlard *d = w->daemon;
     struct conn *c = pool_get(w->conns);
@@ -142,8 +142,13 @@ conn_new(struct worker *w, int fd, bool is_unix)
     c->magic = CONN_MAGIC;
     c->fd = fd;
     c->worker = w;
-    c->is_unix = is_unix;
+    c->is_unix = transport == TRANSPORT_UNIX;
     c->active_s = w->now_s;
+    if (transport == TRANSPORT_TLS && !tls_conn_open(c, d->tls)) {
+        c->magic = 0;
+        pool_put(w->conns, c);
+        return NULL;
+    }
     session_init(
         &c->session, atomic_fetch_add(&d->last_client_id, 1) + 1, &d->commands);
     event_assign(&c->event, w->base, fd, 0, conn_event, c);
@@ -209,7 +214,7 @@ conn_free(struct conn *c)
     CHECK(c, CONN_MAGIC);
     w = c->worker;
     unlink_client(w, c);
-    may_free = w->io->forget(c);
+    may_free = conn_io(c)->forget(c);
     if (c->closing)
         read_rest(c);
     close(c->fd);
@@ -461,7 +466,7 @@ conn_start_send(struct conn *c, struct outgoing *o)
 {
     /* Not past what waits already. */
     o->status =
-        c->output == NULL ? c->worker->io->start_send(c, o) : SEND_BLOCKED;
+        c->output == NULL ? conn_io(c)->start_send(c, o) : SEND_BLOCKED;
 }
 
 void
@@ -489,7 +494,8 @@ conn_flush(struct conn *c)
 
     if (c->output == NULL || c->dead)
         return;
-    status = io_epoll_send(c, &c->output->rest);
+    status = unlikely(c->tls != NULL) ? io_tls.start_send(c, &c->output->rest)
+                                      : io_epoll_send(c, &c->output->rest);
     if (status == SEND_BLOCKED)
         return;
     if (status == SEND_DONE)
@@ -572,10 +578,10 @@ conn_update_events(struct conn *c)
         want |= EV_WRITE;
     if (c->held != NULL) /* it may go while nothing is read from it */
         want |= EV_CLOSED;
-    if (want == c->interest)
+    if (want == c->interest && likely(c->tls == NULL))
         return;
     c->interest = want;
-    if (c->worker->io->watch(c, want))
+    if (conn_io(c)->watch(c, want))
         return;
     log_error("cannot watch a client err=\"%s\"", strerror(errno));
     conn_dead(c);
@@ -589,6 +595,11 @@ conn_tick(struct conn *c, uint32_t now_s)
 
     if (c->output != NULL)
         check_output_limits(c);
+    if (unlikely(c->tls != NULL) && tls_is_late(c, now_s)) {
+        METRIC_INC(&w->metrics, timeouts);
+        conn_dead(c);
+        return;
+    }
     if (timeout_s == 0 || now_s - c->active_s <= timeout_s || c->dead ||
         c->held != NULL || session_is_subscribed(&c->session) ||
         c->session.monitors) /* it waits for messages */

@@ -89,12 +89,16 @@ info_stats(struct ashlard *d, struct buf *out)
         "accept_errors:%llu\r\n"
         "clients_closed_timeout:%llu\r\n"
         "clients_closed_query_limit:%llu\r\n"
-        "clients_closed_output_limit:%llu\r\n",
+        "clients_closed_output_limit:%llu\r\n"
+        "tls_handshakes:%llu\r\n"
+        "tls_handshakes_failed:%llu\r\n",
         (unsigned long long)m.reads, (unsigned long long)m.writes,
         (unsigned long long)m.batches, (unsigned long long)m.accept_errors,
         (unsigned long long)m.timeouts,
         (unsigned long long)m.query_limit_closes,
-        (unsigned long long)m.output_limit_closes);
+        (unsigned long long)m.output_limit_closes,
+        (unsigned long long)m.tls_handshakes,
+        (unsigned long long)m.tls_failures);
 }
 
 static void

@@ -22,6 +22,7 @@
 #include "commands/command.h"
 #include "daemon/compat.h"
 #include "daemon/io.h"
+#include "daemon/tls.h"
 #include "keyspace/keyspace.h"
 #include "protocol/resp.h"
 #include "slab/slab.h"
@@ -103,7 +104,9 @@
     X(batches, COUNTER, "batches run")                                      \
     X(timeouts, COUNTER, "clients closed for idleness")                     \
     X(query_limit_closes, COUNTER, "clients closed by the query limit")     \
-    X(output_limit_closes, COUNTER, "clients closed by an output limit")
+    X(output_limit_closes, COUNTER, "clients closed by an output limit")    \
+    X(tls_handshakes, COUNTER, "TLS handshakes completed")                  \
+    X(tls_failures, COUNTER, "TLS handshakes that failed")
 /* clang-format on */
 
 struct daemon_options {
@@ -140,6 +143,7 @@ struct config {
     struct keyspace_options keyspace;
     struct command_options commands;
     struct daemon_options daemon;
+    struct tls_options tls;
     struct compat_options compat;
     struct output_limit output[OUTPUT_CLASSES];
     struct options *set;
@@ -168,6 +172,7 @@ enum log_level config_log_level(const struct config *c);
 struct limits {
     _Atomic uint32_t timeout_s;
     _Atomic uint32_t max_clients;
+    _Atomic uint32_t handshake_s;
     struct {
         _Atomic size_t hard, soft; /* 0: none */
         _Atomic uint32_t soft_s;
@@ -217,6 +222,7 @@ struct ashlard {
     struct buf reload_problem; /* [config_lock] why the last one failed */
     struct signals *signals;             /* [main thread] */
     struct listeners *listeners;         /* [main thread] */
+    struct tls *tls;                     /* [immutable] NULL without TLS port */
     struct worker *workers[MAX_WORKERS]; /* [immutable] once all run */
     unsigned n_workers;                  /* the same */
     struct maint *maint;
@@ -362,6 +368,11 @@ struct outgoing {
 enum send_status outgoing_send(struct outgoing *o, int fd, struct slab *slab,
     size_t *sent, unsigned *calls);
 
+/* The same through `send`, which does as sendmsg(2). */
+typedef ssize_t (*send_fn)(void *to, const struct iovec *iov, size_t n_iov);
+enum send_status outgoing_send_by(struct outgoing *o, send_fn send, void *to,
+    struct slab *slab, size_t *sent, unsigned *calls);
+
 /* Bytes left, referenced ones included. */
 size_t outgoing_left(const struct outgoing *o);
 
@@ -411,6 +422,13 @@ struct conn_input {
 
 #define CONN_MAGIC 0xc0221ec7u
 
+/* What a client came through. */
+enum transport {
+    TRANSPORT_TCP,
+    TRANSPORT_UNIX,
+    TRANSPORT_TLS
+};
+
 struct conn {
     uint32_t magic;
     int fd; /* [immutable] */
@@ -435,10 +453,14 @@ struct conn {
     _Atomic bool kill; /* [shared] set under clients_lock */
     uint16_t n_held;
     struct held *held; /* commands that wait, in their order; see hold.c */
+    struct tls_conn *tls; /* NULL: it speaks plainly */
 };
 _Static_assert(sizeof(struct conn) <= 384, "an idle client is small");
 
-struct conn *conn_new(struct worker *w, int fd, bool is_unix);
+/* How its bytes come and go. */
+static inline const struct io_engine *conn_io(const struct conn *c);
+
+struct conn *conn_new(struct worker *w, int fd, enum transport transport);
 /* Close now: frees everything. Only between batches. */
 void conn_free(struct conn *c);
 
@@ -560,7 +582,7 @@ void batch_shrink(struct batch *b);
 
 struct handed {
     int fd;
-    bool is_unix;
+    enum transport transport;
 };
 
 /* Messages in the order of posting. */
@@ -602,6 +624,8 @@ struct worker {
     size_t charged_bytes;          /* of these in the budget */
     unsigned n_outputs;            /* connections with unsent output */
     unsigned n_held;               /* connections that wait in a pause */
+    unsigned n_handshakes;         /* connections in a TLS handshake */
+    char *tls_record;              /* NULL until there is a TLS connection */
 
     pthread_mutex_t clients_lock;
     struct conn *clients;       /* [clients_lock] */
@@ -629,6 +653,12 @@ worker_count_turn(struct worker *w)
         memory_order_relaxed);
 }
 
+static inline const struct io_engine *
+conn_io(const struct conn *c)
+{
+    return unlikely(c->tls != NULL) ? &io_tls : c->worker->io;
+}
+
 /* Start a thread; returns when it is ready. NULL with a sentence in err. */
 struct worker *worker_start(struct ashlard *d, unsigned id, struct buf *err);
 
@@ -641,7 +671,7 @@ void worker_join(struct worker *w);
 void worker_free(struct worker *w);
 
 /* Hand over a new connection; takes the fd. Main thread. */
-void worker_hand(struct worker *w, int fd, bool is_unix);
+void worker_hand(struct worker *w, int fd, enum transport transport);
 
 /* Leave a published message for the worker, held once more; `from` is the
  * calling worker. Any worker. */

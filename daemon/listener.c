@@ -25,7 +25,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define MAX_LISTENERS 32
+/* Of one port, or passed by the service manager. */
+#define MAX_ADDRESSES 31
+/* Two ports and a unix socket. */
+#define MAX_LISTENERS (2 * MAX_ADDRESSES + 1)
 /* Accepted in one go; then signals and other listeners have their turn. */
 #define ACCEPTS_PER_EVENT 64
 #define PAUSE_MS 100
@@ -33,7 +36,7 @@
 struct listener {
     struct listeners *all;
     int fd;
-    bool is_unix;
+    enum transport transport;
     struct event *event;
 };
 
@@ -108,14 +111,16 @@ is_unsupported(int err)
 }
 
 static void
-add_listener(struct listeners *l, int fd, bool is_unix)
+add_listener(struct listeners *l, int fd, enum transport transport)
 {
-    l->item[l->n++] = (struct listener){.all = l, .fd = fd, .is_unix = is_unix};
+    l->item[l->n++] =
+        (struct listener){.all = l, .fd = fd, .transport = transport};
 }
 
 /* Listen on one word of `bind`. */
 static bool
-open_address(struct listeners *l, const char *word, struct buf *err)
+open_address(struct listeners *l, const char *word, int64_t port_number,
+    enum transport transport, struct buf *err)
 {
     const struct daemon_options *o = &l->daemon->config.daemon;
     bool optional = *word == '-';
@@ -131,7 +136,7 @@ open_address(struct listeners *l, const char *word, struct buf *err)
     char port[8];
     int fd, failed;
 
-    snprintf(port, sizeof(port), "%d", (int)o->port);
+    snprintf(port, sizeof(port), "%d", (int)port_number);
     failed = getaddrinfo(node, port, &hints, &ai);
     if (failed != 0) {
         if (optional)
@@ -143,7 +148,7 @@ open_address(struct listeners *l, const char *word, struct buf *err)
     failed = errno;
     freeaddrinfo(ai);
     if (fd >= 0) {
-        add_listener(l, fd, false);
+        add_listener(l, fd, transport);
         return true;
     }
     if (is_unsupported(failed) || (failed == EADDRNOTAVAIL && optional)) {
@@ -156,28 +161,31 @@ open_address(struct listeners *l, const char *word, struct buf *err)
     return false;
 }
 
+/* Listen on a port of all addresses. */
 static bool
-open_tcp(struct listeners *l, struct buf *err)
+open_port(struct listeners *l, int64_t port, enum transport transport,
+    struct buf *err)
 {
     const struct daemon_options *o = &l->daemon->config.daemon;
     char *words, *word, *save;
+    unsigned before = l->n;
     bool ok = true;
 
-    if (o->port == 0)
+    if (port == 0)
         return true;
     words = xstrdup(o->bind);
     for (word = strtok_r(words, " \t", &save); word != NULL && ok;
          word = strtok_r(NULL, " \t", &save)) {
-        if (l->n == MAX_LISTENERS - 1) {
-            buf_printf(err, "cannot listen on more than %d addresses",
-                MAX_LISTENERS - 1);
+        if (l->n == before + MAX_ADDRESSES) {
+            buf_printf(
+                err, "cannot listen on more than %d addresses", MAX_ADDRESSES);
             ok = false;
         } else {
-            ok = open_address(l, word, err);
+            ok = open_address(l, word, port, transport, err);
         }
     }
     free(words);
-    if (ok && l->n == 0) {
+    if (ok && l->n == before) {
         buf_printf(err, "cannot listen on any address of bind \"%s\"", o->bind);
         ok = false;
     }
@@ -238,7 +246,7 @@ open_unix(struct listeners *l, struct buf *err)
         failed = fd < 0 ? errno : 0;
     }
     if (failed == 0) {
-        add_listener(l, fd, true);
+        add_listener(l, fd, TRANSPORT_UNIX);
         failed = bind_unix(fd, &sa, o, &l->owns_unix_path);
     }
     if (failed == 0)
@@ -256,7 +264,7 @@ take_passed(struct listeners *l)
     const struct daemon_options *o = &l->daemon->config.daemon;
     int fd;
 
-    while (l->n < MAX_LISTENERS &&
+    while (l->n < MAX_ADDRESSES &&
         (fd = activation_take(l->daemon->activation, "resp")) >= 0) {
         struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof(sa);
@@ -268,7 +276,7 @@ take_passed(struct listeners *l)
             set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
             set_keepalive(fd, o->tcp_keepalive);
         }
-        add_listener(l, fd, is_unix);
+        add_listener(l, fd, is_unix ? TRANSPORT_UNIX : TRANSPORT_TCP);
     }
     if (l->n > 0)
         log_info("listening on sockets of the service manager, not on bind, "
@@ -321,6 +329,19 @@ least_loaded(struct listeners *l)
     return best;
 }
 
+/* A client that waits for a handshake would take a line for a breach of the
+ * protocol: it is closed, and the reason stands in the log. */
+static void
+refuse_tls(struct ashlard *d, int fd, const char *text)
+{
+    static _Atomic uint64_t logged;
+
+    if (log_ratelimit(&logged))
+        log_warn("TLS client refused: %.*s", (int)strcspn(text, "\r"), text);
+    close(fd);
+    METRIC_INC(&d->metrics, rejected);
+}
+
 /* Refuse a new connection, or deal it. */
 static void
 admit(struct listener *item, int fd, const struct sockaddr_storage *peer)
@@ -328,14 +349,16 @@ admit(struct listener *item, int fd, const struct sockaddr_storage *peer)
     struct listeners *l = item->all;
     struct ashlard *d = l->daemon;
     struct limits *limits = &d->limits;
+    void (*no)(struct ashlard *, int, const char *) =
+        item->transport == TRANSPORT_TLS ? refuse_tls : refuse;
 
     if (atomic_load(&d->n_clients) >= limit_u32(&limits->max_clients)) {
-        refuse(d, fd, "-ERR max number of clients reached\r\n");
+        no(d, fd, "-ERR max number of clients reached\r\n");
         return;
     }
     if (!is_local(peer) && atomic_load(&limits->protected_mode) &&
         !commands_auth_required(&d->commands)) {
-        refuse(d, fd,
+        no(d, fd,
             "-DENIED ashlard runs in protected mode: no password is set, so "
             "only clients on the same machine are served. Set requirepass, "
             "or protected-mode no.\r\n");
@@ -343,7 +366,7 @@ admit(struct listener *item, int fd, const struct sockaddr_storage *peer)
     }
     METRIC_INC(&d->metrics, connections);
     atomic_fetch_add(&d->n_clients, 1);
-    worker_hand(least_loaded(l), fd, item->is_unix);
+    worker_hand(least_loaded(l), fd, item->transport);
 }
 
 static void
@@ -385,7 +408,9 @@ out_of_descriptors(struct listener *item, int err)
         close(l->spare_fd);
         l->spare_fd = -1;
         int fd = accept4(item->fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0 && item->transport == TRANSPORT_TLS)
+            refuse_tls(l->daemon, fd, strerror(err));
+        else if (fd >= 0)
             refuse(l->daemon, fd, "-ERR max number of clients reached\r\n");
         l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
@@ -446,17 +471,22 @@ new_listeners(struct ashlard *d)
 struct listeners *
 listeners_open(struct ashlard *d, struct buf *err)
 {
+    const struct config *c = &d->config;
     struct listeners *l = new_listeners(d);
 
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     l->next_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (l->next_fd < 0) {
         buf_printf(err, "cannot make an eventfd: %s", strerror(errno));
-    } else if (take_passed(l) || (open_tcp(l, err) && open_unix(l, err))) {
+    } else if (take_passed(l) ||
+        (open_port(l, c->daemon.port, TRANSPORT_TCP, err) &&
+            open_port(l, c->tls.tls_port, TRANSPORT_TLS, err) &&
+            open_unix(l, err))) {
         if (l->n > 0)
             return l;
-        buf_printf(err, "no socket was passed, port is 0 and unixsocket is "
-                        "empty: nowhere to listen");
+        buf_printf(err,
+            "no socket was passed, port is 0 and unixsocket is "
+            "empty: nowhere to listen");
     }
     listeners_free(l);
     return NULL;
@@ -482,21 +512,21 @@ close_item(struct listener *item)
 
 /* ---- another port -------------------------------------------------------- */
 
-/* [config lock] The unix socket stays, the TCP ones are those of `next`. */
+/* [config lock] The plain TCP sockets are those of `next`, others stay. */
 static void
 take_over(struct listeners *l, const struct listeners *next)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < l->n; i++) {
-        if (l->item[i].is_unix)
+        if (l->item[i].transport != TRANSPORT_TCP)
             l->item[n++] = l->item[i];
         else
             close_item(&l->item[i]);
     }
     l->n = n;
     for (unsigned i = 0; i < next->n; i++)
-        add_listener(l, next->item[i].fd, false);
+        add_listener(l, next->item[i].fd, TRANSPORT_TCP);
     l->port = next->port;
     for (unsigned i = 0; i < l->n; i++) {
         if (l->item[i].event != NULL) /* its place may be another */
@@ -547,13 +577,14 @@ listeners_set_port(struct listeners *l, struct buf *err)
         buf_printf(err, "the sockets are those of the service manager");
         return false;
     }
-    if (d->config.daemon.port == 0 && *d->config.daemon.unixsocket == '\0') {
+    if (d->config.daemon.port == 0 && d->config.tls.tls_port == 0 &&
+        *d->config.daemon.unixsocket == '\0') {
         buf_printf(err, "unixsocket is empty: nowhere to listen");
         return false;
     }
     next = new_listeners(d);
     buf_printf(err, "Unable to listen on this port: ");
-    opened = open_tcp(next, err);
+    opened = open_port(next, d->config.daemon.port, TRANSPORT_TCP, err);
     l->next = next;
     if (!opened) {
         drop_next(l);
@@ -614,6 +645,6 @@ void
 listeners_keepalive(struct listeners *l, int64_t seconds)
 {
     for (unsigned i = 0; i < l->n; i++)
-        if (!l->item[i].is_unix)
+        if (l->item[i].transport != TRANSPORT_UNIX)
             set_keepalive(l->item[i].fd, seconds);
 }

@@ -29,9 +29,20 @@ ashlard_SOURCES = \
     daemon/status.c \
     daemon/status_json.c \
     daemon/thread.c \
+    daemon/tls.h \
     daemon/watchdog.c \
     daemon/web.c \
     daemon/worker.c
+if TLS
+ashlard_SOURCES += \
+    daemon/tls_conn.c \
+    daemon/tls_context.c \
+    daemon/tls_context.h \
+    daemon/tls_library.c \
+    daemon/tls_library.h
+else
+ashlard_SOURCES += daemon/tls_absent.c
+endif
 if LIBURING
 ashlard_SOURCES += daemon/io_uring.c
 endif

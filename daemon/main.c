@@ -117,7 +117,8 @@ check_config(struct config *c, int argc, char **argv)
         buf_printf(&err, "--check-config needs one FILE");
         return complain(EX_USAGE, &err);
     }
-    if (!config_load(c, argv[2], 0, NULL, &err) || !check_users(c, &err))
+    if (!config_load(c, argv[2], 0, NULL, &err) || !check_users(c, &err) ||
+        !tls_check(&c->tls, &err))
         return complain(EX_CONFIG, &err);
     return EXIT_SUCCESS;
 }
@@ -226,6 +227,8 @@ build(struct ashlard *d, struct buf *err)
         return false;
     if (!open_commands(d, err))
         return false;
+    if (!tls_open(&d->config.tls, &d->tls, err))
+        return false;
     d->listeners = listeners_open(d, err);
     if (d->listeners == NULL || !activation_all_taken(d->activation, err))
         return false;
@@ -267,6 +270,7 @@ tear_down(struct ashlard *d)
         worker_free(d->workers[i]);
     if (d->listeners != NULL)
         listeners_free(d->listeners);
+    tls_free(d->tls);
     if (d->commands.ks != NULL)
         commands_free(&d->commands);
     if (d->ks != NULL)
@@ -338,10 +342,10 @@ serve(struct ashlard *d)
     listeners_start(d->listeners);
     d->watchdog = watchdog_start(d);
     notify_send(d->notify, "READY=1\nSTATUS=ready");
-    log_info("ready version=" PACKAGE_VERSION " pid=%d port=%d workers=%u "
-             "maxmemory=%zu maxclients=%lld io-engine=%s",
-        (int)getpid(), (int)o->port, d->n_workers, slab_limit(d->slab),
-        (long long)o->maxclients, d->io->name);
+    log_info("ready version=" PACKAGE_VERSION " pid=%d port=%d tls_port=%d "
+             "workers=%u maxmemory=%zu maxclients=%lld io-engine=%s",
+        (int)getpid(), (int)o->port, (int)d->config.tls.tls_port, d->n_workers,
+        slab_limit(d->slab), (long long)o->maxclients, d->io->name);
     event_base_dispatch(d->base);
     notify_send(d->notify, "STOPPING=1\nSTATUS=stopping");
 }
@@ -406,7 +410,7 @@ load_and_run(struct ashlard *d, int argc, char **argv)
         argv++;
     }
     if (!config_load(&d->config, file, argc, argv, &err) ||
-        !check_users(&d->config, &err))
+        !check_users(&d->config, &err) || !tls_check(&d->config.tls, &err))
         return complain(EX_CONFIG, &err);
     return run(d);
 }

@@ -36,6 +36,26 @@ on_stop_request(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(s->daemon->base);
 }
 
+/* The certificates may have been renewed. */
+static void
+reload_tls(struct ashlard *d)
+{
+    struct buf err = {0};
+    bool done;
+
+    if (d->tls == NULL)
+        return;
+    pthread_mutex_lock(&d->config_lock);
+    done = tls_reload(d->tls, &d->config.tls, &err);
+    pthread_mutex_unlock(&d->config_lock);
+    if (done)
+        log_info("TLS certificates and rules read again");
+    else
+        log_error("TLS certificates not read again, the former ones stay: %.*s",
+            (int)err.len, err.p);
+    buf_free(&err);
+}
+
 /* Log rotation: the file has been moved away, write to a new one. */
 static void
 reopen_log(struct ashlard *d)
@@ -66,6 +86,7 @@ on_hup(evutil_socket_t signum, short what, void *arg)
     notify_reloading(d->notify);
     reopen_log(d);
     reload_config(d);
+    reload_tls(d);
     status_append(d, &status);
     notify_status(d->notify, "READY=1", (struct str){status.p, status.len});
     buf_free(&status);

@@ -107,7 +107,7 @@ worker_wake(struct worker *w)
 }
 
 void
-worker_hand(struct worker *w, int fd, bool is_unix)
+worker_hand(struct worker *w, int fd, enum transport transport)
 {
     bool first;
 
@@ -118,7 +118,7 @@ worker_hand(struct worker *w, int fd, bool is_unix)
         w->cap_mail = MAX(2 * w->cap_mail, 64);
         w->mail = xrealloc(w->mail, w->cap_mail * sizeof(*w->mail));
     }
-    w->mail[w->n_mail++] = (struct handed){fd, is_unix};
+    w->mail[w->n_mail++] = (struct handed){fd, transport};
     pthread_mutex_unlock(&w->mail_lock);
     if (first)
         worker_wake(w);
@@ -145,7 +145,7 @@ take_connections(struct worker *w)
     w->n_mail = w->cap_mail = 0;
     pthread_mutex_unlock(&w->mail_lock);
     for (size_t i = 0; i < n; i++)
-        if (conn_new(w, mail[i].fd, mail[i].is_unix) == NULL)
+        if (conn_new(w, mail[i].fd, mail[i].transport) == NULL)
             refuse_handed(w, mail[i].fd);
     free(mail);
 }
@@ -176,7 +176,7 @@ start_ticking(struct worker *w)
 static bool
 depends_on_time(const struct worker *w)
 {
-    return w->n_outputs > 0 ||
+    return w->n_outputs > 0 || w->n_handshakes > 0 ||
         (w->clients != NULL && limit_u32(&w->daemon->limits.timeout_s) > 0);
 }
 
@@ -479,6 +479,7 @@ release(struct worker *w)
     free(w->messages.at);
     free(w->queued);
     buf_free(&w->open_error);
+    free(w->tls_record);
     free(w);
 }
 

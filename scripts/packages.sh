@@ -4,8 +4,8 @@
 
 # shellcheck disable=SC2034 # used by scripts/run and scripts/test
 packages_to_build=(build-essential autoconf automake pkg-config libevent-dev
-    libxxhash-dev liburing-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev check
-    libhiredis-dev libzstd-dev)
+    libxxhash-dev liburing-dev libssl-dev liblua5.1-0-dev lua-cjson-dev
+    lua-bitop-dev check libhiredis-dev libzstd-dev)
 # shellcheck disable=SC2034 # used by scripts/test
 packages_to_test=(clang libclang-rt-dev llvm python3 redis-tools systemd
     util-linux xz-utils zstd)
