@@ -469,7 +469,10 @@ server_argv(const struct server *s, const struct server_options *o,
 {
     const char *const defaults[][2] = {{"--bind", "127.0.0.1"},
         {"--port", port_text}, {"--unixsocket", s->socket_path},
-        {testing_redis() ? "--save" : "--workers", testing_redis() ? "" : "2"}};
+        {testing_redis() ? "--save" : "--workers", testing_redis() ? "" : "2"},
+        /* Lets a test look into /proc. */
+        {testing_redis() ? "--save" : "--core-dumps",
+            testing_redis() ? "" : "yes"}};
     const char *engine = getenv("ASHLAR_IO_ENGINE");
     size_t n = 0;
 

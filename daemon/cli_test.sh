@@ -162,6 +162,82 @@ echo precious >"$socket"
 expect 1 "ashlard: cannot listen on $socket:*" --port 0 --unixsocket "$socket"
 [[ $(cat "$socket") == precious ]] || fail "a file in the way was removed"
 
+# ---- core dumps
+
+# of_process FIELD: what /proc says of the running daemon.
+of_process()
+{
+    sed -n "s/^$1: *\t*//p" "/proc/$pid/task/"*/status | sort -u
+}
+
+core_limit()
+{
+    sed -n 's/^Max core file size *\([^ ]*\) .*/\1/p' "/proc/$pid/limits"
+}
+
+if ulimit -Sc unlimited 2>/dev/null; then
+    start --port 0 --unixsocket "$socket.1"
+    [[ $(core_limit) == 0 ]] || fail "limit of core dumps: $(core_limit)"
+    stop TERM
+    start --port 0 --unixsocket "$socket.1" --core-dumps yes
+    [[ $(core_limit) == unlimited ]] ||
+        fail "limit of core dumps when allowed: $(core_limit)"
+    stop TERM
+    ulimit -Sc 0
+fi
+
+# ---- another user
+
+expect 78 "ashlard: run-as*" --port 0 --unixsocket "$socket.1" \
+    --run-as no-such-user
+if [[ $EUID == 0 ]] && id nobody >/dev/null 2>&1; then
+    chmod 711 "$dir"
+    install -d -o nobody "$dir/own"
+    expect 78 "ashlard: run-as*root*" --port 0 --unixsocket "$socket.1" \
+        --run-as root
+    expect 78 "ashlard: run-as*no-such-group*" --port 0 \
+        --unixsocket "$socket.1" --run-as nobody:no-such-group
+    # What only root may write to cannot be used.
+    expect 1 "ashlard: cannot open logfile $dir/log2: Permission denied" \
+        --port 0 --unixsocket "$socket.1" --run-as nobody --logfile "$dir/log2"
+    # A port that is root's: the lowest ones, one of which is free.
+    for port in 911 912 913 914; do
+        # shellcheck disable=SC2188
+        (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    start --port "$port" --unixsocket "$dir/own/sock" --run-as nobody \
+        --pidfile "$dir/own/pid"
+    [[ $(ask PING) == +PONG ]] || fail "no PONG on port $port as nobody"
+    for file in sock pid; do
+        [[ $(stat -c %U "$dir/own/$file") == nobody ]] || fail "owner of $file"
+    done
+    tab=$'\t' uid=$(id -u nobody) gid=$(id -g nobody)
+    [[ $(of_process Uid) == "$uid$tab$uid$tab$uid$tab$uid" ]] ||
+        fail "not all threads are nobody's: $(of_process Uid)"
+    [[ $(of_process Gid) == "$gid$tab$gid$tab$gid$tab$gid" ]] ||
+        fail "not all threads have nobody's group: $(of_process Gid)"
+    for set in CapEff CapPrm CapInh CapAmb; do
+        [[ $(of_process $set) == 0000000000000000 ]] ||
+            fail "$set: $(of_process $set)"
+    done
+    grep -q 'privileges given up' "$dir/log" || fail "nothing logged"
+    stop TERM
+    [[ ! -e $dir/own/pid ]] || fail "the pid file stays"
+elif [[ $EUID != 0 ]]; then
+    expect 78 "ashlard: run-as*only root*" --port 0 --unixsocket "$socket.1" \
+        --run-as "$(id -un)"
+fi
+
+# ---- TLS that is not there, or not complete
+
+free_port
+if [[ $("$ashlard" --tls-port "$port" 2>&1) == *"built without TLS" ]]; then
+    expect 78 "ashlard: tls-cert-file: *built without TLS" --tls-cert-file x
+else
+    expect 78 "ashlard: a TLS port needs tls-cert-file" --tls-port "$port"
+    expect 78 "ashlard: tls-protocols:*TLSv1.3" --tls-protocols SSLv3
+fi
+
 # ---- a new log after HUP
 
 free_port

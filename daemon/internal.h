@@ -91,7 +91,13 @@
         "for people at /. All of it only reads. 0 does not listen.")        \
     X(metrics_bind, OPT_STRING, "127.0.0.1", 0, 0, OPT_START, "",           \
         "Addresses for metrics-port, and paths of unix sockets, which are " \
-        "listened on whatever metrics-port is. There is no password.")
+        "listened on whatever metrics-port is. There is no password.")            \
+    X(run_as, OPT_STRING, "", 0, 0, OPT_START, "",                          \
+        "USER or USER:GROUP to become when started as root. All files but " \
+        "this one are opened as that user, ports below 1024 are served.")   \
+    X(core_dumps, OPT_BOOL, "no", 0, 0, OPT_START, "",                      \
+        "Allow core dumps, which hold what clients have stored, and let "   \
+        "debuggers of the same user attach.")
 
 #define DAEMON_METRICS(X)                                                   \
     X(connections, COUNTER, "connections accepted")                         \
@@ -731,6 +737,17 @@ void metrics_write_reference(struct buf *out);
 
 /* Raise the limit of open files for `clients`; returns how many it allows. */
 int64_t rlimit_raise(const struct config *c, int64_t clients);
+
+/* ---- run_as.c, core_dumps.c [main thread] -------------------------------- */
+
+/* Become the user of run-as; "" does nothing. False with a sentence in err. */
+bool run_as_begin(const char *spec, struct buf *err);
+
+/* The listeners are open: give up the rest. Before threads are started. */
+bool run_as_seal(const char *spec, struct buf *err);
+
+/* False with a sentence in err. */
+bool core_dumps_allow(bool allowed, struct buf *err);
 
 /* ---- threads (thread.c) -------------------------------------------------- */
 

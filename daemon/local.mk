@@ -9,6 +9,7 @@ ashlard_SOURCES = \
     daemon/clients.c \
     daemon/config.c \
     daemon/conn.c \
+    daemon/core_dumps.c \
     daemon/history.c \
     daemon/hold.c \
     daemon/info.c \
@@ -24,6 +25,7 @@ ashlard_SOURCES = \
     daemon/printable.c \
     daemon/reload.c \
     daemon/rlimit.c \
+    daemon/run_as.c \
     daemon/signals.c \
     daemon/snapshot.c \
     daemon/status.c \

@@ -233,7 +233,9 @@ build(struct ashlard *d, struct buf *err)
     if (d->listeners == NULL || !activation_all_taken(d->activation, err))
         return false;
     d->web = web_open(d, err);
-    if (err->len > 0 || !choose_io(d, err) || !start_workers(d, err))
+    if (err->len > 0 || !run_as_seal(d->config.daemon.run_as, err))
+        return false;
+    if (!choose_io(d, err) || !start_workers(d, err))
         return false;
     d->maint = maint_start(d, err);
     if (d->maint == NULL || (d->web != NULL && !web_start(d->web, err)))
@@ -364,9 +366,14 @@ run(struct ashlard *d)
     const struct daemon_options *o = &d->config.daemon;
     struct buf err = {0};
     int status = EXIT_SUCCESS;
-    int failed = log_open(config_log_level(&d->config), o->logfile);
+    int failed;
 
+    if (!run_as_begin(o->run_as, &err))
+        return complain(EX_CONFIG, &err);
+    if (!core_dumps_allow(o->core_dumps, &err))
+        return complain(EXIT_FAILURE, &err);
     log_set_format((enum log_format)o->log_format);
+    failed = log_open(config_log_level(&d->config), o->logfile);
     if (failed != 0) {
         buf_printf(
             &err, "cannot open logfile %s: %s", o->logfile, strerror(failed));
