@@ -60,7 +60,8 @@ client_tests = \
     client-tests/connections_test \
     client-tests/io_engine_test \
     client-tests/allocations_test \
-    client-tests/memory_test
+    client-tests/memory_test \
+    client-tests/hostile_test
 if TLS
 client_tests += client-tests/tls_test
 endif
@@ -218,6 +219,9 @@ client_tests_make_trace_SOURCES = \
 client_tests_make_trace_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
 client_tests_make_trace_LDADD = libbase.a $(ZSTD_LIBS) -lm
 
+client_tests_hostile_test_SOURCES = client-tests/hostile_test.c
+client_tests_hostile_test_CFLAGS = $(client_tests_cflags)
+client_tests_hostile_test_LDADD = $(client_tests_ldadd)
 client_tests_tls_test_SOURCES = \
     client-tests/tls_client.c \
     client-tests/tls_client.h \

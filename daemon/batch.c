@@ -531,6 +531,22 @@ parse_short(struct batch *b, struct source *s)
     }
 }
 
+/* A client that greets in TLS waits for an answer, and this would be the start
+ * of an inline command that never ends. */
+static bool
+is_tls_greeting(const struct source *s)
+{
+    return s->len >= 2 && s->p[0] == 0x16 && s->p[1] == 0x03;
+}
+
+static void
+add_protocol_error(struct batch *b, struct source *s, const char *text)
+{
+    add_task(b, s->conn, TASK_PROTOCOL_ERROR)->error = xstrdup(text);
+    resp_parser_reset(parser_of(b, s->conn));
+    s->len = 0;
+}
+
 /* Read the next command of a source into a task. False when there is none, or
  * the connection ends here. */
 static bool
@@ -550,9 +566,9 @@ parse_one(struct batch *b, struct source *s)
     if (status == RESP_COMMAND)
         return take_command(b, c, p);
     if (status == RESP_ERROR) {
-        add_task(b, c, TASK_PROTOCOL_ERROR)->error = xstrdup(p->error);
-        resp_parser_reset(p);
-        s->len = 0;
+        add_protocol_error(b, s, p->error);
+    } else if (is_tls_greeting(s)) {
+        add_protocol_error(b, s, "Protocol error: this port does not speak TLS");
     } else if (s->len > 0 && conn_input_open(c) == NULL) {
         conn_dead(c);
     }

@@ -631,6 +631,7 @@ struct worker {
     unsigned n_outputs;            /* connections with unsent output */
     unsigned n_held;               /* connections that wait in a pause */
     unsigned n_handshakes;         /* connections in a TLS handshake */
+    unsigned n_tls_closed;         /* TLS connections since the last trim */
     char *tls_record;              /* NULL until there is a TLS connection */
 
     pthread_mutex_t clients_lock;

@@ -68,6 +68,7 @@ struct conn;
 struct io_engine;
 struct tls;
 struct tls_conn;
+struct worker;
 
 /* ---- tls_context.c ------------------------------------------------------- */
 
@@ -101,6 +102,10 @@ short tls_ready(struct conn *c, short ready);
 /* Receives and sends for such a connection, in place of the worker's engine. It
  * goes by readiness. */
 extern const struct io_engine io_tls;
+
+/* Give memory of connections that are closed back to the system, if there were
+ * many. About once a second; `idle`: nothing else is to do. Owner thread. */
+void tls_trim(struct worker *w, bool idle);
 
 /* Has the handshake lasted too long? */
 bool tls_is_late(const struct conn *c, uint32_t now_s);

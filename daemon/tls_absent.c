@@ -54,6 +54,13 @@ tls_ready(struct conn *c, short ready)
     UNREACHABLE();
 }
 
+void
+tls_trim(struct worker *w, bool idle)
+{
+    (void)w;
+    (void)idle;
+}
+
 bool
 tls_is_late(const struct conn *c, uint32_t now_s)
 {

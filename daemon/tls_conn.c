@@ -17,9 +17,16 @@
 #include "daemon/tls_context.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #define RECORD_BYTES ((size_t)SSL3_RT_MAX_PLAIN_LENGTH)
+
+/* The C library keeps what OpenSSL frees, in pieces between what is in use: a
+ * crowd of clients that is gone leaves a hundred MiB. After so many closed
+ * connections it is told to give pages back. */
+#define TRIM_IDLE 64
+#define TRIM_BUSY 1024
 
 struct tls_conn {
     SSL *ssl;
@@ -73,7 +80,17 @@ end(struct conn *c)
     ossl.SSL_free(tls->ssl);
     free(tls);
     c->tls = NULL;
+    w->n_tls_closed++;
     worker_account(w, TLS_CONN_BYTES, 0);
+}
+
+void
+tls_trim(struct worker *w, bool idle)
+{
+    if (likely(w->n_tls_closed < (idle ? TRIM_IDLE : TRIM_BUSY)))
+        return;
+    w->n_tls_closed = 0;
+    malloc_trim(0);
 }
 
 /* ---- the handshake ------------------------------------------------------- */

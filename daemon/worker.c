@@ -196,6 +196,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
         slab_thread_flush(ks_slab_thread(w->ks));
         batch_shrink(w->batch);
     }
+    tls_trim(w, !w->busy);
     if (!w->busy && !depends_on_time(w)) {
         event_del(w->tick_event);
         w->ticking = false;
