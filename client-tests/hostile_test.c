@@ -7,9 +7,13 @@
 #include "client-tests/fixture.h"
 #include "client-tests/wire.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -314,6 +318,96 @@ START_TEST(who_vanishes_leaves_nothing)
 }
 END_TEST
 
+/* ---- other machines ----------------------------------------------------- */
+
+#define OTHER "192.0.2.9"
+
+static bool
+set_interface(int fd, const char *name, unsigned long what, struct ifreq *r)
+{
+    snprintf(r->ifr_name, sizeof(r->ifr_name), "%s", name);
+    return ioctl(fd, what, r) == 0;
+}
+
+/* A network of this process alone, whose clients can have an address that is
+ * no loopback address. */
+static bool
+own_network(void)
+{
+    struct ifreq up = {.ifr_flags = IFF_UP}, address = {0};
+    struct sockaddr_in *a = (struct sockaddr_in *)&address.ifr_addr;
+    bool done;
+    int fd;
+
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET))
+        return false;
+    a->sin_family = AF_INET;
+    inet_pton(AF_INET, OTHER, &a->sin_addr);
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    done = set_interface(fd, "lo", SIOCSIFFLAGS, &up) &&
+        set_interface(fd, "lo:1", SIOCSIFADDR, &address);
+    close(fd);
+    return done;
+}
+
+static struct wire *
+connect_from_afar(const struct server *s)
+{
+    int fd = connect_tcp(OTHER, server_port(s));
+
+    ck_assert_msg(fd >= 0, "connect to " OTHER ": %s", strerror(errno));
+    return wire_open(fd);
+}
+
+static void
+expect_from_afar(const struct server *s, const char *reply)
+{
+    struct wire *in = connect_from_afar(s);
+
+    wire_run(in, "PING", reply);
+    wire_close(in);
+}
+
+static void
+expect_denied(const struct server *s)
+{
+    struct wire *in = connect_from_afar(s);
+
+    wire_expect(in, "re:-DENIED .*protected mode.*");
+    wire_expect_closed(in);
+    wire_close(in);
+}
+
+/* While there is no password, and as long as the mode is on. */
+START_TEST(protected_mode_is_for_other_machines)
+{
+    static const char *const args[] = {"--bind", "127.0.0.1", OTHER, NULL};
+    struct server *s;
+    struct wire *in;
+
+    if (!own_network()) {
+        skip("no network of one's own: %s", strerror(errno));
+        return;
+    }
+    s = server_start(args);
+    in = wire_connect(s);
+    wire_run(in, "PING", "+PONG");
+    expect_denied(s);
+    wire_run(in, "CONFIG SET protected-mode no", "+OK");
+    expect_from_afar(s, "+PONG");
+    wire_run(in, "CONFIG SET protected-mode yes", "+OK");
+    expect_denied(s);
+    wire_run(in, "CONFIG SET requirepass pw", "+OK");
+    expect_from_afar(s, "-NOAUTH Authentication required.");
+    wire_run(in, "CONFIG SET requirepass \"\"", "+OK");
+    expect_denied(s);
+    wire_run(in, "ACL SETUSER default >pw", "+OK");
+    expect_from_afar(s, "-NOAUTH Authentication required.");
+    wire_close(in);
+    server_stop(s);
+}
+END_TEST
+
 /* ---- secrets ------------------------------------------------------------ */
 
 #define SECRET "hunter2hunter2"
@@ -405,6 +499,7 @@ hostile_suite(void)
     tcase_add_test(tc, connections_in_a_row_leave_nothing);
     tcase_add_test(tc, who_is_slow_holds_up_nobody);
     tcase_add_test(tc, who_vanishes_leaves_nothing);
+    tcase_add_test(tc, protected_mode_is_for_other_machines);
     tcase_add_test(tc, secrets_stay_secret);
     suite_add_tcase(s, tc);
     return s;

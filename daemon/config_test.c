@@ -201,6 +201,38 @@ START_TEST(the_metrics_listener_takes_addresses_and_paths)
 }
 END_TEST
 
+START_TEST(tls_directives_are_for_a_build_with_tls)
+{
+    ck_assert(load_one("--tls-port", "0"));
+    ck_assert_int_eq(load_one("--tls-port", "7003"), TLS_BUILT);
+    ck_assert_int_eq(
+        load_one("--tls-protocols", "tlsv1.2  TLSv1.3"), TLS_BUILT);
+    if (!TLS_BUILT)
+        assert_complains("without TLS");
+    ck_assert(!load_one("--tls-protocols", "TLSv1.2 SSLv3"));
+    assert_complains(TLS_BUILT ? "TLSv1.2" : "without TLS");
+}
+END_TEST
+
+START_TEST(a_tls_port_is_somewhere_to_listen)
+{
+    const char *argv[] = {"--port", "0", "--tls-port", "7003"};
+
+    ck_assert_int_eq(load(4, argv), TLS_BUILT);
+}
+END_TEST
+
+START_TEST(a_secret_is_not_in_a_complaint)
+{
+    const char *argv[] = {
+        "--tls-key-file-pass", "hunter2", "extra", "--timeout", "soon"};
+
+    ck_assert(!load(5, argv));
+    buf_append(&err, "", 1);
+    ck_assert_ptr_null(strstr(err.p, "hunter2"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -221,6 +253,9 @@ main(void)
     tcase_add_test(t, a_unix_path_that_the_system_cannot_hold_is_refused);
     tcase_add_test(t, log_levels_have_the_names_of_redis);
     tcase_add_test(t, the_metrics_listener_takes_addresses_and_paths);
+    tcase_add_test(t, tls_directives_are_for_a_build_with_tls);
+    tcase_add_test(t, a_tls_port_is_somewhere_to_listen);
+    tcase_add_test(t, a_secret_is_not_in_a_complaint);
     suite_add_tcase(s, t);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

@@ -249,6 +249,47 @@ START_TEST(what_is_dropped_holds_no_reference)
 }
 END_TEST
 
+/* Takes a few bytes at a time, from wherever pieces meet. */
+static ssize_t
+take_a_few(void *to, const struct iovec *iov, size_t n_iov)
+{
+    size_t left = 7000, taken = 0;
+    unsigned *calls = to;
+
+    if (++*calls % 3 == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    for (size_t i = 0; i < n_iov && left > 0; i++) {
+        size_t n = MIN(iov[i].iov_len, left);
+
+        buf_append(&received, iov[i].iov_base, n);
+        left -= n;
+        taken += n;
+    }
+    return (ssize_t)taken;
+}
+
+START_TEST(a_run_can_be_sent_by_another_function)
+{
+    struct run r;
+    size_t sent = 0;
+    unsigned calls = 0, own_calls = 0;
+    enum send_status status = SEND_BLOCKED;
+
+    make_run(&r, 10000);
+    for (int i = 0; i < 20 && status == SEND_BLOCKED; i++)
+        status =
+            outgoing_send_by(&r.o, take_a_few, &own_calls, slab, &sent, &calls);
+    ck_assert_int_eq(status, SEND_DONE);
+    ck_assert_uint_eq(calls, own_calls);
+    ck_assert_uint_eq(sent, sent_text.len);
+    assert_all_arrived();
+    ck_assert_uint_eq(extent_live_bytes(slab), 0);
+    buf_free(&r.bytes);
+}
+END_TEST
+
 START_TEST(a_closed_peer_is_a_failure_and_no_signal)
 {
     struct run r;
@@ -281,6 +322,7 @@ main(void)
     tcase_add_test(t, a_taken_buffer_is_sent_without_a_copy);
     tcase_add_test(t, what_is_dropped_holds_no_reference);
     tcase_add_test(t, a_closed_peer_is_a_failure_and_no_signal);
+    tcase_add_test(t, a_run_can_be_sent_by_another_function);
     suite_add_tcase(s, t);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);
