@@ -155,8 +155,6 @@ START_TEST(values_of_all_sizes_pass)
 }
 END_TEST
 
-/* OpenSSL takes more from the socket than a receive of the server has room for:
- * what is left is run although the socket tells of nothing. */
 START_TEST(all_of_a_long_pipeline_is_run)
 {
     enum {
@@ -177,6 +175,31 @@ START_TEST(all_of_a_long_pipeline_is_run)
     for (int i = 0; i < 100; i++)
         tls_hear(ssl, "+PONG\r\n");
     free(pings);
+    tls_close(ssl);
+}
+END_TEST
+
+/* A long value is received in steps. When one ends in the middle of the last
+ * record, the socket has no more to tell, and OpenSSL has the rest. */
+START_TEST(what_openssl_holds_is_received)
+{
+    static const size_t sizes[] = {17000, 33500, 66500, 132000};
+    SSL *ssl = tls_connect(rules, tls_port);
+    char *value = pattern(132000);
+
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        char *head =
+            text_of("*3\r\n$3\r\nSET\r\n$4\r\nstep\r\n$%zu\r\n", sizes[i]);
+
+        tls_say(ssl, head);
+        free(head);
+        sleep_ms(10); /* the server knows how much will come */
+        for (size_t at = 0; at < sizes[i]; at += 8500)
+            tls_send(ssl, value + at, MIN(sizes[i] - at, 8500));
+        tls_say(ssl, "\r\n");
+        tls_hear(ssl, "+OK\r\n");
+    }
+    free(value);
     tls_close(ssl);
 }
 END_TEST
@@ -252,12 +275,9 @@ START_TEST(a_renegotiation_is_refused)
 {
     SSL_CTX *ctx = tls_rules(tests_dir(), "one", TLS1_2_VERSION);
     SSL *ssl = tls_connect(ctx, tls_port);
-    char reply[16];
 
     ck_assert_int_eq(SSL_renegotiate(ssl), 1);
-    ck_assert_int_ne(
-        SSL_do_handshake(ssl) == 1 && SSL_read(ssl, reply, sizeof(reply)) > 0,
-        1);
+    ck_assert_int_ne(SSL_do_handshake(ssl), 1);
     SSL_free(ssl);
     ssl = tls_connect(ctx, tls_port);
     tls_close(ssl);
@@ -777,6 +797,7 @@ tls_suite(void)
     tcase_add_unchecked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, values_of_all_sizes_pass, 0, 2);
     tcase_add_test(tc, all_of_a_long_pipeline_is_run);
+    tcase_add_test(tc, what_openssl_holds_is_received);
     tcase_add_loop_test(tc, a_client_that_reads_late_gets_everything, 0, 2);
     tcase_add_test(tc, messages_come_to_subscribers);
     tcase_add_test(tc, the_end_is_announced);

@@ -233,23 +233,6 @@ read_input(struct conn *c, void *to, size_t len)
     return (ssize_t)got;
 }
 
-static ssize_t
-receive_into(struct conn *c, const struct iovec *iov, int n_iov)
-{
-    ssize_t got = 0;
-
-    for (int i = 0; i < n_iov; i++) {
-        ssize_t n = read_input(c, iov[i].iov_base, iov[i].iov_len);
-
-        if (n <= 0)
-            return got > 0 ? got : n;
-        got += n;
-        if ((size_t)n < iov[i].iov_len)
-            break;
-    }
-    return got;
-}
-
 /* ---- output -------------------------------------------------------------- */
 
 /* The bytes of one record, from byte `at` of iov[0]. Returns their number. */
@@ -343,10 +326,41 @@ watch(struct conn *c, short want)
     return true;
 }
 
+/* What was read may have changed what the connection waits for. */
+static ssize_t
+after_read(struct conn *c, ssize_t n)
+{
+    int saved = errno;
+
+    if (!watch(c, c->interest)) {
+        errno = ECONNRESET;
+        return -1;
+    }
+    errno = saved;
+    return n;
+}
+
 static ssize_t
 receive(struct conn *c, char **base, size_t kept, size_t room)
 {
-    return read_input(c, *base + kept, room);
+    return after_read(c, read_input(c, *base + kept, room));
+}
+
+static ssize_t
+receive_into(struct conn *c, const struct iovec *iov, int n_iov)
+{
+    ssize_t got = 0;
+
+    for (int i = 0; i < n_iov; i++) {
+        ssize_t n = read_input(c, iov[i].iov_base, iov[i].iov_len);
+
+        if (n <= 0)
+            return after_read(c, got > 0 ? got : n);
+        got += n;
+        if ((size_t)n < iov[i].iov_len)
+            break;
+    }
+    return after_read(c, got);
 }
 
 static void
