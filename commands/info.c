@@ -75,6 +75,21 @@ line_option(
     buf_append(out, "\r\n", 2);
 }
 
+/* Without a plain port, that of TLS. */
+static void
+line_port(struct commands *c, struct buf *out)
+{
+    const struct option *port =
+        c->options == NULL ? NULL : options_find(c->options, STR("port"));
+    struct buf text = {0};
+
+    if (port != NULL)
+        options_print(c->options, port, &text);
+    line_option(c, out, "tcp_port",
+        text.len == 1 && text.p[0] == '0' ? "tls-port" : "port");
+    buf_free(&text);
+}
+
 /* ---- sections ------------------------------------------------------------ */
 
 static void
@@ -99,7 +114,7 @@ section_server(struct commands *c, struct buf *out)
     line_option(c, out, "hz", "hz");
     line_option(c, out, "configured_hz", "hz");
     line_u64(out, "lru_clock", now_ms / 1000 & 0xffffff);
-    line_option(c, out, "tcp_port", "port");
+    line_port(c, out);
     line_u64(out, "server_time_usec", now_ms * 1000);
     line_u64(out, "uptime_in_seconds", up_s);
     line_u64(out, "uptime_in_days", up_s / 86400);
