@@ -36,6 +36,7 @@ other_values() {
         /^#/ { text = text " " substr($0, 3); next }
         /^$/ { text = ""; next }
         text !~ /Live\./ { text = ""; next }
+        $1 == "port" { text = ""; next } # given as an argument; config_test
         {
             value = substr($0, length($1) + 2)
             if (text ~ /Values: yes or no\./)
