@@ -97,7 +97,8 @@ START_TEST(what_is_used_stays_and_what_is_not_goes)
     }
     for (unsigned n = 0; n < 700; n++)
         kept += there("hot", n);
-    ck_assert_uint_ge(kept, 683);
+    /* 680 to 690 in a hundred runs; none without a note of hits */
+    ck_assert_uint_ge(kept, 665);
 }
 END_TEST
 
