@@ -165,7 +165,7 @@ START_TEST(restore_keeps_an_idle_time)
     RUN(h, OK, "SET", "k", "v");
     dump("k");
     for (long idle = 0; idle < 50000; idle = 3 * idle + 7) {
-        char text[16];
+        char text[24];
 
         snprintf(text, sizeof(text), "%ld", idle);
         ck_assert_str_eq(restore_with("idletime", text), OK);
@@ -187,7 +187,7 @@ START_TEST(restore_keeps_a_frequency_up_to_7)
     RUN(h, OK, "SET", "k", "v");
     dump("k");
     for (size_t i = 0; i < ARRAY_LEN(freqs); i++) {
-        char text[16];
+        char text[24];
 
         snprintf(text, sizeof(text), "%ld", freqs[i]);
         ck_assert_str_eq(restore_with("freq", text), OK);

@@ -152,7 +152,7 @@ START_TEST(many_long_keys_take_bounded_memory)
     before = slab_used(h->slab);
     memset(name, 'n', sizeof(name) - 1);
     for (int i = 0; i < 2000; i++) {
-        snprintf(name, 9, "%08d", i);
+        snprintf(name, sizeof(name), "%08d", i);
         name[8] = 'n';
         get(name, 1);
         most = MAX(most, slab_used(h->slab));
