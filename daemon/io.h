@@ -34,6 +34,7 @@ struct io_conn {
     bool cancelling;      /* uring: that is being taken back */
     bool starved;         /* uring: it waits for free buffers */
     bool ended;           /* uring: nothing follows what was received */
+    bool looked;          /* uring: by hand, since the last input */
     bool gone;            /* uring: closed; freed when the ring lets go */
     uint8_t direct_left;  /* uring: receives until the ring reads it again;
                              0: never */
@@ -80,6 +81,10 @@ struct io_engine {
     /* What input the engine holds for `c` moves to c->input: nothing is asked
      * of it now, or what stands there comes first. */
     void (*park)(struct conn *c);
+
+    /* About once a second while the worker is busy, and once after. True if
+     * it is to be called again. NULL: nothing is to be done. */
+    bool (*tick)(struct worker *w);
 
     /* A group is done: what receive() gave out is not needed any more. */
     void (*recycle)(struct worker *w);

@@ -269,6 +269,7 @@ on_receive(struct ring *r, struct conn *c, const struct io_uring_cqe *cqe)
 
         r->n_free--;
         if (cqe->res > 0 && !c->io.gone) {
+            c->io.looked = false;
             push(r, c, id, (unsigned)cqe->res);
             note_arrival(r, c);
         } else {
@@ -662,6 +663,46 @@ ring_flush(struct worker *w)
     r->n_sends = r->n_sent = 0;
 }
 
+/* ---- ends that nobody told ----------------------------------------------- */
+
+/* Sockets to look at in one step. */
+#define LOOKS 256
+
+/* Has the stream ended, or is there input? */
+static void
+look(struct ring *r, struct conn *c)
+{
+    char byte;
+    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    c->io.looked = true;
+    if (n > 0) {
+        cancel(r, c); /* the receive after that finds it */
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        c->io.ended = true;
+        c->io.error = n == 0 ? 0 : errno;
+        note_arrival(r, c);
+    }
+}
+
+/* A multishot receive may miss a reset that comes while it hands out input
+ * (seen with Linux 6.18, once in some thousand): the socket is closed, and the
+ * ring says nothing. So each is looked at once when it has fallen silent. */
+static bool
+ring_tick(struct worker *w)
+{
+    unsigned n = 0;
+
+    for (struct conn *c = w->clients; c != NULL; c = c->next) {
+        if (c->io.looked || !c->io.armed || c->dead || w->now_s <= c->active_s)
+            continue;
+        if (n++ == LOOKS)
+            return true;
+        look(w->ring, c);
+    }
+    return false;
+}
+
 /* ---- birth and death ----------------------------------------------------- */
 
 static bool
@@ -802,6 +843,7 @@ const struct io_engine io_uring_engine = {
     .receive_into = ring_receive_into,
     .expect_large = enter_direct,
     .park = ring_park,
+    .tick = ring_tick,
     .recycle = ring_recycle,
     .start_send = ring_start_send,
     .flush = ring_flush,

@@ -185,10 +185,12 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
     uint64_t begun = step_begin();
+    bool more;
 
     (void)fd;
     (void)what;
     read_clock(w);
+    more = w->io->tick != NULL && w->io->tick(w);
     if (depends_on_time(w))
         for (struct conn *c = w->clients; c != NULL; c = c->next)
             conn_tick(c, w->now_s);
@@ -197,7 +199,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
         batch_shrink(w->batch);
     }
     tls_trim(w, !w->busy);
-    if (!w->busy && !depends_on_time(w)) {
+    if (!w->busy && !more && !depends_on_time(w)) {
         event_del(w->tick_event);
         w->ticking = false;
     }
