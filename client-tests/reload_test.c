@@ -301,8 +301,9 @@ START_TEST(nobody_notices_reloads_good_or_bad)
     atomic_store(&stopping, true);
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
-    ck_assert_uint_gt(count_in_log(s, RELOADED), n / 5);
-    ck_assert_uint_gt(count_in_log(s, REFUSED), n / 5);
+    /* signals that come while one is answered are one */
+    ck_assert_uint_gt(count_in_log(s, RELOADED), n / 20);
+    ck_assert_uint_gt(count_in_log(s, REFUSED), n / 20);
     server_stop(s);
 }
 END_TEST

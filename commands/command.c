@@ -45,9 +45,11 @@ commands_init(struct commands *c)
         make_run_id(c->run_id);
     if (c->config_file == NULL)
         c->config_file = "";
-    c->config_lock = xcalloc(1, sizeof(pthread_mutex_t));
-    ASSERT(pthread_mutex_init(c->config_lock, NULL) == 0);
     c->state = xcalloc(1, sizeof(*c->state));
+    if (c->config_lock == NULL) {
+        c->config_lock = &c->state->config_lock;
+        ASSERT(pthread_mutex_init(c->config_lock, NULL) == 0);
+    }
     c->state->index = command_index_new();
     c->state->pubsub = pubsub_new(ks_slab(c->ks));
     c->state->base = command_stats_new();
@@ -82,11 +84,12 @@ commands_free(struct commands *c)
     free(c->state->base);
     pubsub_free(c->state->pubsub);
     command_index_free(c->state->index);
+    if (c->config_lock == &c->state->config_lock) {
+        ASSERT(pthread_mutex_destroy(c->config_lock) == 0);
+        c->config_lock = NULL;
+    }
     free(c->state);
-    ASSERT(pthread_mutex_destroy(c->config_lock) == 0);
-    free(c->config_lock);
     c->state = NULL;
-    c->config_lock = NULL;
 }
 
 bool

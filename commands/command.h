@@ -224,7 +224,8 @@ struct commands {
     struct command_metrics *_Atomic metrics[256]; /* by worker, for sums */
     struct command_stats *_Atomic stats[256];     /* per command, by worker */
     struct steps *_Atomic steps[256];     /* by worker, its host's */
-    pthread_mutex_t *config_lock;         /* CONFIG SET one at a time */
+    pthread_mutex_t *config_lock; /* the host's, recursive, or NULL: CONFIG SET
+                                     one at a time */
     struct command_state *state;          /* look-up, counter bases */
 };
 

@@ -343,6 +343,7 @@ struct command_state {
     struct command_index *index;         /* [immutable] */
     struct pubsub *pubsub;               /* [immutable] the pointer */
     pthread_mutex_t lock;                /* a leaf in the lock order */
+    pthread_mutex_t config_lock;         /* if the host has none */
     struct command_stats *base;          /* [lock] counters at the last reset */
     struct command_metrics base_metrics; /* [lock] */
     struct slowlog *slowlog;

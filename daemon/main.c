@@ -208,7 +208,13 @@ charge_fixed_cost(struct ashlard *d)
 static bool
 build(struct ashlard *d, struct buf *err)
 {
-    pthread_mutex_init(&d->config_lock, NULL);
+    pthread_mutexattr_t recursive;
+
+    /* Recursive: a reload takes it around what takes it too. */
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&d->config_lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     pthread_mutex_init(&d->names_lock, NULL);
     pthread_mutex_init(&d->stats_lock, NULL);
     config_limits(&d->config, &d->limits);
