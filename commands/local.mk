@@ -77,7 +77,7 @@ libcommands_a_SOURCES = \
     commands/server.c \
     commands/session.c \
     commands/sha1.c \
-    commands/sha1.h \
+    commands/sha1.h commands/sha_block.h \
     commands/sha256.c \
     commands/sha256.h \
     commands/slowlog.c \

@@ -5,23 +5,15 @@
  * strength. Own code for the reason that sha256.c gives.
  */
 #include "commands/sha1.h"
+#include "commands/sha_block.h"
 
 #include <stdint.h>
 #include <string.h>
-
-#define BLOCK_BYTES 64
 
 static uint32_t
 rotate(uint32_t x, unsigned n)
 {
     return x << n | x >> (32 - n);
-}
-
-static uint32_t
-load_be(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
-        p[3];
 }
 
 /* What round t adds, of the words b, c and d. */
@@ -43,7 +35,7 @@ compress(uint32_t state[5], const uint8_t *block)
     uint32_t w[80], v[5];
 
     for (int t = 0; t < 16; t++)
-        w[t] = load_be(block + 4 * t);
+        w[t] = sha_load(block + 4 * t);
     for (int t = 16; t < 80; t++)
         w[t] = rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
     memcpy(v, state, sizeof(v));
@@ -64,17 +56,12 @@ compress(uint32_t state[5], const uint8_t *block)
 static void
 compress_tail(uint32_t state[5], const uint8_t *rest, size_t n, uint64_t len)
 {
-    uint8_t tail[2 * BLOCK_BYTES] = {0};
-    size_t bytes = n < BLOCK_BYTES - 8 ? BLOCK_BYTES : 2 * BLOCK_BYTES;
+    uint8_t tail[2 * SHA_BLOCK_BYTES];
+    size_t bytes = sha_pad(rest, n, len, tail);
 
-    if (n > 0)
-        memcpy(tail, rest, n);
-    tail[n] = 0x80;
-    for (size_t i = 0; i < 8; i++)
-        tail[bytes - 1 - i] = (uint8_t)(len * 8 >> 8 * i);
     compress(state, tail);
-    if (bytes > BLOCK_BYTES)
-        compress(state, tail + BLOCK_BYTES);
+    if (bytes > SHA_BLOCK_BYTES)
+        compress(state, tail + SHA_BLOCK_BYTES);
 }
 
 void
@@ -86,7 +73,7 @@ sha1_hex(const void *p, size_t len, char hex[SHA1_HEX + 1])
     const uint8_t *at = p;
     size_t left = len;
 
-    for (; left >= BLOCK_BYTES; left -= BLOCK_BYTES, at += BLOCK_BYTES)
+    for (; left >= SHA_BLOCK_BYTES; left -= SHA_BLOCK_BYTES, at += SHA_BLOCK_BYTES)
         compress(state, at);
     compress_tail(state, at, left, len);
     for (int i = 0; i < SHA1_HEX; i++)

@@ -6,10 +6,9 @@
  * daemon that never uses it, and 3.7 MB to one that does.
  */
 #include "commands/sha256.h"
+#include "commands/sha_block.h"
 
 #include <string.h>
-
-#define BLOCK_BYTES 64
 
 /* The first 32 bits of the fractions of the cube roots of the first 64
  * primes. */
@@ -32,19 +31,12 @@ rotate(uint32_t x, unsigned n)
     return x >> n | x << (32 - n);
 }
 
-static uint32_t
-load_be(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
-        p[3];
-}
-
 /* The 16 words of a block, stretched to 64. */
 static void
 schedule(const uint8_t *block, uint32_t w[64])
 {
     for (int i = 0; i < 16; i++)
-        w[i] = load_be(block + 4 * i);
+        w[i] = sha_load(block + 4 * i);
     for (int i = 16; i < 64; i++) {
         uint32_t a = w[i - 15], b = w[i - 2];
 
@@ -85,17 +77,12 @@ compress(uint32_t state[8], const uint8_t *block)
 static void
 compress_tail(uint32_t state[8], const uint8_t *rest, size_t n, uint64_t len)
 {
-    uint8_t tail[2 * BLOCK_BYTES] = {0};
-    size_t bytes = n < BLOCK_BYTES - 8 ? BLOCK_BYTES : 2 * BLOCK_BYTES;
+    uint8_t tail[2 * SHA_BLOCK_BYTES];
+    size_t bytes = sha_pad(rest, n, len, tail);
 
-    if (n > 0)
-        memcpy(tail, rest, n);
-    tail[n] = 0x80;
-    for (size_t i = 0; i < 8; i++)
-        tail[bytes - 1 - i] = (uint8_t)(len * 8 >> 8 * i);
     compress(state, tail);
-    if (bytes > BLOCK_BYTES)
-        compress(state, tail + BLOCK_BYTES);
+    if (bytes > SHA_BLOCK_BYTES)
+        compress(state, tail + SHA_BLOCK_BYTES);
     explicit_bzero(tail, sizeof(tail));
 }
 
@@ -107,7 +94,7 @@ sha256(const void *p, size_t len, uint8_t digest[SHA256_BYTES])
     const uint8_t *at = p;
     size_t left = len;
 
-    for (; left >= BLOCK_BYTES; left -= BLOCK_BYTES, at += BLOCK_BYTES)
+    for (; left >= SHA_BLOCK_BYTES; left -= SHA_BLOCK_BYTES, at += SHA_BLOCK_BYTES)
         compress(state, at);
     compress_tail(state, at, left, len);
     for (int i = 0; i < SHA256_BYTES; i++)

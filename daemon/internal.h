@@ -756,3 +756,7 @@ bool core_dumps_allow(bool allowed, struct buf *err);
  * errno. */
 int thread_start(
     pthread_t *thread, const char *name, void *(*fn)(void *), void *arg);
+
+/* A new event base for one thread: without locks. NULL if there is no memory.
+ */
+struct event_base *thread_event_base(void);

@@ -28,3 +28,17 @@ thread_start(
         pthread_setname_np(*thread, name);
     return err;
 }
+
+struct event_base *
+thread_event_base(void)
+{
+    struct event_config *cfg = event_config_new();
+    struct event_base *base;
+
+    if (cfg == NULL)
+        return NULL;
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+    base = event_base_new_with_config(cfg);
+    event_config_free(cfg);
+    return base;
+}

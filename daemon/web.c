@@ -466,13 +466,7 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 static bool
 open_base(struct web *w)
 {
-    struct event_config *cfg = event_config_new();
-
-    if (cfg == NULL)
-        return false;
-    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
-    w->base = event_base_new_with_config(cfg);
-    event_config_free(cfg);
+    w->base = thread_event_base();
     w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (w->base == NULL || w->stop_fd < 0)
         return false;

@@ -390,14 +390,7 @@ drain(struct worker *w)
 static bool
 open_base(struct worker *w)
 {
-    struct event_config *cfg = event_config_new();
-
-    if (cfg == NULL)
-        return false;
-    /* One thread, and time is read once a batch. */
-    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
-    w->base = event_base_new_with_config(cfg);
-    event_config_free(cfg);
+    w->base = thread_event_base();
     w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (w->base == NULL || w->wake_fd < 0)
         return false;
