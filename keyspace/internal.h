@@ -585,7 +585,7 @@ void unlink_matching(struct ks_thread *t, unsigned home,
     const struct str *name);
 void unlinked_free(struct ks_thread *t);
 
-/* ---- hit density (evict.c) ---------------------------------------------------- */
+/* ---- hit density (tick.c, rank.c, mark.c, evict.c) ------------------------------ */
 
 #define OCTAVES 8
 #define REUSE_STATES 7
@@ -809,7 +809,7 @@ void ks_leave(struct ks_thread *t, unsigned partition);
  * item is being viewed. */
 bool ks_try_enter(struct ks_thread *t, unsigned partition);
 
-/* ---- reads and updates, for hash_*.c too (keyspace.c) -------------------------- */
+/* ---- reads (read.c), updates (update.c), stores (store.c) ---------------------- */
 
 struct read_state;
 
@@ -896,6 +896,24 @@ struct fresh {
     bool is_rewrite;    /* no new value */
 };
 
+bool store_too_large(const struct ks_key *key, size_t value_len);
+/* Whether the value is to stand in an extent. */
+bool store_wants_extent(struct ks_thread *t, const struct item_shape *shape,
+    uint64_t now_ms);
+/* Build an item from parts (or around shape->extent). */
+enum ks_status store_build(struct ks_thread *t, const struct ks_key *key,
+    struct item_shape *shape, const struct str *part, unsigned n_parts,
+    struct fresh *out);
+/* Put a fresh item into the index in place of the one at `place` (handle
+ * `old`, 0 for none; `was` is what it is). Under the partition lock; the key is
+ * current. False when the index is full. */
+bool store_publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
+    const struct item_view *was, struct index_place place,
+    const struct fresh *fresh, uint64_t now_ms, struct former *former);
+/* Free one that was not published; its extent may be the caller's to keep. */
+void store_discard(struct ks_thread *t, const struct fresh *fresh,
+    bool keep_extent);
+
 /* The mark of an item that has just been published in place of `old` (0: it
  * is a new key), whose history it carries on. */
 void mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
@@ -905,27 +923,41 @@ void mark_move(struct ks_thread *t, uint32_t from, uint32_t to);
 void mark_expires(struct ks_thread *t, uint32_t handle, bool expires);
 /* A hit on an item, whose value is in `extent`, or 0. */
 void mark_hit(struct ks_thread *t, uint32_t handle, uint32_t extent);
+/* A free chunk whose mark says otherwise (a hit raced with the free) would be
+ * chosen again and again: correct it, unless the chunk is an item by now. */
+void mark_correct(struct ks_thread *t, uint32_t handle);
+
+void tick_init(struct ks *ks);
 /* Count one access (hit or miss) and advance the coarse time. */
 void tick_access(struct ks_thread *t);
 uint32_t tick_idle_seconds(const struct ks *ks, uint16_t stamp);
+/* The stamp of an access that long ago, or the oldest there is. */
+uint16_t tick_of_idle(const struct ks *ks, uint32_t idle_s);
+/* As many accesses make a tick as there are items for it. */
+void tick_length_update(struct ks *ks);
 /* Let coarse time go on while there are no accesses, a tick a second. By the
  * one thread that maintains. */
 void tick_idle(struct ks *ks);
-void evict_init(struct ks *ks);
+
+void rank_init(struct ks *ks);
+/* Under the rank lock. */
 void rank_update(struct ks *ks);
 
-/* Chunk for `bytes`, evicting if need be; 0 when nothing may be evicted.
- * ROOM_RESERVED: not for a new value: may take what noeviction keeps back. */
-enum room { ROOM_FOR_VALUES, ROOM_RESERVED };
-uint32_t evict_alloc(struct ks_thread *t, size_t bytes, enum room room);
 /* Evict one item, best one of class `cls` if it is as bad as others. False when
  * none was found. */
 bool evict_one(struct ks_thread *t, unsigned cls);
 /* The page whose items are worth the least per byte, of a few random ones;
  * UINT32_MAX when there is none. */
 uint32_t evict_worst_page(struct ks_thread *t);
+enum ks_policy evict_policy(const struct ks_thread *t);
 /* Whether the policy lets any item go. */
 bool evict_takes_any(const struct ks_thread *t);
+/* room.c */
+/* Chunk for `bytes`, evicting if need be; 0 when nothing may be evicted.
+ * ROOM_RESERVED: not for a new value: may take what noeviction keeps back. */
+enum room { ROOM_FOR_VALUES, ROOM_RESERVED };
+uint32_t room_alloc(struct ks_thread *t, size_t bytes, enum room room);
+
 /* Bytes of an item in memory: chunk and extent. */
 size_t item_memory(const struct ks_thread *t, uint32_t handle,
     const struct item_view *v);
@@ -944,6 +976,9 @@ void count_item(struct ks_thread *t, const struct owner *owner, size_t bytes,
 /* One takes the place of another of this key, `was`. */
 void count_replaced(struct ks_thread *t, const struct owner *owner,
     const struct item_view *was, const struct fresh *now);
+/* It has gone because its deadline has passed. */
+void count_expired(struct ks_thread *t, const struct owner *owner,
+    const struct item_view *v, uint64_t now_ms);
 /* Its deadline is put (1) or taken away (-1). */
 void count_expiry(struct ks_thread *t, const struct owner *owner, int delta);
 

@@ -7,8 +7,11 @@ libkeyspace_a_SOURCES = \
 	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
 	keyspace/hash_shape.c keyspace/hash_read.c keyspace/hash_edit.c \
 	keyspace/hash_edit.h keyspace/hash_list.c keyspace/hash_grow.c \
-	keyspace/state.c keyspace/keyspace.c keyspace/index.c keyspace/item.c \
-	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/evict.c \
+	keyspace/state.c keyspace/read.c keyspace/store.c \
+	keyspace/update.c keyspace/remove.c keyspace/index.c keyspace/item.c \
+	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/density.h \
+	keyspace/tick.c keyspace/mark.c keyspace/rank.c keyspace/evict.c \
+	keyspace/room.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
 	keyspace/version.c keyspace/watch.c \
 	keyspace/namespace.c keyspace/space.c keyspace/reclaim.c

@@ -2,7 +2,7 @@
 /* probe.h - how a look-up goes through the lines of the index.
  *
  * Inline, so that what a reader does with an item becomes part of the loop. For
- * index.c, where the layout is described, and the read path of keyspace.c. Any
+ * index.c, where the layout is described, and the read path of read.c. Any
  * thread.
  */
 #pragma once

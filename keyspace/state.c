@@ -57,7 +57,8 @@ ks_new(const struct ks_config *cfg, struct buf *err)
         return NULL;
     }
     spaces_init(ks);
-    evict_init(ks);
+    tick_init(ks);
+    rank_init(ks);
     version_init(ks);
     ks->shapes = hash_shapes_new(ks->slab, &ks->seed);
     return ks;

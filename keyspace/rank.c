@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* rank.c - what the items of a class are worth: hit density per age.
+ *
+ * After LHD (Beckmann, Chen, Cidon: "LHD: improving cache hit rate by
+ * maximizing hit density", NSDI 2018). Per size octave and reuse state,
+ * histograms count at what age items were hit and at what age they were
+ * evicted. From these the hit density of each (octave, state, age) is computed:
+ * the hits to come per unit of space and time.
+ *
+ * Every thread counts into its own histogram; whoever completes 16384 accesses
+ * (tick.c) merges them and computes the ranks, under the rank lock.
+ */
+#include "keyspace/density.h"
+
+#include <math.h>
+
+#define DECAY 0.9f
+
+/* The age in the middle of a bucket. */
+static float
+bucket_age(unsigned bucket)
+{
+    if (bucket < 8)
+        return (float)bucket + 1;
+    return ldexpf(1 + ((float)((bucket - 8) % 4) + 0.5f) / 4,
+        (int)(3 + (bucket - 8) / 4));
+}
+
+static inline uint32_t
+float_bits(float f)
+{
+    uint32_t u;
+
+    memcpy(&u, &f, 4);
+    return u;
+}
+
+static void
+merge(_Atomic uint32_t *from, float *to)
+{
+    for (unsigned b = 0; b < AGE_BUCKETS; b++) {
+        uint32_t n = atomic_load_explicit(&from[b], memory_order_relaxed);
+
+        if (n == 0)
+            continue;
+        /* an increment of the owner's between these two is lost: harmless */
+        atomic_store_explicit(&from[b], 0, memory_order_relaxed);
+        to[b] += (float)n;
+    }
+}
+
+/* Density at an age: hits at this age or later, over the time that items of
+ * this age go on to occupy space (the sum of remaining lifetimes). The tenth
+ * of the age added keeps the last buckets finite. */
+static void
+rank_class_update(struct rank_table *r, unsigned cls)
+{
+    float hits = 0, ends = 0, lifetime = 0, later_age = 0;
+
+    for (unsigned b = AGE_BUCKETS; b-- > 0;) {
+        float age = bucket_age(b);
+        float h = r->hits[cls][b], e = r->evictions[cls][b], d;
+
+        if (b < AGE_BUCKETS - 1)
+            lifetime += (hits + ends) * (later_age - age);
+        later_age = age;
+        hits += h;
+        ends += e;
+        lifetime += (h + e) * age * 0.1f;
+        if (lifetime <= 0)
+            d = 1e-3f / (age + 1); /* nothing known */
+        else if (hits <= 0)
+            d = 1e-9f / (age + 1);
+        else
+            d = hits / lifetime;
+        atomic_store_explicit(
+            &r->density[cls][b], float_bits(d), memory_order_relaxed);
+        r->hits[cls][b] = h * DECAY;
+        r->evictions[cls][b] = e * DECAY;
+    }
+}
+
+void
+rank_update(struct ks *ks)
+{
+    while (atomic_exchange_explicit(
+               &ks->threads_lock, 1, memory_order_acquire) != 0)
+        cpu_relax();
+    for (struct ks_thread *t = ks->threads; t != NULL; t = t->next)
+        for (unsigned c = 0; c < RANK_CLASSES; c++) {
+            merge(t->histogram.hits[c], ks->ranks.hits[c]);
+            merge(t->histogram.evictions[c], ks->ranks.evictions[c]);
+        }
+    atomic_store_explicit(&ks->threads_lock, 0, memory_order_release);
+    for (unsigned c = 0; c < RANK_CLASSES; c++)
+        rank_class_update(&ks->ranks, c);
+    tick_length_update(ks);
+}
+
+void
+rank_init(struct ks *ks)
+{
+    for (unsigned c = 0; c < RANK_CLASSES; c++)
+        for (unsigned b = 0; b < AGE_BUCKETS; b++)
+            atomic_store(
+                &ks->ranks.density[c][b], float_bits(1 / bucket_age(b)));
+}

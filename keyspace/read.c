@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* read.c - reading one key: GET and all that looks at an item.
+ *
+ * A read is lock-free: find, copy out, validate (index.c). A value in an extent
+ * is pinned instead of copied. Any thread, each with its own ks_thread.
+ */
+#include "keyspace/probe.h"
+
+void
+read_unpin(struct read_state *r)
+{
+    if (r->pinned != 0)
+        extent_unpin(r->t->slab, r->pinned);
+    r->pinned = 0;
+}
+
+static inline void
+read_begin(struct read_state *r, struct ks_thread *t, const struct ks_key *key,
+    ks_place_fn place, void *ctx)
+{
+    r->t = t;
+    r->key = *key;
+    r->place = place;
+    r->ctx = ctx;
+    r->now_ms = clock_wall_ms();
+    r->take_hash = NULL;
+    r->pinned = 0;
+}
+
+/* Of a hash that has only expired fields there is nothing to be seen. Who reads
+ * fields of a table finds that out anyway. */
+__attribute__((noinline)) static void
+visit_hash(struct read_state *r)
+{
+    struct item_view *v = &r->view;
+
+    if (v->extent != 0 && r->take_hash != NULL && !item_expired(v, r->now_ms))
+        r->take_hash(r);
+    else if (item_is_over(r->t, v, r->now_ms))
+        v->expire_ms = 0;
+    else if (r->take_hash != NULL)
+        r->take_hash(r);
+}
+
+/* Called for each item whose tag fits. */
+static inline bool
+read_visit(void *ctx, const void *chunk, uint32_t handle)
+{
+    struct read_state *r = ctx;
+    struct item_view *v = &r->view;
+
+    if (!item_read(chunk, r->now_ms, v) ||
+        !item_has_key(r->t->ks->templates, v, r->key.name, r->key.space))
+        return false;
+    read_unpin(r); /* of a try that was interfered with */
+    r->handle = handle;
+    if (unlikely(item_kind(v->header) == ITEM_HASH)) {
+        visit_hash(r);
+        return true;
+    }
+    if (r->place == NULL || item_expired(v, r->now_ms))
+        return true;
+    if (v->extent == 0) {
+        char *to = r->place(r->ctx, v->value_len);
+
+        memcpy(to, v->value, v->value_len);
+        r->value = to;
+        return true;
+    }
+    if (extent_pin(r->t->slab, v->extent)) {
+        r->pinned = v->extent;
+        r->value = extent_ptr(r->t->slab, v->extent);
+    }
+    return true;
+}
+
+static bool
+read_item_locked(struct read_state *r)
+{
+    struct index_place place;
+    unsigned p = ks_enter_key(r->t, &r->key);
+    uint32_t handle = index_find(&r->t->ks->index, &r->key, &place);
+    bool found =
+        handle != 0 && read_visit(r, slab_ptr(r->t->slab, handle), handle);
+
+    ks_leave(r->t, p);
+    return found;
+}
+
+/* Look the item up without a lock. */
+static inline __attribute__((always_inline)) bool
+look_up(struct ks *ks, struct read_state *r)
+{
+    uint64_t retries = 0, hash = r->key.hash;
+    bool found;
+
+#ifndef ASHLAR_SEQLOCK_LOCKED
+    enum probe result = probe_partition(&ks->index,
+        &ks->index.partition[index_partition(hash)], hash, read_visit, r);
+
+    if (likely(result != PROBE_AGAIN))
+        return result == PROBE_FOUND;
+    retries = 1;
+#endif
+    found = index_read(&ks->index, hash, read_visit, r, &retries);
+    if (unlikely(retries != 0))
+        METRIC_ADD(&r->t->metrics, read_retries, retries);
+    return found;
+}
+
+/* While a change of several keys is under way, the lock decides whether the
+ * read is before or after all of it. */
+bool
+read_item(struct read_state *r)
+{
+    struct ks *ks = r->t->ks;
+    uint64_t token;
+    bool found;
+
+    for (;;) {
+        if (unlikely(r->t->holds || !ks_read_begin(ks, &token)))
+            return read_item_locked(r);
+        found = look_up(ks, r);
+        if (!found)
+            read_unpin(r);
+        if (key_is_current(ks, &r->key))
+            return found;
+        read_unpin(r);
+        key_renew(ks, &r->key);
+    }
+}
+
+static void
+fill_info(struct read_state *r, struct ks_info *info)
+{
+    const struct item_view *v = &r->view;
+    struct slab_mark mark = slab_mark(r->t->slab, r->handle);
+    uint8_t state = atomic_load_explicit(mark.state, memory_order_relaxed);
+    uint16_t stamp = atomic_load_explicit(mark.stamp, memory_order_relaxed);
+
+    info->value_len = v->value_len;
+    info->expire_ms = v->expire_ms;
+    info->type = item_type(v->header);
+    info->raw = item_kind(v->header) == ITEM_STRING_RAW ||
+        (info->type == KS_HASH && v->extent != 0);
+    info->version = v->version;
+    info->memory_bytes = item_memory(r->t, r->handle, v);
+    info->frequency =
+        state == SLAB_MARK_FREE ? 0 : (state >> MARK_COUNT_SHIFT) & 7;
+    info->idle_s = tick_idle_seconds(r->t->ks, stamp);
+}
+
+enum ks_status
+count_read(struct read_state *r, enum ks_read_mode mode, bool found)
+{
+    struct ks_thread *t = r->t;
+    uint16_t ns;
+
+    if (found && item_expired(&r->view, r->now_ms)) {
+        if (!t->holds)
+            (void)remove_chunk(t, r->handle, REMOVE_IF_EXPIRED);
+        found = false;
+    }
+    if (mode == KS_PEEK)
+        return found ? KS_OK : KS_MISS;
+    tick_access(t);
+    ns = ns_of_read(t, &r->key);
+    if (!found) {
+        METRIC_INC(&t->metrics, misses);
+        add_i64(&t->ns[ns].n[NS_MISSES], 1);
+        event_note(t, KS_EVENT_MISS, &r->key);
+        return KS_MISS;
+    }
+    METRIC_INC(&t->metrics, hits);
+    add_i64(&t->ns[ns].n[NS_HITS], 1);
+    if (mode == KS_READ)
+        mark_hit(t, r->handle, r->view.extent);
+    return KS_OK;
+}
+
+enum ks_status
+ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
+    ks_place_fn place, void *ctx, struct ks_info *info)
+{
+    struct read_state r;
+    enum ks_status status;
+
+    read_begin(&r, t, key, place, ctx);
+    status = count_read(&r, mode, read_item(&r));
+    if (status != KS_OK)
+        return status;
+    if (unlikely(item_kind(r.view.header) == ITEM_HASH))
+        return KS_WRONG_TYPE;
+    info->value_len = r.view.value_len;
+    info->expire_ms = r.view.expire_ms;
+    info->type = KS_STRING;
+    info->raw = item_kind(r.view.header) == ITEM_STRING_RAW;
+    info->version = r.view.version;
+    info->value_extent = r.pinned;
+    info->value = r.value;
+    return KS_OK;
+}
+
+enum ks_status
+ks_stat(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
+    struct ks_info *info)
+{
+    struct read_state r;
+    bool found;
+
+    read_begin(&r, t, key, NULL, NULL);
+    found = read_item(&r);
+    memset(info, 0, sizeof(*info));
+    if (found && !item_expired(&r.view, r.now_ms))
+        fill_info(&r, info); /* before this access is recorded */
+    return count_read(&r, mode, found);
+}

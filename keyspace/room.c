@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* room.c - memory for an item, a buffer or an extent, evicting while there is
+ * none: first what is dead goes, then victims (evict.c); pages that get sparse
+ * are drained on the way (drain.c).
+ *
+ * Any thread, also under partition locks.
+ */
+#include "keyspace/internal.h"
+
+#include <sched.h>
+
+#define MAX_TRIES 1000
+
+/* Without any item more than the limit would be in use. */
+static bool
+is_beyond_eviction(const struct ks_thread *t)
+{
+    size_t limit = slab_limit(t->slab);
+
+    return unlikely(slab_used(t->slab) >= limit) &&
+        slab_least_limit(t->slab) > limit;
+}
+
+/* With noeviction the last bit of memory is kept for what is no new value: an
+ * EXPIRE that needs a larger chunk must not fail. */
+static bool
+must_refuse(const struct ks_thread *t, enum room room)
+{
+    if (room != ROOM_FOR_VALUES)
+        return false;
+    if (evict_policy(t) == KS_NOEVICTION)
+        return slab_headroom(t->slab) <= MIN(MIB, slab_limit(t->slab) / 32);
+    return is_beyond_eviction(t);
+}
+
+bool
+ks_refuses_values(const struct ks_thread *t)
+{
+    return must_refuse(t, ROOM_FOR_VALUES);
+}
+
+/* A chunk where there was none free. */
+static uint32_t
+room_for(struct ks_thread *t, size_t bytes)
+{
+    uint32_t handle = 0;
+    unsigned cls;
+
+    while (handle == 0 && reclaim_help(t)) /* first what is dead */
+        handle = slab_alloc(t->slab_thread, bytes);
+    if (handle != 0)
+        return handle;
+    cls = slab_class_of(t->slab, bytes);
+    (void)drain_far_above(t);
+    for (unsigned i = 0, failures = 0; failures < MAX_TRIES; i++) {
+        if (!evict_one(t, cls))
+            failures++;
+        handle = slab_alloc(t->slab_thread, bytes);
+        if (handle != 0)
+            return handle;
+        drain_any(t, i);
+        handle = slab_alloc(t->slab_thread, bytes);
+        if (handle != 0)
+            return handle;
+    }
+    METRIC_INC(&t->metrics, eviction_failures);
+    return 0;
+}
+
+uint32_t
+room_alloc(struct ks_thread *t, size_t bytes, enum room room)
+{
+    uint32_t handle;
+    uint64_t begun;
+
+    while (unlikely(must_refuse(t, room))) {
+        if (reclaim_help(t))
+            continue;
+        METRIC_INC(&t->metrics, eviction_failures);
+        return 0;
+    }
+    handle = slab_alloc(t->slab_thread, bytes);
+    if (likely(handle != 0))
+        return handle;
+    begun = step_begin();
+    handle = room_for(t, bytes);
+    step_end(STEP_EVICT, begun);
+    return handle;
+}
+
+/* More than could be had if every item went. */
+static bool
+is_hopeless(const struct ks_thread *t, size_t bytes)
+{
+    return bytes + slab_least_limit(t->slab) > slab_limit(t->slab);
+}
+
+bool
+ks_make_room(struct ks_thread *t, size_t bytes)
+{
+    if (is_hopeless(t, bytes))
+        return false;
+    while (slab_headroom(t->slab) < bytes && reclaim_help(t))
+        ; /* first what is dead */
+    for (unsigned i = 0, failures = 0; failures < MAX_TRIES; i++) {
+        if (slab_headroom(t->slab) >= bytes)
+            return true;
+        if (evict_one(t, SLAB_MAX_CLASSES))
+            failures = 0;
+        else
+            failures++;
+        drain_any(t, i);
+    }
+    METRIC_INC(&t->metrics, eviction_failures);
+    return false;
+}
+
+bool
+ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes)
+{
+    size_t room = extent_room(t->slab, extent);
+    size_t unit = room < 2 * MIB ? 4 * KIB : 2 * MIB; /* of commitment */
+    size_t upto = MIN(ROUND_UP(bytes, unit), room);
+
+    for (unsigned i = 0; i < MAX_TRIES; i++) {
+        if (extent_commit(t->slab, extent, bytes))
+            return true;
+        if (!ks_make_room(t, upto - extent_committed(t->slab, extent)))
+            return false;
+        if (i == 0)
+            continue;
+        /* the room there is is on its way back from another thread, or that
+         * thread was quicker: make more */
+        (void)evict_one(t, SLAB_MAX_CLASSES);
+        sched_yield();
+    }
+    return false;
+}
