@@ -441,7 +441,7 @@ debug_set_active_expire(struct request *rq)
 
     if (!arg_i64(rq, 2, &on))
         return;
-    ks_set_sweeping(rq->thread->commands->ks, on != 0);
+    ks_hold_expired(rq->thread->commands->ks, KS_HOLD_SWEEP, on == 0);
     reply_ok(rq->reply);
 }
 

@@ -22,7 +22,7 @@ set_pause(struct commands *c, enum pause_type type, uint64_t until_ms)
     atomic_store(&c->state->pause_type, type);
     atomic_store(&c->state->pause_until_ms, until_ms);
     commands_activate(c, ACTIVE_PAUSE, type != PAUSE_NONE);
-    ks_keep_expired(c->ks, type != PAUSE_NONE);
+    ks_hold_expired(c->ks, KS_HOLD_REMOVAL, type != PAUSE_NONE);
 }
 
 static bool

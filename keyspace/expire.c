@@ -119,9 +119,12 @@ sweep_page(struct ks_thread *t, uint32_t *left)
 }
 
 void
-ks_keep_expired(struct ks *ks, bool keep)
+ks_hold_expired(struct ks *ks, enum ks_hold hold, bool begin)
 {
-    atomic_store(&ks->keeps_expired, keep);
+    if (begin)
+        atomic_fetch_or(&ks->expired_held, (uint32_t)hold);
+    else
+        atomic_fetch_and(&ks->expired_held, ~(uint32_t)hold);
 }
 
 bool
@@ -134,7 +137,7 @@ expire_sweep(struct ks_thread *t, bool gently)
         : t->sweep_late       ? LATE_CHUNKS
                               : GENTLE_CHUNKS;
 
-    if (atomic_load_explicit(&t->ks->keeps_expired, memory_order_relaxed))
+    if (atomic_load_explicit(&t->ks->expired_held, memory_order_relaxed) != 0)
         return false;
     while (records-- > 0) {
         uint32_t due;
@@ -234,12 +237,6 @@ restore_reserve(struct ks_thread *t)
     return short_of_room(t);
 }
 
-void
-ks_set_sweeping(struct ks *ks, bool on)
-{
-    atomic_store_explicit(&ks->sweep_off, !on, memory_order_relaxed);
-}
-
 /* Takes all locks when there is something to look at: not too often. */
 static void
 drop_unused_namespaces(struct ks_thread *t)
@@ -264,8 +261,7 @@ free_dead(struct ks_thread *t, bool gently)
 {
     bool more = reclaim_step(t, gently);
 
-    if (!(more && gently) &&
-        !atomic_load_explicit(&t->ks->sweep_off, memory_order_relaxed))
+    if (!(more && gently))
         more |= expire_sweep(t, gently);
     return more;
 }

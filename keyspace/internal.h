@@ -627,7 +627,7 @@ struct ks {
     struct namespaces namespaces;
     struct spaces spaces;
     size_t fixed_bytes;
-    _Atomic bool keeps_expired;
+    _Atomic uint32_t expired_held; /* set of enum ks_hold */
     _Atomic uint32_t observed;     /* kinds of events, a byte per observer */
 
     _Atomic uint32_t tick;         /* coarse time in accesses */
@@ -651,7 +651,6 @@ struct ks {
     char pad3[CACHE_LINE];
 
     _Atomic uint64_t last_version; /* given to a value (version.c) */
-    _Atomic bool sweep_off;        /* ks_set_sweeping() */
     _Atomic bool field_deadlines;  /* some hash has or had one */
 
     _Atomic uint32_t threads_lock;

@@ -350,9 +350,11 @@ typedef void (*ks_event_fn)(void *ctx, const struct ks_event *event);
 void ks_events(struct ks_thread *t, ks_event_fn fn, void *ctx);
 bool ks_has_events(const struct ks_thread *t);
 
-/* Keep expired items, which no reader sees, from being removed by readers and
- * by maintenance: the data stand still. Any thread. */
-void ks_keep_expired(struct ks *ks, bool keep);
+/* Keep expired items, which no reader sees, from being removed: by the sweep of
+ * maintenance, or by readers too, so that the data stand still. A hold lasts
+ * until the same one is ended. Any thread. */
+enum ks_hold { KS_HOLD_SWEEP = 1, KS_HOLD_REMOVAL = 2 };
+void ks_hold_expired(struct ks *ks, enum ks_hold hold, bool begin);
 
 /* ---- walks ---------------------------------------------------------------------------- */
 
@@ -460,9 +462,5 @@ enum ks_more ks_maintain(struct ks_thread *t);
  * flush left, the expired) in bursts of some 50 us, and says KS_MORE_SOON. Not
  * while memory is short or the expired are late. Owner thread. */
 void ks_set_gentle(struct ks_thread *t, bool gentle);
-
-/* Whether ks_maintain() removes expired items (it does at first). Without, they
- * go when somebody asks for them. For tests. Any thread. */
-void ks_set_sweeping(struct ks *ks, bool on);
 
 #include "keyspace/hash.h"

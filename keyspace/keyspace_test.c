@@ -257,6 +257,30 @@ START_TEST(the_sweep_removes_what_nobody_asks_for)
 }
 END_TEST
 
+START_TEST(holds_of_the_expired_are_apart)
+{
+    ks_hold_expired(f.ks, KS_HOLD_SWEEP, true);
+    ks_hold_expired(f.ks, KS_HOLD_REMOVAL, true);
+    set_until("a", "v", NOW + 1000);
+    set_until("b", "v", NOW + 1000);
+    clock_fake(NOW + 60000);
+    while (ks_maintain(f.t))
+        ;
+    assert_value(&f, "a", NULL);
+    ck_assert_uint_eq(items(0), 2); /* nobody removes anything */
+    ks_hold_expired(f.ks, KS_HOLD_REMOVAL, false);
+    while (ks_maintain(f.t))
+        ;
+    ck_assert_uint_eq(items(0), 2);
+    assert_value(&f, "a", NULL);
+    ck_assert_uint_eq(items(0), 1); /* a reader does */
+    ks_hold_expired(f.ks, KS_HOLD_SWEEP, false);
+    while (ks_maintain(f.t))
+        ;
+    ck_assert_uint_eq(items(0), 0);
+}
+END_TEST
+
 START_TEST(a_shortened_deadline_is_swept_in_time)
 {
     uint64_t soon = NOW + 1000;
@@ -565,6 +589,7 @@ main(void)
     tcase_add_test(c, keep_ttl_keeps_it_and_a_plain_set_clears_it);
     tcase_add_test(c, an_expiry_is_added_changed_and_removed);
     tcase_add_test(c, the_sweep_removes_what_nobody_asks_for);
+    tcase_add_test(c, holds_of_the_expired_are_apart);
     tcase_add_test(c, a_shortened_deadline_is_swept_in_time);
     tcase_add_test(c, an_update_sees_the_old_value_and_makes_the_new_one);
     tcase_add_test(c, an_update_may_leave_and_may_delete);

@@ -121,7 +121,8 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
     struct item_view v;
 
     if (why == REMOVE_IF_EXPIRED &&
-        atomic_load_explicit(&t->ks->keeps_expired, memory_order_relaxed))
+        (atomic_load_explicit(&t->ks->expired_held, memory_order_relaxed) &
+            KS_HOLD_REMOVAL))
         return false;
     if (!item_peek(chunk, now_ms, &copy))
         return false;
