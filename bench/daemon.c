@@ -259,6 +259,30 @@ client_finish(struct client *c, size_t n, uint64_t *hits)
     return sum;
 }
 
+void
+client_read_lines(struct client *c, struct buf *text)
+{
+    size_t left = 1;
+
+    send_all(c);
+    for (; left > 0; left--) {
+        struct str line = read_line(c);
+        long long v = line.len > 1 ? strtoll(line.p + 1, NULL, 10) : 0;
+
+        if (line.p[0] == '*') {
+            left += v > 0 ? (size_t)v : 0;
+            continue;
+        }
+        if (line.p[0] == '$')
+            line = v >= 0 ? read_bulk(c, (size_t)v) : (struct str){"", 0};
+        else
+            line = (struct str){line.p + 1, line.len - 1};
+        buf_append(text, "\n", 1);
+        buf_append(text, line.p, line.len);
+    }
+    buf_append(text, "\n", 1);
+}
+
 uint64_t
 client_figure(struct client *c, const char *command, const char *name)
 {

@@ -80,11 +80,17 @@ bench-docs: bench
 
 .PHONY: bench bench-programs bench-docs
 
-# Starts ./ashlard, or $ASHLARD; minutes, so not part of `make bench`.
-EXTRA_PROGRAMS += bench/live_memory
+# These start ./ashlard, or $ASHLARD; minutes, so not part of `make bench`.
+EXTRA_PROGRAMS += bench/live_memory bench/steps
 bench_live_memory_SOURCES = \
     bench/daemon.c \
     bench/daemon.h \
     bench/live_memory.c \
     $(bench_common)
 bench_live_memory_LDADD = $(bench_libs)
+bench_steps_SOURCES = \
+    bench/daemon.c \
+    bench/daemon.h \
+    bench/steps.c \
+    $(bench_common)
+bench_steps_LDADD = $(bench_libs)
