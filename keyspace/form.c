@@ -21,6 +21,49 @@ __tsan_default_suppressions(void)
 }
 #endif
 
+/* The words of a form by words, in its text after the pieces: what a key begins
+ * and ends with, and what counts of these. */
+enum { WORD_FIRST, WORD_FIRST_MASK, WORD_LAST, WORD_LAST_MASK };
+#define WORDS_AT 16 /* both pieces */
+
+static inline uint64_t
+word(const struct key_form *f, unsigned which)
+{
+    return load8(f->text + WORDS_AT + 8 * which);
+}
+
+static void
+put_word(struct key_form *f, unsigned which, uint64_t w)
+{
+    w = htole64(w);
+    memcpy(f->text + WORDS_AT + 8 * which, &w, 8);
+}
+
+/* The lowest `n` bytes of a word, 0 to 8. */
+static uint64_t
+low_bytes(unsigned n)
+{
+    return n == 8 ? UINT64_MAX : ((uint64_t)1 << 8 * n) - 1;
+}
+
+static void
+make_words(struct key_form *f)
+{
+    unsigned before = f->piece_len[0], after = f->piece_len[1];
+
+    if (f->n_holes != 1 || before > 8 || after > 8)
+        return;
+    f->by_words = true;
+    f->is_number = f->packing == PACK_DECIMAL;
+    f->around = (uint8_t)(before + after);
+    put_word(f, WORD_FIRST, load_upto8(f->text, before));
+    put_word(f, WORD_FIRST_MASK, low_bytes(before));
+    if (after > 0)
+        put_word(f, WORD_LAST,
+            load_upto8(f->text + before, after) << 8 * (8 - after));
+    put_word(f, WORD_LAST_MASK, ~low_bytes(8 - after));
+}
+
 void
 form_make(struct key_form *f, const struct key_shape *s)
 {
@@ -44,7 +87,7 @@ form_make(struct key_form *f, const struct key_shape *s)
         f->width[i] = s->hole[i].width;
         from = end + s->hole[i].len;
     }
-    f->by_words = f->n_holes == 1 && f->piece_len[0] <= 8 && f->piece_len[1] <= 8;
+    make_words(f);
 }
 
 bool
@@ -91,39 +134,31 @@ same_text(const char *a, const char *b, size_t len)
     return same_bytes(a, b, len);
 }
 
-/* Whether two words have the same first bytes, `n` of them; the same last. The
- * shift is made in halves, as all of it may be 64 bits. */
-
+/* The only hole, of a form by words and a name of at least a word. */
 static inline bool
-same_first(uint64_t a, uint64_t b, size_t n)
+find_hole_by_words(
+    const struct key_form *f, struct str name, struct str *hole)
 {
-    unsigned half = 4 * (8 - (unsigned)n);
+    uint64_t differs =
+        (load8(name.p) ^ word(f, WORD_FIRST)) & word(f, WORD_FIRST_MASK);
 
-    return (a ^ b) << half << half == 0;
+    differs |= (load8(name.p + name.len - 8) ^ word(f, WORD_LAST)) &
+        word(f, WORD_LAST_MASK);
+    *hole = (struct str){name.p + f->piece_len[0], name.len - f->around};
+    return differs == 0 && name.len >= f->around;
 }
 
-static inline bool
-same_last(uint64_t a, uint64_t b, size_t n)
-{
-    unsigned half = 4 * (8 - (unsigned)n);
-
-    return (a ^ b) >> half >> half == 0;
-}
-
-/* The only hole. The eight bytes up to the end of the last piece may begin
- * before the text, in the same form. */
+/* The only hole. */
 static inline bool
 find_hole(const struct key_form *f, struct str name, struct str *hole)
 {
     size_t before = f->piece_len[0], after = f->piece_len[1];
 
+    if (likely(f->by_words && name.len >= 8))
+        return find_hole_by_words(f, name, hole);
     if (name.len < before + after)
         return false;
     *hole = (struct str){name.p + before, name.len - before - after};
-    if (likely(f->by_words && name.len >= 8))
-        return same_first(load8(name.p), load8(f->text), before) &&
-            same_last(load8(name.p + name.len - 8),
-                load8(f->text + before + after - 8), after);
     return same_text(name.p, f->text, before) &&
         same_text(hole->p + hole->len, f->text + before, after);
 }
@@ -132,7 +167,7 @@ find_hole(const struct key_form *f, struct str name, struct str *hole)
 static inline bool
 fits_width(struct str hole, unsigned width)
 {
-    if (hole.len == 0 || hole.len > DECIMAL_MAX)
+    if (hole.len - 1 >= DECIMAL_MAX)
         return false;
     return width != 0 ? hole.len == width : hole.p[0] != '0' || hole.len == 1;
 }
@@ -142,6 +177,23 @@ static inline bool
 hole_number(struct str hole, unsigned width, const char *floor, uint64_t *n)
 {
     return fits_width(hole, width) && parse_digits(hole, floor, n);
+}
+
+/* A number as most are: of up to eight digits, and eight bytes before their end
+ * are the key's. */
+static inline bool
+is_short(struct str hole, const char *name)
+{
+    return hole.len - 1 < 8 && hole.p + hole.len - name >= 8;
+}
+
+static inline bool
+short_number(struct str hole, unsigned width, uint64_t *n)
+{
+    bool fits = width != 0 ? hole.len == width
+                           : hole.p[0] != '0' || hole.len == 1;
+
+    return fits && parse_upto8(hole.p + hole.len, hole.len, n);
 }
 
 /* Several holes: the numbers of all decimal ones, and the main one. */
@@ -271,6 +323,15 @@ equals_several(const struct key_form *f, struct str packed, struct str name)
 }
 
 static __attribute__((noinline)) bool
+equals_long_number(const struct key_form *f, struct str packed,
+    struct str name, struct str hole)
+{
+    uint64_t n;
+
+    return hole_number(hole, f->width[0], name.p, &n) && says_number(packed, n);
+}
+
+static __attribute__((noinline)) bool
 equals_other(const struct key_form *f, struct str packed, struct str name)
 {
     struct str hole;
@@ -279,6 +340,8 @@ equals_other(const struct key_form *f, struct str packed, struct str name)
         return equals_several(f, packed, name);
     if (!find_hole(f, name, &hole))
         return false;
+    if (f->packing == PACK_DECIMAL)
+        return equals_long_number(f, packed, name, hole);
     return f->packing == PACK_RAW ? str_eq(hole, packed) :
         same_main(f, hole, packed);
 }
@@ -290,10 +353,13 @@ form_equals(const struct key_form *f, struct str packed, struct str name)
     struct str hole;
     uint64_t n;
 
-    if (f->packing != PACK_DECIMAL || f->n_holes != 1)
+    if (unlikely(!f->is_number || name.len < 8))
         return equals_other(f, packed, name);
-    return find_hole(f, name, &hole) &&
-        hole_number(hole, f->width[0], name.p, &n) && says_number(packed, n);
+    if (!find_hole_by_words(f, name, &hole))
+        return false;
+    if (unlikely(!is_short(hole, name.p)))
+        return equals_long_number(f, packed, name, hole);
+    return short_number(hole, f->width[0], &n) && says_number(packed, n);
 }
 
 /* ---- unpacking -------------------------------------------------------------------- */

@@ -604,11 +604,15 @@ index_prefetch_item(const struct index *ix, uint64_t hash)
     for (unsigned m = match_tags(line, tag_of(hash)); m != 0; m &= m - 1) {
         uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
         struct slab_mark mark;
+        const char *item;
 
         if (handle == 0)
             continue;
-        __builtin_prefetch(slab_ptr(ix->slab, handle));
+        item = slab_ptr(ix->slab, handle);
         mark = slab_mark(ix->slab, handle);
+        __builtin_prefetch(item);
+        /* most small items end in the next line */
+        __builtin_prefetch(item + MIN(mark.chunk_bytes, 2 * CACHE_LINE) - 1);
         __builtin_prefetch((const void *)mark.stamp);
         __builtin_prefetch((const void *)mark.state);
         return;

@@ -83,6 +83,16 @@ parse8(uint64_t w, uint64_t *n)
     return ok; /* 10 + 0x76 = 0x80 */
 }
 
+/* Up to eight digits, as parse8(); the eight bytes before `end` may be read. */
+static inline bool
+parse_upto8(const char *end, size_t len, uint64_t *n)
+{
+    unsigned other = 8 * (8 - (unsigned)len); /* bits before them */
+    uint64_t d = load8(end - 8) ^ EACH_BYTE('0');
+
+    return parse8((d >> other << other) + EACH_BYTE('0'), n);
+}
+
 /* The number that 1 to DECIMAL_MAX digits say; false for other characters.
  * Bytes from `floor` on may be read. */
 static inline bool

@@ -49,8 +49,10 @@ struct key_form {
     uint8_t n_holes, main;
     uint8_t width[FORM_MAX_HOLES];
     uint8_t piece_len[FORM_MAX_HOLES + 1]; /* texts around the holes */
-    bool by_words; /* one hole, between pieces of up to eight bytes each */
-    char text[FORM_MAX_TEXT + 8]; /* the pieces, and room to read words */
+    bool by_words;  /* one hole, between pieces of up to eight bytes each */
+    bool is_number; /* so, and the hole is a decimal */
+    uint8_t around; /* so: bytes of both pieces */
+    char text[FORM_MAX_TEXT + 6]; /* the pieces; by words, those after them */
 };
 
 /* ---- shape.c ------------------------------------------------------------------ */

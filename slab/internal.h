@@ -164,6 +164,9 @@ struct page {
                                   of the reserve or the pending list */
 };
 _Static_assert(sizeof(struct page) == 32, "two records a cache line");
+_Static_assert(sizeof(struct page) == sizeof(struct slab_page_head) &&
+        offsetof(struct page, kind) == offsetof(struct slab_page_head, kind),
+    "slab_mark() relies on it");
 
 struct page_list {
     uint32_t head, tail; /* page numbers, PAGE_NONE when empty */

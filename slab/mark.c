@@ -15,27 +15,6 @@
  */
 #include "slab/internal.h"
 
-struct slab_mark
-slab_mark(const struct slab *s, uint32_t handle)
-{
-    size_t offset = handle_offset(handle);
-    unsigned page_size = page_size_at(s, offset);
-    uint32_t page = page_at_size(s, offset, page_size);
-    unsigned cls = kind_class(LOAD(&s->pages[page].kind));
-    const struct size_class *c = &s->classes[cls];
-    size_t start = offset & ~((size_t)c->page_bytes - 1);
-    uint32_t slot = chunk_slot(c, offset - start);
-
-    return (struct slab_mark){
-        .stamp = page_stamps(s, start) + slot,
-        .state = page_states(s, c, start) + slot,
-        .chunk_bytes = c->chunk_bytes,
-        /* otherwise the super has been carved anew between the two looks */
-        .page = likely(page_size == c->page_size) ? page : PAGE_NONE,
-        .cls = cls,
-    };
-}
-
 bool
 slab_mark_hold(struct slab_thread *t, const struct slab_mark *m)
 {
@@ -43,7 +22,7 @@ slab_mark_hold(struct slab_thread *t, const struct slab_mark *m)
     uint32_t kind;
 
     DEBUG_ASSERT(LOAD(&t->holding) == PAGE_NONE);
-    if (unlikely(m->page == PAGE_NONE))
+    if (unlikely(m->page == SLAB_MARK_NO_PAGE))
         return false;
     /* pairs with page_release_locked() and page_is_held() */
     atomic_exchange_explicit(&t->holding, m->page, memory_order_seq_cst);

@@ -38,6 +38,30 @@ open_pages(struct slab *s)
     reserve_open(s);
 }
 
+/* What is inlined elsewhere, out of tables that are final. */
+static void
+fill_view(struct slab *s)
+{
+    struct slab_view *v = &s->view;
+
+    v->base = s->region.base;
+    v->max_handle = offset_handle(s->region.bytes - 16);
+    v->pages = (const struct slab_page_head *)s->pages;
+    v->super_size = s->super_size;
+    v->unit_shift = s->unit_shift;
+    for (unsigned i = 0; i < s->n_classes; i++) {
+        const struct size_class *c = &s->classes[i];
+
+        v->layout[i] = (struct slab_layout){.reciprocal = c->reciprocal,
+            .chunk_bytes = c->chunk_bytes,
+            .n_chunks = c->n_chunks,
+            .data_start = c->data_start,
+            .state_start = c->state_start,
+            .page_bytes = c->page_bytes,
+            .page_size = c->page_size};
+    }
+}
+
 static void
 write_superblock(struct slab *s)
 {
@@ -78,14 +102,13 @@ slab_new(const struct slab_config *cfg, struct buf *err)
     if (s->region.huge) /* larger than the supers of a small cache */
         planned = MAX(planned, 1 * GIB);
     s->magic = SLAB_MAGIC;
-    s->view.base = s->region.base;
-    s->view.max_handle = offset_handle(s->region.bytes - 16);
     s->unit_shift = class_unit_shift(planned);
     s->n_supers = (uint32_t)(s->region.bytes / super_bytes(s));
     STORE(&s->budget.limit, cfg->limit_bytes);
     spin_init(&s->threads_lock, LOCK_THREADS);
     open_pages(s);
     open_classes(s, planned);
+    fill_view(s);
     s->thread_bytes = (uint32_t)magazines_size(s);
     debug_open(s);
     write_superblock(s);

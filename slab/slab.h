@@ -102,10 +102,32 @@ void slab_release(struct slab_thread *t, uint32_t handle);
  * any thread can take it: for evicted chunks and drained pages. */
 void slab_release_to_page(struct slab_thread *t, uint32_t handle);
 
-struct slab_view {               /* [immutable] the part inlined below */
-    char *base;                  /* of the region; handle 1 is base + 0 */
-    uint32_t max_handle;
+/* Where the chunks of a class and their marks stand in its pages. */
+struct slab_layout {
+    uint64_t reciprocal;  /* of chunk_bytes, scaled by 2^40 */
+    uint32_t chunk_bytes;
+    uint32_t n_chunks;    /* of a page */
+    uint32_t data_start;  /* offset of chunk 0 in the page */
+    uint32_t state_start; /* offset of the state bytes in the page */
+    uint32_t page_bytes;
+    uint32_t page_size;   /* number of that size */
 };
+
+/* The part of a page's record that is inlined below. */
+struct slab_page_head {
+    _Atomic uint32_t kind; /* state of the page, 8 bits; class, 8 bits */
+    uint32_t others[7];
+};
+
+struct slab_view {   /* [immutable] the part of struct slab inlined below */
+    char *base;      /* of the region; handle 1 is base + 0 */
+    const struct slab_page_head *pages;
+    const _Atomic uint8_t *super_size; /* size number of the pages of a super */
+    uint32_t max_handle;
+    uint32_t unit_shift; /* log2 of the smallest page */
+    struct slab_layout layout[SLAB_MAX_CLASSES];
+};
+#define SLAB_SUPER_SHIFT 5 /* 32 of the smallest pages are a super */
 
 /* The first member of struct slab is its view. */
 static inline void *
@@ -135,7 +157,40 @@ struct slab_mark {
     uint32_t page;        /* slab_mark_hold()'s: where they are */
     uint32_t cls;
 };
-struct slab_mark slab_mark(const struct slab *s, uint32_t handle);
+static inline struct slab_mark slab_mark(const struct slab *s, uint32_t handle);
+#define SLAB_MARK_NO_PAGE UINT32_MAX
+
+static inline struct slab_mark
+slab_mark(const struct slab *s, uint32_t handle)
+{
+    const struct slab_view *v = (const struct slab_view *)s;
+    size_t offset = 8 * ((size_t)handle - 1);
+    size_t super = offset >> (v->unit_shift + SLAB_SUPER_SHIFT);
+    unsigned size =
+        atomic_load_explicit(&v->super_size[super], memory_order_relaxed);
+    uint32_t in_super = (uint32_t)(offset >> (v->unit_shift + 2 * size)) &
+        (((uint32_t)1 << SLAB_SUPER_SHIFT) - 1) >> 2 * size;
+    uint32_t page = (uint32_t)(super << SLAB_SUPER_SHIFT) + in_super;
+    uint32_t cls =
+        atomic_load_explicit(&v->pages[page].kind, memory_order_relaxed) >> 8 &
+        0xff;
+    const struct slab_layout *l = &v->layout[cls];
+    size_t in_page = offset & (l->page_bytes - 1);
+    uint64_t slot = (in_page - l->data_start) * l->reciprocal >> 40;
+    char *start = v->base + (offset - in_page);
+
+    /* a stale handle may be of anything in the page, or wrap around */
+    if (unlikely(slot >= l->n_chunks))
+        slot = l->n_chunks - 1;
+    return (struct slab_mark){
+        .stamp = (_Atomic uint16_t *)(void *)start + slot,
+        .state = (_Atomic uint8_t *)(void *)(start + l->state_start) + slot,
+        .chunk_bytes = l->chunk_bytes,
+        /* otherwise the super has been carved anew between the two looks */
+        .page = likely(size == l->page_size) ? page : SLAB_MARK_NO_PAGE,
+        .cls = cls,
+    };
+}
 
 /* Before writing the marks of a chunk that others may free at any moment (a hit
  * noted by a reader without a lock): the page keeps its layout until
