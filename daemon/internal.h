@@ -609,6 +609,7 @@ struct worker {
     struct ring *ring;          /* of the engine uring */
     struct buf open_error;      /* why it did not start */
     bool ticking;
+    uint64_t tick_us; /* when the next tick is due, if ticking */
     bool busy;      /* a batch ran since the last tick */
     uint32_t now_s; /* monotonic, read once a batch */
     _Atomic uint64_t turns; /* [shared] of the loop, for the watchdog */
@@ -628,6 +629,7 @@ struct worker {
     struct steps steps;            /* the same */
     size_t buffer_bytes;           /* buffers of the connections */
     size_t charged_bytes;          /* of these in the budget */
+    unsigned n_watched;            /* connections that libevent looks at */
     unsigned n_outputs;            /* connections with unsent output */
     unsigned n_held;               /* connections that wait in a pause */
     unsigned n_handshakes;         /* connections in a TLS handshake */

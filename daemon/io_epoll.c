@@ -15,11 +15,14 @@ io_epoll_watch(struct conn *c, short want)
 {
     if (want == c->io.watched)
         return true;
-    if (c->io.watched != 0)
+    if (c->io.watched != 0) {
         event_del(&c->event);
+        c->worker->n_watched--;
+    }
     c->io.watched = want;
     if (want == 0)
         return true;
+    c->worker->n_watched++;
     event_assign(&c->event, c->worker->base, c->fd, (short)(want | EV_PERSIST),
         conn_event, c);
     return event_add(&c->event, NULL) == 0;

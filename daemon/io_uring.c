@@ -8,10 +8,12 @@
  * round are sent by one call, which tries each socket once (MSG_DONTWAIT), so
  * that all outcomes are there when it returns and nothing is in flight later.
  *
- * The ring defers its work to the moment when the worker asks for it, so its
- * own descriptor never becomes readable: an eventfd wakes the worker, and is
- * off while the worker is awake. While a worker is busy it looks at libevent
- * only every BUSY_US.
+ * A worker sleeps in the ring itself, which looks at its mail for it: the call
+ * that begins to wait brings what has come. While libevent looks at sockets, it
+ * sleeps there. The ring defers its work to the moment when the worker asks for
+ * it, so its own descriptor never becomes readable: an eventfd wakes the
+ * worker, and is off while the worker is awake. While a worker is busy it looks
+ * at libevent only every BUSY_US.
  *
  * A connection is read by readiness (direct) around large arguments, which are
  * received straight into their extents, and while it sends so much that one
@@ -26,6 +28,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -40,6 +43,8 @@
 #define CQ_ENTRIES 1024
 #define MAX_SENDS 128
 #define BUSY_US 500
+/* libevent's clock is that much behind, and more. */
+#define TICK_SLACK_US 10000
 /* So much at a time is received by readiness, and so are as many receives after
  * it, or after a large argument. SETs of 1 KiB, 50 at a time, cost 1.4 times
  * as much by way of the buffers. */
@@ -56,7 +61,9 @@ enum tag {
     TAG_RECEIVE,
     TAG_SEND,
     TAG_CANCEL,
-    TAG_MASK = 3
+    TAG_WAKE,
+    TAG_BITS = 2,
+    TAG_MASK = (1 << TAG_BITS) - 1
 };
 
 /* A buffer with input. */
@@ -85,6 +92,8 @@ struct ring {
     unsigned n_sends, n_sent;
     unsigned n_gone;    /* connections that are freed later */
     uint64_t looked_us; /* at libevent */
+    bool look;          /* it has something */
+    bool mail_armed;    /* the ring looks at the worker's wake_fd */
     int wake_fd;
     struct event *wake_event;
 };
@@ -298,8 +307,11 @@ take_completions(struct ring *r)
         if ((data & TAG_MASK) == TAG_RECEIVE) {
             on_receive(r, (struct conn *)(uintptr_t)data, cqe);
         } else if ((data & TAG_MASK) == TAG_SEND) {
-            r->sends[data >> 2].result = cqe->res;
+            r->sends[data >> TAG_BITS].result = cqe->res;
             r->n_sent++;
+        } else if ((data & TAG_MASK) == TAG_WAKE) {
+            r->mail_armed = false;
+            r->look = true;
         }
     }
     io_uring_cq_advance(&r->uring, n);
@@ -383,21 +395,95 @@ may_sleep(struct ring *r)
     return !has_work(r);
 }
 
+/* Nothing but its mail and its timer of a second can come by way of libevent.
+ */
+static bool
+may_sleep_in_ring(const struct worker *w)
+{
+    const struct ring *r = w->ring;
+
+    return w->n_watched == 0 && w->n_held == 0 && r->arrived == NULL &&
+        r->starved == NULL &&
+        !atomic_load_explicit(&w->stop, memory_order_relaxed);
+}
+
+static void
+watch_mail(struct worker *w)
+{
+    struct ring *r = w->ring;
+    struct io_uring_sqe *sqe;
+
+    if (r->mail_armed)
+        return;
+    sqe = new_request(r);
+    io_uring_prep_poll_add(sqe, w->wake_fd, POLLIN);
+    io_uring_sqe_set_data64(sqe, TAG_WAKE);
+    r->mail_armed = true;
+}
+
+/* Until the timer of the worker is due; NULL: it is off. */
+static struct __kernel_timespec *
+until_tick(const struct worker *w, struct __kernel_timespec *limit)
+{
+    uint64_t due = w->tick_us + TICK_SLACK_US, now = clock_mono_us(), left;
+
+    if (!w->ticking)
+        return NULL;
+    left = due > now ? due - now : 0;
+    limit->tv_sec = (long long)(left / 1000000);
+    limit->tv_nsec = (long long)(left % 1000000) * 1000;
+    return limit;
+}
+
+/* One call asks for what is to be asked, sleeps, and brings what has come. */
+static void
+sleep_in_ring(struct worker *w)
+{
+    struct ring *r = w->ring;
+    struct __kernel_timespec limit;
+    struct io_uring_cqe *cqe;
+
+    watch_mail(w);
+    if (io_uring_submit_and_wait_timeout(
+            &r->uring, &cqe, 1, until_tick(w, &limit), NULL) == -ETIME)
+        r->look = true;
+}
+
+static void
+look_at_libevent(struct worker *w, bool wait)
+{
+    io_epoll_poll(w, wait);
+    clock_refresh();
+    w->ring->looked_us = clock_mono_us();
+    w->ring->look = false;
+}
+
+static void
+sleep_in_libevent(struct worker *w)
+{
+    struct ring *r = w->ring;
+
+    submit(r);
+    if (w->ready == NULL && may_sleep(r))
+        look_at_libevent(w, true);
+    io_uring_cq_eventfd_toggle(&r->uring, false);
+}
+
 static void
 ring_poll(struct worker *w, bool wait)
 {
     struct ring *r = w->ring;
 
     give_back(r);
-    submit(r);
-    wait = wait && w->ready == NULL && may_sleep(r);
-    if (wait || clock_mono_us() - r->looked_us >= BUSY_US) {
-        io_epoll_poll(w, wait);
-        clock_refresh();
-        r->looked_us = clock_mono_us();
+    if (wait && w->ready == NULL) {
+        if (may_sleep_in_ring(w))
+            sleep_in_ring(w);
+        else
+            sleep_in_libevent(w);
     }
-    io_uring_cq_eventfd_toggle(&r->uring, false);
     submit(r);
+    if (r->look || clock_mono_us() - r->looked_us >= BUSY_US)
+        look_at_libevent(w, false);
     hand_over(w);
 }
 
@@ -614,17 +700,12 @@ static enum send_status
 ring_start_send(struct conn *c, struct outgoing *o)
 {
     struct ring *r = c->worker->ring;
-    struct io_uring_sqe *sqe;
 
     /* Values in extents are large: a call of their own is not what they cost.
      */
     if (o->ref < o->ref_end || r->n_sends == MAX_SENDS ||
         o->end - o->at > SEND_CALL_BYTES)
         return io_epoll_send(c, o);
-    sqe = new_request(r);
-    io_uring_prep_send(sqe, c->fd, o->bytes + o->at, o->end - o->at,
-        MSG_NOSIGNAL | MSG_DONTWAIT);
-    io_uring_sqe_set_data64(sqe, (uint64_t)r->n_sends << 2 | TAG_SEND);
     r->sends[r->n_sends++] = (struct sending){c, o, 0};
     return SEND_QUEUED;
 }
@@ -646,6 +727,34 @@ end_send(const struct sending *s)
     o->status = o->at < o->end ? SEND_BLOCKED : SEND_DONE;
 }
 
+/* One goes quicker by a call of its own; from two on the ring is better. */
+static void
+send_alone(struct sending *s)
+{
+    ssize_t n = send(s->conn->fd, s->o->bytes + s->o->at, s->o->end - s->o->at,
+        MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    s->result = n < 0 ? -errno : (int)n;
+}
+
+static void
+send_together(struct ring *r)
+{
+    for (unsigned i = 0; i < r->n_sends; i++) {
+        const struct sending *s = &r->sends[i];
+        struct io_uring_sqe *sqe = new_request(r);
+
+        io_uring_prep_send(sqe, s->conn->fd, s->o->bytes + s->o->at,
+            s->o->end - s->o->at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        io_uring_sqe_set_data64(sqe, (uint64_t)i << TAG_BITS | TAG_SEND);
+    }
+    submit(r);
+    while (unlikely(r->n_sent < r->n_sends)) {
+        io_uring_submit_and_wait(&r->uring, 1);
+        take_completions(r);
+    }
+}
+
 static void
 ring_flush(struct worker *w)
 {
@@ -653,11 +762,10 @@ ring_flush(struct worker *w)
 
     if (r->n_sends == 0)
         return;
-    submit(r);
-    while (unlikely(r->n_sent < r->n_sends)) {
-        io_uring_submit_and_wait(&r->uring, 1);
-        take_completions(r);
-    }
+    if (r->n_sends == 1)
+        send_alone(&r->sends[0]);
+    else
+        send_together(r);
     for (unsigned i = 0; i < r->n_sends; i++)
         end_send(&r->sends[i]);
     r->n_sends = r->n_sent = 0;

@@ -170,6 +170,7 @@ start_ticking(struct worker *w)
     if (w->ticking)
         return;
     w->ticking = event_add(w->tick_event, &second) == 0;
+    w->tick_us = clock_mono_us() + 1000000;
 }
 
 /* Something that only time brings about is pending. */
@@ -203,6 +204,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
         event_del(w->tick_event);
         w->ticking = false;
     }
+    w->tick_us = clock_mono_us() + 1000000;
     w->busy = false;
     step_end(STEP_TICK, begun);
 }
