@@ -86,6 +86,8 @@ send_plainly(void *fd, const struct iovec *iov, size_t n_iov)
     struct msghdr msg = {
         .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n_iov};
 
+    if (n_iov == 1)
+        return send(*(int *)fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
     return sendmsg(*(int *)fd, &msg, MSG_NOSIGNAL);
 }
 
