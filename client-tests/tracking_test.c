@@ -117,6 +117,34 @@ START_TEST(readers_on_every_worker_are_told_once)
 }
 END_TEST
 
+/* Who has seen the reply to a change hears of it before the reply to what is
+ * asked then, whichever worker serves the connections. */
+START_TEST(a_change_is_told_before_the_next_reply)
+{
+    struct wire *reader[3], *writer = wire_connect(server);
+
+    for (size_t i = 0; i < ARRAY_LEN(reader); i++) {
+        reader[i] = wire_connect_resp3(server);
+        wire_run(reader[i], "CLIENT TRACKING ON BCAST", "+OK");
+    }
+    for (int n = 1; n < 300; n++) {
+        char reply[32];
+
+        snprintf(reply, sizeof(reply), ":%d", n);
+        wire_run(writer, "INCR k", reply);
+        for (size_t i = 0; i < ARRAY_LEN(reader); i++)
+            wire_send_command(reader[i], "PING");
+        for (size_t i = 0; i < ARRAY_LEN(reader); i++) {
+            wire_expect(reader[i], ">[\"invalidate\" [\"k\"]]");
+            wire_expect(reader[i], "+PONG");
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(reader); i++)
+        wire_close(reader[i]);
+    wire_close(writer);
+}
+END_TEST
+
 START_TEST(expiry_invalidates_without_a_reader)
 {
     struct wire *w = wire_connect_resp3(server);
@@ -412,6 +440,7 @@ tracking_suite(void)
     tcase_add_checked_fixture(tc, start_three_workers, stop_server);
     tcase_add_test(tc, options_are_checked);
     tcase_add_test(tc, readers_on_every_worker_are_told_once);
+    tcase_add_test(tc, a_change_is_told_before_the_next_reply);
     tcase_add_test(tc, expiry_invalidates_without_a_reader);
     tcase_add_test(tc, broadcasts_reach_those_who_named_the_prefix);
     tcase_add_test(tc, redirections_cross_workers);

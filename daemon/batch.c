@@ -915,6 +915,9 @@ batch_run(struct batch *b)
 {
     while (b->worker->ready != NULL) {
         batch_receive(b);
+        /* What was posted before a client was answered comes before the reply
+         * to its next command, whichever connection that is on. */
+        worker_take_messages(b->worker);
         while (batch_parse(b) > 0) {
             prefetch_first(b);
             do {
