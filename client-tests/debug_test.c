@@ -126,10 +126,17 @@ TABLE_TEST(expired_keys_stay_until_asked_for,
     {"DBSIZE", ":1"},
     {"GET k", "$-1"},
     {"DBSIZE", ":0"},
+    {"DEBUG PAUSE-CRON 1", "+OK"},
     {"DEBUG SET-ACTIVE-EXPIRE 1", "+OK"},
     {"SET k v PX 1", "+OK"},
-    {"DEBUG SLEEP 2.5", "+OK"},
-    {"DBSIZE", ":0"})
+    {"DEBUG SLEEP 1.5", "+OK"},
+    {"DBSIZE", ":1"},
+    {"DEBUG PAUSE-CRON 0", "+OK"},
+    {"DEBUG SLEEP 1.5", "+OK"},
+    {"DBSIZE", ":0"},
+    {"DEBUG PAUSE-CRON", FORM("PAUSE-CRON")},
+    {"DEBUG PAUSE-CRON x",
+        "-ERR value is not an integer or out of range"})
 /* clang-format on */
 
 /* The same values, put in in another order, under the same names. */

@@ -445,6 +445,18 @@ debug_set_active_expire(struct request *rq)
     reply_ok(rq->reply);
 }
 
+/* Of the regular work only expiry shows: limits are kept while it rests. */
+static void
+debug_pause_cron(struct request *rq)
+{
+    int64_t on;
+
+    if (!arg_i64(rq, 2, &on))
+        return;
+    ks_hold_expired(rq->thread->commands->ks, KS_HOLD_CRON, on != 0);
+    reply_ok(rq->reply);
+}
+
 /* Redis writes all keys to disk here and reads them back; what comes out must
  * be what was there. Nothing is written here, so that holds. */
 static void
@@ -488,6 +500,8 @@ static const struct debug_row {
     {"loadaof", 0, 0, debug_reload, "", "Nothing: there is no file."},
     {"log", 1, 1, debug_log, "<message>", "Write a line to the log."},
     {"object", 1, 1, debug_object, "<key>", "How a value is kept."},
+    {"pause-cron", 1, 1, debug_pause_cron, "<0|1>",
+        "Whether regular work rests: the removal of expired keys."},
     {"populate", 1, 3, debug_populate, "<count> [<prefix>] [<size>]",
         "Create keys \"key:<num>\" that do not exist yet."},
     {"protocol", 1, 1, debug_protocol, "<type>",

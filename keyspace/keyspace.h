@@ -351,9 +351,9 @@ void ks_events(struct ks_thread *t, ks_event_fn fn, void *ctx);
 bool ks_has_events(const struct ks_thread *t);
 
 /* Keep expired items, which no reader sees, from being removed: by the sweep of
- * maintenance, or by readers too, so that the data stand still. A hold lasts
- * until the same one is ended. Any thread. */
-enum ks_hold { KS_HOLD_SWEEP = 1, KS_HOLD_REMOVAL = 2 };
+ * maintenance (for either of two reasons), or by readers too, so that the data
+ * stand still. A hold lasts until the same one is ended. Any thread. */
+enum ks_hold { KS_HOLD_SWEEP = 1, KS_HOLD_REMOVAL = 2, KS_HOLD_CRON = 4 };
 void ks_hold_expired(struct ks *ks, enum ks_hold hold, bool begin);
 
 /* ---- walks ---------------------------------------------------------------------------- */
