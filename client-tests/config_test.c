@@ -308,6 +308,34 @@ START_TEST(config_rewrite_keeps_what_was_set)
 }
 END_TEST
 
+START_TEST(config_rewrite_writes_nothing_that_would_not_start)
+{
+    char path[PATH_MAX];
+    struct server *s;
+    struct wire *w;
+
+    write_config(path, "low.conf", "maxmemory 64mb\n");
+    s = server_start_with(&(struct server_options){.file = path});
+    w = wire_connect(s);
+    wire_run(w, "CONFIG SET maxmemory 1mb timeout 44", "+OK");
+    wire_run(w, "CONFIG REWRITE",
+        "-ERR Rewriting config file: maxmemory of 1048576 bytes is too small: "
+        "at least 16mb");
+    wire_run(w, "CONFIG SET maxmemory 16mb", "+OK");
+    wire_run(w, "CONFIG SET timeout 55", "+OK");
+    wire_run(w, "CONFIG REWRITE", "+OK");
+    wire_run(w, "CONFIG SET maxmemory 1", "+OK");
+    wire_close(w);
+    server_stop(s);
+    s = server_start_with(&(struct server_options){.file = path});
+    w = wire_connect(s);
+    wire_run(w, "CONFIG GET maxmemory", "[\"maxmemory\" \"16777216\"]");
+    wire_run(w, "CONFIG GET timeout", "[\"timeout\" \"55\"]");
+    wire_close(w);
+    server_stop(s);
+}
+END_TEST
+
 /* Does somebody who speaks RESP answer there, in a while? */
 static bool
 answers_at(int port, bool wanted)
@@ -429,6 +457,7 @@ config_suite(void)
     tcase_add_test(tc, the_server_stays_in_the_foreground);
     tcase_add_test(tc, config_set_shows_its_effect_at_once);
     tcase_add_test(tc, config_rewrite_keeps_what_was_set);
+    tcase_add_test(tc, config_rewrite_writes_nothing_that_would_not_start);
     tcase_add_test(tc, the_port_can_be_changed_while_clients_stay);
     tcase_add_test(tc, a_port_in_use_is_told_and_undoes_the_whole_config_set);
     tcase_add_test(tc, config_rewrite_needs_a_file);

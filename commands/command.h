@@ -175,6 +175,9 @@ struct command_host {
      * false with a reason in err when it cannot (the value is put back). */
     bool (*option_changed)(void *ctx, const struct option *row,
         struct buf *err);
+    /* CONFIG REWRITE: would a start accept the directives as they are? False
+     * with the reason in err. NULL: always. Under the config lock. */
+    bool (*would_start)(void *ctx, struct buf *err);
     /* CONFIG RESETSTAT: start the daemon's own counters of INFO anew. */
     void (*reset_stats)(void *ctx);
     /* Append the daemon's own lines ("key:value\r\n") for an INFO section.

@@ -387,6 +387,16 @@ cmd_config_resetstat(struct request *rq)
     reply_ok(rq->reply);
 }
 
+/* Some values are good for CONFIG SET and not for a start: what is written here
+ * always starts. */
+static bool
+rewrite(struct commands *c, struct buf *why)
+{
+    if (c->host.would_start != NULL && !c->host.would_start(c->host.ctx, why))
+        return false;
+    return options_rewrite_file(c->options, c->config_file, c, why);
+}
+
 /* Under the lock, so that no change is written half done. */
 void
 cmd_config_rewrite(struct request *rq)
@@ -401,7 +411,7 @@ cmd_config_rewrite(struct request *rq)
         return;
     }
     pthread_mutex_lock(c->config_lock);
-    done = options_rewrite_file(c->options, c->config_file, c, &why);
+    done = rewrite(c, &why);
     pthread_mutex_unlock(c->config_lock);
     if (done) {
         log_warn("configuration file rewritten path=%s", c->config_file);

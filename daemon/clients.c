@@ -199,6 +199,14 @@ changed_tls(struct ashlard *d, struct buf *err)
     return true;
 }
 
+static bool
+would_start(void *ctx, struct buf *err)
+{
+    const struct ashlard *d = ctx;
+
+    return config_would_start(&d->config, err);
+}
+
 /* Under the config lock. */
 static bool
 option_changed(void *ctx, const struct option *row, struct buf *err)
@@ -247,6 +255,7 @@ clients_host(struct ashlard *d, struct command_host *host)
         .unlock_clients = unlock_clients,
         .shutdown = shutdown_daemon,
         .option_changed = option_changed,
+        .would_start = would_start,
         .reset_stats = daemon_metrics_reset,
         .info = info_append,
         .post = post,

@@ -286,8 +286,8 @@ count_line(void *ctx, const struct str *words, size_t n)
 }
 
 /* What no single directive shows. */
-static bool
-check_together(const struct config *c, struct buf *err)
+bool
+config_would_start(const struct config *c, struct buf *err)
 {
     size_t n_users = 0;
 
@@ -323,7 +323,7 @@ config_load(
     if (argc > 0 && !options_read_args(c->set, argc, argv, err))
         return false;
     apply_output_limits(c);
-    return check_together(c, err);
+    return config_would_start(c, err);
 }
 
 unsigned

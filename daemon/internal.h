@@ -167,6 +167,10 @@ void config_free(struct config *c);
 bool config_load(
     struct config *c, const char *file, int argc, char **argv, struct buf *err);
 
+/* What config_load() checks last, of the values as they are. False with a
+ * sentence in err. */
+bool config_would_start(const struct config *c, struct buf *err);
+
 
 unsigned config_workers(const struct config *c);
 
