@@ -138,6 +138,61 @@ START_TEST(large_arguments_are_stored_by_exec)
 }
 END_TEST
 
+#define NOREPLICAS "-NOREPLICAS Not enough good replicas to write."
+
+/* clang-format off */
+TABLE_TEST(writes_are_refused_for_want_of_replicas,
+    {"SET k 1", "+OK"},
+    {"MULTI", "+OK"},
+    {"INCR k", "+QUEUED"},
+    {"CONFIG SET min-replicas-to-write 1", "+QUEUED"},
+    {"GET k", "+QUEUED"},
+    {"EXEC", "[:2 +OK \"2\"]"},
+    {"SET k 5", NOREPLICAS},
+    {"DEL none", NOREPLICAS},
+    {"GETDEL k", NOREPLICAS},
+    {"SET k", ARITY("set")},
+    {"FLUSHALL", NOREPLICAS},
+    {"GET k", "\"2\""},
+    {"PUBLISH k 5", ":0"},
+    {"MULTI", "+OK"},
+    {"GET k", "+QUEUED"},
+    {"EXEC", "[\"2\"]"},
+    {"MULTI", "+OK"},
+    {"INCR k", NOREPLICAS},
+    {"EXEC",
+        "-EXECABORT Transaction discarded because of previous errors."},
+    {"CONFIG SET min-replicas-max-lag 0", "+OK"},
+    {"INCR k", ":3"},
+    {"MULTI", "+OK"},
+    {"INCR k", "+QUEUED"},
+    {"CONFIG SET min-replicas-max-lag 10", "+QUEUED"},
+    {"EXEC", "[:4 +OK]"},
+    {"INCR k", NOREPLICAS},
+    {"CONFIG SET min-replicas-to-write 0", "+OK"},
+    {"INCR k", ":5"},
+    {"CONFIG SET min-replicas-to-write -1", "re:-ERR CONFIG SET failed.*"})
+/* clang-format on */
+
+START_TEST(a_queue_with_writes_is_discarded_for_want_of_replicas)
+{
+    struct wire *a = wire_connect(server), *b = wire_connect(server);
+
+    wire_run(a, "SET k 1", "+OK");
+    wire_run(a, "MULTI", "+OK");
+    wire_run(a, "INCR k", "+QUEUED");
+    wire_run(b, "CONFIG SET min-replicas-to-write 2", "+OK");
+    wire_run(a, "EXEC",
+        "-EXECABORT Transaction discarded because of: NOREPLICAS Not enough "
+        "good replicas to write.");
+    wire_run(b, "GET k", "\"1\"");
+    wire_run(b, "CONFIG SET min-replicas-to-write 0", "+OK");
+    wire_run(a, "INCR k", ":2");
+    wire_close(a);
+    wire_close(b);
+}
+END_TEST
+
 START_TEST(a_queue_above_the_limit_closes_the_client)
 {
     redisContext *c, *other;
@@ -184,6 +239,8 @@ main(void)
     tcase_add_test(tc, a_watch_sees_own_changes);
     tcase_add_test(tc, another_client_fails_the_exec);
     tcase_add_test(tc, reset_quit_and_a_close_discard);
+    tcase_add_test(tc, writes_are_refused_for_want_of_replicas);
+    tcase_add_test(tc, a_queue_with_writes_is_discarded_for_want_of_replicas);
     tcase_add_test(tc, large_arguments_are_stored_by_exec);
     tcase_add_test(tc, a_queue_above_the_limit_closes_the_client);
     suite_add_tcase(s, tc);

@@ -67,6 +67,7 @@ commands_init(struct commands *c)
     ASSERT(pthread_mutex_init(&c->state->lock, NULL) == 0);
     notify_configure(c);
     hotkeys_configure(c);
+    replicas_configure(c);
 }
 
 void
@@ -241,6 +242,11 @@ admit(struct request *rq)
         rq->command->flags & (CMD_READ | CMD_WRITE)) {
         reply_error(
             rq->reply, "ERR Replica can't interact with the keyspace");
+        return false;
+    }
+    if (unlikely(replicas_are_missed(rq->thread->commands)) &&
+        (rq->command->flags & CMD_WRITE || transaction_would_write(rq))) {
+        reply_error(rq->reply, NOREPLICAS_TEXT);
         return false;
     }
     return likely(rq->session->transaction == NULL) || transaction_admits(rq);

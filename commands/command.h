@@ -48,6 +48,11 @@
         "Of so many commands the keys are counted for HOTKEYS.")            \
     X(hotkey_window_seconds, OPT_INT, "10", 1, 86400, OPT_LIVE, "seconds",  \
         "HOTKEYS GET tells of the last whole window of this length.")       \
+    X(min_replicas_to_write, OPT_INT, "0", 0, INT32_MAX, OPT_LIVE, "",      \
+        "Refuse writes with NOREPLICAS while there are fewer replicas. "    \
+        "There never are any: above 0 every write is refused.")             \
+    X(min_replicas_max_lag, OPT_INT, "10", 0, INT32_MAX, OPT_LIVE,          \
+        "seconds", "0: min-replicas-to-write has no effect.")               \
     X(notify_keyspace_events, OPT_STRING, "", 0, 0, OPT_LIVE, "",           \
         "Events of keys that are published on channels: letters K and E "   \
         "for __keyspace@N__ and __keyevent@N__, and the classes g $ h x e " \
@@ -240,6 +245,7 @@ enum active {
     ACTIVE_MONITOR = 1 << 2,
     ACTIVE_PAUSE = 1 << 3,
     ACTIVE_HOTKEYS = 1 << 4,
+    ACTIVE_NO_REPLICAS = 1 << 5, /* min-replicas-to-write: nobody may write */
 };
 
 static inline unsigned

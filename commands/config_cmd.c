@@ -322,6 +322,7 @@ run_set(struct request *rq, struct set *set)
     done = check_rows(rq, set) && apply_all(set);
     notify_configure(set->c);
     hotkeys_configure(set->c);
+    replicas_configure(set->c);
     pthread_mutex_unlock(set->c->config_lock);
     tracking_keep_limit(rq->thread);
     if (done) {
@@ -366,6 +367,7 @@ commands_configure(struct commands *c, const struct option *const *rows,
     done = apply_all(&set);
     notify_configure(c);
     hotkeys_configure(c);
+    replicas_configure(c);
     pthread_mutex_unlock(c->config_lock);
     if (!done)
         buf_printf(err, "%s: %.*s", set.failed, (int)set.err.len,

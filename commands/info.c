@@ -273,6 +273,8 @@ section_replication(struct commands *c, struct buf *out)
 {
     line_text(out, "role", "master");
     line_u64(out, "connected_slaves", 0);
+    if (replicas_are_missed(c))
+        line_u64(out, "min_slaves_good_slaves", 0);
     line_text(out, "master_failover_state", "no-failover");
     line_text(out, "master_replid", c->run_id);
     line_u64(out, "master_repl_offset", 0);

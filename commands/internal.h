@@ -270,6 +270,20 @@ command_stats_measure(struct command_thread *t, const struct command *row)
 /* Count the time of a call. Owner thread. */
 void command_stats_time(struct command_row_stats *row, uint64_t ns);
 
+/* ---- replicas, of which there are none (replicas.c) ---------------------- */
+
+#define NOREPLICAS_TEXT "NOREPLICAS Not enough good replicas to write."
+
+/* After min-replicas-to-write or min-replicas-max-lag have changed. */
+void replicas_configure(struct commands *c);
+
+/* Is every write to be refused? */
+static inline bool
+replicas_are_missed(const struct commands *c)
+{
+    return commands_active(c) & ACTIVE_NO_REPLICAS;
+}
+
 /* ---- slow commands (slowlog.c) ------------------------------------------- */
 
 struct slowlog;
@@ -433,6 +447,9 @@ bool transaction_queue(struct request *rq);
 
 /* The command was refused with the error at `error_at` of the output. */
 void transaction_reject(struct request *rq, size_t error_at);
+
+/* Is it an EXEC of commands among which some write? */
+bool transaction_would_write(const struct request *rq);
 
 /* Run a command that was admitted, and count it (command.c). */
 void command_call(struct request *rq);

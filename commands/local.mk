@@ -62,6 +62,7 @@ libcommands_a_SOURCES = \
     commands/notify.h \
     commands/namespace.c \
     commands/rename.c \
+    commands/replicas.c \
     commands/report.c \
     commands/pubsub.c \
     commands/rdb.h \

@@ -163,6 +163,9 @@ admit(struct script_engine *e, struct request *inner)
     else if (e->read_only && has_effect(row))
         reply_error(
             r, "ERR Write commands are not allowed from read-only scripts.");
+    else if (replicas_are_missed(e->thread->commands) &&
+        row->flags & CMD_WRITE && !e->has_written)
+        reply_error(r, NOREPLICAS_TEXT);
     else if (e->no_memory && !e->allow_oom && row->flags & CMD_DENYOOM &&
         !e->has_written)
         reply_error(

@@ -61,6 +61,11 @@ admit(struct script_engine *e, struct request *rq)
             "ERR Can not execute a script with write flag using *_ro command.");
         return false;
     }
+    if (!plain && !(flags & SCRIPT_NO_WRITES) &&
+        replicas_are_missed(rq->thread->commands)) {
+        reply_error(rq->reply, NOREPLICAS_TEXT);
+        return false;
+    }
     e->read_only = e->call->read_only || flags & SCRIPT_NO_WRITES;
     e->allow_oom = flags & SCRIPT_ALLOW_OOM;
     e->no_memory = !e->read_only &&

@@ -39,6 +39,7 @@ struct transaction {
     size_t new_bytes; /* that the commands may want to store */
     bool wants_memory; /* a command may be refused for lack of memory */
     bool has_effect;   /* a command may write, or publish */
+    bool writes;       /* a command writes */
     bool spoiled;      /* a command could not be queued */
 };
 
@@ -217,6 +218,7 @@ append(struct transaction *t, struct request *rq)
     t->heap += bytes;
     t->extents += extents;
     t->n_keys += count_keys(rq->command, rq->argv, rq->argc);
+    t->writes |= rq->command->flags & CMD_WRITE;
     t->has_effect |= rq->command->flags & CMD_WRITE ||
         rq->command->handler == cmd_publish ||
         rq->command->handler == cmd_spublish ||
@@ -242,6 +244,13 @@ transaction_queue(struct request *rq)
     else
         append(t, rq);
     return true;
+}
+
+bool
+transaction_would_write(const struct request *rq)
+{
+    return rq->command->handler == cmd_exec && in_multi(rq->session) &&
+        rq->session->transaction->writes;
 }
 
 void

@@ -32,8 +32,6 @@
         "There is no replication.")                                         \
     X(slaveof, OPT_STRING, "", 0, 0, FIXED_, "",                            \
         "There is no replication.")                                         \
-    X(min_replicas_to_write, OPT_INT, "0", 0, INT32_MAX, FIXED_, "",        \
-        "There is no replication.")                                         \
     X(cluster_enabled, OPT_BOOL, "no", 0, 0, OPT_NOOP | OPT_FIXED, "",      \
         "There is no cluster.")                                             \
     X(activedefrag, OPT_BOOL, "no", 0, 0, FIXED_, "",                       \
@@ -107,7 +105,6 @@
     COMPAT_BOOL(X, replica_read_only, "yes")                                \
     COMPAT_BOOL(X, replica_lazy_flush, "no")                                \
     COMPAT_INT(X, replica_priority, "100", 0, INT32_MAX)                    \
-    COMPAT_INT(X, min_replicas_max_lag, "10", 0, INT32_MAX)                 \
     COMPAT_BOOL(X, stop_writes_on_bgsave_error, "yes")                      \
     COMPAT_BOOL(X, rdbcompression, "yes")                                   \
     COMPAT_BOOL(X, rdbchecksum, "yes")                                      \
