@@ -14,7 +14,7 @@ static const struct {
 } idle[] = {
     {"server",
         "redis_git_sha1:00000000 redis_git_dirty:0 redis_build_id:0 "
-        "atomicvar_api:c11-builtin process_supervised:no io_threads_active:0"},
+        "atomicvar_api:c11-builtin io_threads_active:0"},
     {"clients",
         "client_recent_max_input_buffer:0 client_recent_max_output_buffer:0"},
     {"memory",

@@ -49,8 +49,10 @@ info_server(struct ashlard *d, struct buf *out)
     ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
 
     buf_printf(out, "executable:%.*s\r\n", (int)MAX(n, 0), path);
-    buf_printf(
-        out, "workers:%u\r\nio_engine:%s\r\n", d->n_workers, d->io->name);
+    buf_printf(out,
+        "process_supervised:%s\r\nworkers:%u\r\nio_engine:%s\r\n",
+        notify_is_wanted(d->notify) ? "systemd" : "no", d->n_workers,
+        d->io->name);
 }
 
 static void
