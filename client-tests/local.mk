@@ -20,6 +20,7 @@ libclient_a_SOURCES = \
 client_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS) $(HIREDIS_CFLAGS)
 client_tests_ldadd = libclient.a $(HIREDIS_LIBS) $(CHECK_LIBS)
 libclient_a_CFLAGS = $(client_tests_cflags)
+tls_client = client-tests/tls_client.c client-tests/tls_client.h
 
 # From the simplest to the most demanding.
 client_tests = \
@@ -133,6 +134,11 @@ client_tests_reload_test_LDADD = $(client_tests_ldadd)
 client_tests_systemd_test_SOURCES = client-tests/systemd_test.c
 client_tests_systemd_test_CFLAGS = $(client_tests_cflags)
 client_tests_systemd_test_LDADD = $(client_tests_ldadd)
+if TLS
+client_tests_systemd_test_SOURCES += $(tls_client)
+client_tests_systemd_test_CFLAGS += $(OPENSSL_CFLAGS)
+client_tests_systemd_test_LDADD += $(OPENSSL_LIBS)
+endif
 client_tests_expiry_test_SOURCES = client-tests/expiry_test.c
 client_tests_expiry_test_CFLAGS = $(client_tests_cflags)
 client_tests_expiry_test_LDADD = $(client_tests_ldadd)
@@ -222,10 +228,7 @@ client_tests_make_trace_LDADD = libbase.a $(ZSTD_LIBS) -lm
 client_tests_hostile_test_SOURCES = client-tests/hostile_test.c
 client_tests_hostile_test_CFLAGS = $(client_tests_cflags)
 client_tests_hostile_test_LDADD = $(client_tests_ldadd)
-client_tests_tls_test_SOURCES = \
-    client-tests/tls_client.c \
-    client-tests/tls_client.h \
-    client-tests/tls_test.c
+client_tests_tls_test_SOURCES = $(tls_client) client-tests/tls_test.c
 client_tests_tls_test_CFLAGS = $(client_tests_cflags) $(OPENSSL_CFLAGS)
 client_tests_tls_test_LDADD = $(client_tests_ldadd) $(OPENSSL_LIBS)
 

@@ -20,6 +20,9 @@
 #include <unistd.h>
 
 #include "client-tests/client.h"
+#ifdef ASHLAR_TLS
+#include "client-tests/tls_client.h"
+#endif
 
 #define FIRST_FD 3
 #define MAX_PASSED 3
@@ -555,6 +558,112 @@ START_TEST(inherited_sockets_take_the_place_of_those_of_the_file)
 }
 END_TEST
 
+/* What the metrics listener answers. */
+static void
+expect_health(int port)
+{
+    struct wire *w = wire_open(connect_tcp("127.0.0.1", port));
+
+    wire_send_text(w, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    wire_expect_bytes(w, "HTTP/1.1 200 OK\r\n");
+    wire_close(w);
+}
+
+START_TEST(a_socket_for_metrics_takes_the_place_of_those_of_the_file)
+{
+    struct manager m;
+    int port = free_port(), metrics_port, unused = free_port();
+    char *unused_text = text_of("%d", unused), *set_port;
+    const char *const args[] = {"--metrics-port", unused_text, NULL};
+    struct wire *w;
+
+    manager_open(&m, false);
+    metrics_port = pass_tcp(&m);
+    pass_tcp(&m); /* more than one are welcome */
+    m.listen_names = "metrics:metrics";
+    start_daemon(&m, port, args);
+    free(await_notice(&m, "READY=1", NULL));
+    expect_health(metrics_port);
+    ck_assert_int_lt(connect_tcp("127.0.0.1", unused), 0);
+    /* Clients are where the file says, and may be elsewhere. */
+    set_port = text_of("CONFIG SET port %d", unused);
+    w = wire_open(connect_tcp("127.0.0.1", port));
+    wire_run(w, set_port, "+OK");
+    wire_close(w);
+    stop_daemon(&m);
+    manager_close(&m);
+    free(set_port);
+    free(unused_text);
+}
+END_TEST
+
+START_TEST(sockets_of_all_kinds_are_told_apart)
+{
+    struct manager m;
+    struct sockaddr_un a;
+    int port, metrics_port;
+    struct wire *w;
+
+    manager_open(&m, false);
+    metrics_port = pass_tcp(&m);
+    port = pass_tcp(&m);
+    a = pass_unix(&m);
+    m.listen_names = "metrics:resp:resp";
+    start_daemon(&m, free_port(), NULL);
+    free(await_notice(&m, "READY=1", NULL));
+    expect_health(metrics_port);
+    w = wire_open(connect_tcp("127.0.0.1", port));
+    wire_run(w, "SET k v", "+OK");
+    wire_run(w, "INFO server", "re:.*process_supervised:systemd.*");
+    wire_close(w);
+    w = connect_unix(&a);
+    wire_run(w, "GET k", "\"v\"");
+    wire_close(w);
+    stop_daemon(&m);
+    manager_close(&m);
+}
+END_TEST
+
+#ifdef ASHLAR_TLS
+START_TEST(a_socket_for_tls_needs_no_port)
+{
+    const char *dir = tests_dir();
+    char *crt = text_of("%s/server.crt", dir);
+    char *key = text_of("%s/server.key", dir);
+    const char *const args[] = {"--tls-cert-file", crt, "--tls-key-file", key,
+        "--tls-auth-clients", "no", NULL};
+    struct manager m;
+    SSL_CTX *rules;
+    SSL *ssl;
+    int port;
+
+    make_certificate(dir, "ca", NULL);
+    make_certificate(dir, "server", "ca");
+    rules = tls_rules(dir, NULL, 0);
+    manager_open(&m, false);
+    port = pass_tcp(&m);
+    m.listen_names = "tls";
+    start_daemon(&m, 0, args);
+    free(await_notice(&m, "READY=1", NULL));
+    ssl = tls_connect(rules, port);
+    tls_say(ssl, "CONFIG SET tls-port 6\r\n");
+    tls_hear(ssl,
+        "-ERR CONFIG SET failed (possibly related to argument 'tls-port') - "
+        "the sockets are those of the service manager\r\n");
+    /* Its certificate is renewed as that of a port. */
+    tls_say(ssl, "CONFIG SET tls-cert-file /none.crt\r\n");
+    tls_hear(ssl, "-ERR CONFIG SET failed (possibly related to argument "
+                  "'tls-cert-file') - tls-cert-file \"/none.crt\": ");
+    tls_close(ssl);
+    SSL_CTX_free(rules);
+    stop_daemon(&m);
+    manager_close(&m);
+    free(crt);
+    free(key);
+}
+END_TEST
+#endif
+
 START_TEST(connections_wait_over_a_restart)
 {
     struct manager m;
@@ -601,18 +710,27 @@ END_TEST
 
 static const struct {
     const char *fds, *pid, *names;
-    bool not_listening;
+    enum {
+        TCP,
+        UNIX,
+        IDLE /* does not listen */
+    } kind;
     const char *message;
 } bad_sockets[] = {
-    {"many", NULL, NULL, false, "LISTEN_FDS is \"many\": expected a number"},
-    {"-1", NULL, NULL, false, "LISTEN_FDS is \"-1\""},
-    {"", NULL, NULL, false, "LISTEN_FDS is \"\""},
-    {"17", NULL, NULL, false, "from 0 to 16"},
-    {NULL, "me", NULL, false, "LISTEN_PID is \"me\": expected a process id"},
-    {NULL, NULL, "resp:resp", false, "2 names for 1 descriptors"},
-    {NULL, NULL, "backdoor", false, "descriptor 3 is a socket named \"backd"},
-    {"2", NULL, NULL, false, "descriptor 4 (\"\") of LISTEN_FDS is"},
-    {NULL, NULL, "resp", true, "(\"resp\") of LISTEN_FDS does not listen"},
+    {"many", NULL, NULL, TCP, "LISTEN_FDS is \"many\": expected a number"},
+    {"-1", NULL, NULL, TCP, "LISTEN_FDS is \"-1\""},
+    {"", NULL, NULL, TCP, "LISTEN_FDS is \"\""},
+    {"17", NULL, NULL, TCP, "from 0 to 16"},
+    {NULL, "me", NULL, TCP, "LISTEN_PID is \"me\": expected a process id"},
+    {NULL, NULL, "resp:resp", TCP, "2 names for 1 descriptors"},
+    {NULL, NULL, "backdoor", TCP, "descriptor 3 is a socket named \"backd"},
+#ifdef ASHLAR_TLS
+    {NULL, NULL, "tls", TCP, "a TLS port needs tls-cert-file"},
+#else
+    {NULL, NULL, "tls", TCP, "was built without TLS"},
+#endif
+    {"2", NULL, NULL, TCP, "descriptor 4 (\"\") of LISTEN_FDS is"},
+    {NULL, NULL, "resp", IDLE, "(\"resp\") of LISTEN_FDS does not listen"},
 };
 
 START_TEST(sockets_that_make_no_sense_stop_the_start)
@@ -621,7 +739,9 @@ START_TEST(sockets_that_make_no_sense_stop_the_start)
     char *log;
 
     manager_open(&m, false);
-    if (bad_sockets[_i].not_listening)
+    if (bad_sockets[_i].kind == UNIX)
+        pass_unix(&m);
+    else if (bad_sockets[_i].kind == IDLE)
         m.passed[m.n_passed++] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     else
         pass_tcp(&m);
@@ -655,7 +775,12 @@ systemd_suite(void)
     tcase_add_test(tc, a_manager_that_does_not_read_holds_nobody_up);
     tcase_add_loop_test(tc, a_watchdog_that_is_not_ours_is_not_fed, 0, 3);
     tcase_add_loop_test(
-        tc, inherited_sockets_take_the_place_of_those_of_the_file, 0, 3);
+        tc, inherited_sockets_take_the_place_of_those_of_the_file, 0, 4);
+    tcase_add_test(tc, a_socket_for_metrics_takes_the_place_of_those_of_the_file);
+    tcase_add_test(tc, sockets_of_all_kinds_are_told_apart);
+#ifdef ASHLAR_TLS
+    tcase_add_test(tc, a_socket_for_tls_needs_no_port);
+#endif
     tcase_add_test(tc, connections_wait_over_a_restart);
     tcase_add_test(tc, sockets_for_another_process_are_left_alone);
     tcase_add_loop_test(tc, sockets_that_make_no_sense_stop_the_start, 0,

@@ -32,7 +32,7 @@ static const char *kept(const char *fmt, ...)
 static const char *
 kept(const char *fmt, ...)
 {
-    static char texts[32][160];
+    static char texts[32][400];
     static unsigned next;
     char *text = texts[next++ % ARRAY_LEN(texts)];
     va_list ap;
@@ -515,6 +515,16 @@ copy_file(const char *from, const char *to)
     free(end.output);
 }
 
+static void
+write_text(const char *to, const char *text)
+{
+    FILE *f = fopen(to, "we");
+
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
 /* Send HUP and wait until the log has one more line with `text`. */
 static void
 reload_until(struct server *s, const char *text)
@@ -561,6 +571,157 @@ START_TEST(hup_renews_the_certificate)
     tls_close(before);
     server_stop(s);
     tls_port = port;
+}
+END_TEST
+
+/* ---- another port ------------------------------------------------------- */
+
+/* Is TLS spoken there, before long? */
+static bool
+serves_tls(int port, bool wanted)
+{
+    double limit = now_s() + patient(10);
+    bool serves;
+
+    do {
+        int fd = connect_tcp("127.0.0.1", port);
+        SSL *ssl = NULL;
+
+        if (fd >= 0) {
+            close(fd);
+            ssl = tls_try(rules, port, NULL);
+        }
+        serves = ssl != NULL;
+        if (serves)
+            tls_close(ssl);
+    } while (serves != wanted && now_s() < limit);
+    return serves == wanted;
+}
+
+static void
+set_config(redisContext *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+set_config(redisContext *c, const char *fmt, ...)
+{
+    va_list ap;
+    redisReply *r;
+
+    va_start(ap, fmt);
+    r = redisvCommand(c, fmt, ap);
+    va_end(ap);
+    ck_assert_ptr_nonnull(r);
+    ck_assert_msg(r->type == REDIS_REPLY_STATUS, "%s: %s", fmt, r->str);
+    freeReplyObject(r);
+}
+
+START_TEST(the_port_can_be_changed_while_clients_stay)
+{
+    redisContext *c = server_connect_unix(server);
+    SSL *stays = tls_connect(rules, tls_port);
+    int new = free_port();
+
+    set_config(c, "CONFIG SET tls-port %d", new);
+    ck_assert(serves_tls(new, true));
+    ck_assert(serves_tls(tls_port, false));
+    set_config(c, "CONFIG SET tls-port 0");
+    ck_assert(serves_tls(new, false));
+    tls_say(stays, "PING\r\n");
+    tls_hear(stays, "+PONG\r\n");
+    expect(c,
+        "re:-ERR CONFIG SET failed .*'tls-port'\\) - Unable to listen on this "
+        "port: .*in use",
+        "CONFIG SET timeout 9 tls-port %s", kept("%d", server_port(server)));
+    expect(c, "[\"timeout\" \"0\" \"tls-port\" \"0\"]",
+        "CONFIG GET timeout tls-port");
+    set_config(c, "CONFIG SET tls-port %d", tls_port);
+    ck_assert(serves_tls(tls_port, true));
+    tls_close(stays);
+    redisFree(c);
+}
+END_TEST
+
+/* Plain and TLS change places: a socket of either stays open meanwhile, and
+ * nobody is refused. */
+START_TEST(a_port_can_change_its_kind)
+{
+    redisContext *c = server_connect_unix(server);
+    int port = server_port(server), waiting;
+    SSL *ssl = tls_connect(rules, tls_port);
+
+    set_config(c, "CONFIG SET port 0 tls-port %d", port);
+    waiting = connect_tcp("127.0.0.1", port);
+    ck_assert_int_ge(waiting, 0);
+    close(waiting);
+    ck_assert(serves_tls(port, true));
+    ck_assert_int_lt(connect_tcp("127.0.0.1", tls_port), 0);
+    set_config(c, "CONFIG SET tls-port %d port %d", tls_port, port);
+    ck_assert(serves_tls(tls_port, true));
+    expect(c, "+PONG", "PING");
+    redisFree(c);
+    c = server_connect(server);
+    /* Both at once. */
+    set_config(c, "CONFIG SET tls-port %d port %d", port, tls_port);
+    ck_assert(serves_tls(port, true));
+    set_config(c, "CONFIG SET tls-port %d port %d", tls_port, port);
+    ck_assert(serves_tls(tls_port, true));
+    tls_say(ssl, "PING\r\n");
+    tls_hear(ssl, "+PONG\r\n");
+    tls_close(ssl);
+    redisFree(c);
+}
+END_TEST
+
+/* OpenSSL is opened when the first port is set. */
+START_TEST(a_server_without_tls_can_get_a_port)
+{
+    struct server *s = server_start(NULL);
+    redisContext *c = server_connect(s);
+    int port = free_port();
+
+    expect(c, "re:-ERR CONFIG SET failed .*needs tls-cert-file",
+        "CONFIG SET tls-port %s", kept("%d", port));
+    expect(c, "[\"tls-port\" \"0\"]", "CONFIG GET tls-port");
+    set_config(c,
+        "CONFIG SET tls-port %d tls-cert-file %s tls-key-file %s "
+        "tls-ca-cert-file %s",
+        port, path_of("server.crt"), path_of("server.key"), path_of("ca.crt"));
+    ck_assert(serves_tls(port, true));
+    expect(c, "+PONG", "PING");
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(a_reload_can_add_and_remove_the_port)
+{
+    const char *file = path_of("reload.conf");
+    struct server_options options = {.file = file};
+    int port = free_port();
+    struct server *s;
+    redisContext *c;
+
+    write_text(file, "timeout 0\n");
+    s = server_start_with(&options);
+    c = server_connect(s);
+    write_text(file,
+        kept("tls-port %d\ntls-auth-clients no\ntls-cert-file %s\n"
+             "tls-key-file /none\n",
+            port, path_of("server.crt")));
+    reload_until(s, "configuration not reloaded");
+    write_text(file,
+        kept("tls-port %d\ntls-auth-clients no\ntls-cert-file %s\n"
+             "tls-key-file %s\n",
+            port, path_of("server.crt"), path_of("server.key")));
+    reload_until(s, "configuration reloaded");
+    ck_assert(serves_tls(port, true));
+    write_text(file, "timeout 0\n");
+    reload_until(s, "configuration reloaded");
+    ck_assert(serves_tls(port, false));
+    expect(c, "+PONG", "PING");
+    redisFree(c);
+    server_stop(s);
 }
 END_TEST
 
@@ -816,6 +977,10 @@ add_own_tests(TCase *tc)
     tcase_add_test(tc, sessions_are_resumed);
     tcase_add_test(tc, config_set_renews_the_certificate);
     tcase_add_test(tc, hup_renews_the_certificate);
+    tcase_add_test(tc, the_port_can_be_changed_while_clients_stay);
+    tcase_add_test(tc, a_port_can_change_its_kind);
+    tcase_add_test(tc, a_server_without_tls_can_get_a_port);
+    tcase_add_test(tc, a_reload_can_add_and_remove_the_port);
     tcase_add_test(tc, who_speaks_plainly_is_closed);
     tcase_add_test(tc, a_handshake_that_stops_is_closed);
     tcase_add_test(tc, an_incomplete_configuration_is_refused);

@@ -164,16 +164,31 @@ has_name(const struct passed *p, const char *name)
             (len > 7 && strcmp(p->name + len - 7, ".socket") == 0));
 }
 
+/* Its place, or -1. */
+static int
+find(const struct activation *a, const char *name)
+{
+    for (int i = 0; i < a->n; i++)
+        if (!a->at[i].taken && has_name(&a->at[i], name))
+            return i;
+    return -1;
+}
+
+bool
+activation_has(const struct activation *a, const char *name)
+{
+    return find(a, name) >= 0;
+}
+
 int
 activation_take(struct activation *a, const char *name)
 {
-    for (int i = 0; i < a->n; i++) {
-        if (a->at[i].taken || !has_name(&a->at[i], name))
-            continue;
-        a->at[i].taken = true;
-        return FIRST_FD + i;
-    }
-    return -1;
+    int i = find(a, name);
+
+    if (i < 0)
+        return -1;
+    a->at[i].taken = true;
+    return FIRST_FD + i;
 }
 
 bool

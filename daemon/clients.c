@@ -190,12 +190,12 @@ changed_maxclients(struct ashlard *d, struct buf *err)
 }
 
 static bool
-changed_tls(struct ashlard *d, struct buf *err)
+changed_port(struct ashlard *d, const struct option *row, struct buf *err)
 {
-    if (!tls_reload(d->tls, &d->config.tls, err))
-        return false;
-    if (d->tls != NULL)
-        log_info("TLS certificates and rules read again");
+    if (strcmp(row->name, "port") == 0)
+        return listeners_set_port(d->listeners, TRANSPORT_TCP, err);
+    if (strcmp(row->name, "tls_port") == 0)
+        return listeners_set_port(d->listeners, TRANSPORT_TLS, err);
     return true;
 }
 
@@ -217,10 +217,10 @@ option_changed(void *ctx, const struct option *row, struct buf *err)
         changed_maxmemory(d);
     if (strcmp(row->name, "maxclients") == 0 && !changed_maxclients(d, err))
         return false;
-    if (strcmp(row->name, "port") == 0 &&
-        !listeners_set_port(d->listeners, err))
+    if (strncmp(row->name, "tls_", 4) == 0 &&
+        !tls_reload(d->tls, &d->config.tls, err))
         return false;
-    if (strncmp(row->name, "tls_", 4) == 0 && !changed_tls(d, err))
+    if (!changed_port(d, row, err))
         return false;
     if (strcmp(row->name, "loglevel") == 0)
         log_set_level(config_log_level(&d->config));

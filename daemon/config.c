@@ -159,7 +159,16 @@ check_unixsocket(const char *value)
     return NULL;
 }
 
-/* Numeric addresses, and absolute paths. */
+static bool
+is_numeric(const char *address)
+{
+    struct in6_addr ignored;
+
+    return inet_pton(AF_INET, address, &ignored) == 1 ||
+        inet_pton(AF_INET6, address, &ignored) == 1;
+}
+
+/* Absolute paths; as in bind: *, ::* and numeric addresses, "-" before them. */
 static const char *
 check_metrics_bind(const char *value)
 {
@@ -168,7 +177,6 @@ check_metrics_bind(const char *value)
 
     while (next_word(&rest, &word)) {
         char text[sizeof(((struct sockaddr_un *)0)->sun_path)];
-        struct in6_addr ignored;
 
         if (++n > MAX_METRICS_ADDRESSES)
             return "too many addresses";
@@ -176,8 +184,8 @@ check_metrics_bind(const char *value)
             return check_unixsocket(value);
         memcpy(text, word.p, word.len);
         text[word.len] = '\0';
-        if (*text != '/' && inet_pton(AF_INET, text, &ignored) != 1 &&
-            inet_pton(AF_INET6, text, &ignored) != 1)
+        if (*text != '/' && strcmp(text, "*") != 0 &&
+            strcmp(text, "::*") != 0 && !is_numeric(text + (*text == '-')))
             return "expected numeric addresses, or paths that begin with /";
     }
     return NULL;

@@ -185,6 +185,7 @@ END_TEST
 START_TEST(the_metrics_listener_takes_addresses_and_paths)
 {
     ck_assert(load_one("--metrics-bind", "127.0.0.1 ::1 /run/metrics.sock"));
+    ck_assert(load_one("--metrics-bind", "* ::* -::1"));
     ck_assert(load_one("--metrics-bind", ""));
     ck_assert_uint_eq(config_metrics_fds(&cfg), 0);
     ck_assert(load_one("--metrics-port", "9121"));

@@ -90,8 +90,9 @@
         "TCP port for HTTP: /metrics for Prometheus, /healthz, and a page " \
         "for people at /. All of it only reads. 0 does not listen.")        \
     X(metrics_bind, OPT_STRING, "127.0.0.1", 0, 0, OPT_START, "",           \
-        "Addresses for metrics-port, and paths of unix sockets, which are " \
-        "listened on whatever metrics-port is. There is no password.")            \
+        "Addresses for metrics-port, as bind has them, but no names; and "  \
+        "paths of unix sockets, which are listened on whatever "            \
+        "metrics-port is. There is no password.")                           \
     X(run_as, OPT_STRING, "", 0, 0, OPT_START, "",                          \
         "USER or USER:GROUP to become when started as root. All files but " \
         "this one are opened as that user, ports below 1024 are served.")   \
@@ -232,7 +233,7 @@ struct ashlard {
     struct buf reload_problem; /* [config_lock] why the last one failed */
     struct signals *signals;             /* [main thread] */
     struct listeners *listeners;         /* [main thread] */
-    struct tls *tls;                     /* [immutable] NULL without TLS port */
+    struct tls *tls;                     /* [immutable] */
     struct worker *workers[MAX_WORKERS]; /* [immutable] once all run */
     unsigned n_workers;                  /* the same */
     struct maint *maint;
@@ -273,7 +274,40 @@ struct signals *signals_new(struct ashlard *d);
 void signals_free(struct signals *s);
 void signals_stop(struct signals *s);
 
+/* ---- bind.c: opens listening sockets ------------------------------------- */
+
+enum bound {
+    BOUND,
+    BOUND_LEFT_OUT, /* not there, which the word or the system allows */
+    BOUND_FAILED
+};
+
+/* Listen on a word of `bind`: an address or a name, * or ::*, and a - before it
+ * if it may be missing. *fd does not block; err has a sentence when it fails. */
+enum bound bind_address(const char *word, int64_t port,
+    const struct daemon_options *o, int *fd, struct buf *err);
+
+/* Listen on a path, in place of a socket that nobody listens on any more; mode 0
+ * is what the umask leaves. The caller removes it. False with a sentence in
+ * err. */
+bool bind_path(const char *path, int64_t mode, const struct daemon_options *o,
+    int *fd, struct buf *err);
+
+/* What bind_address() sets, on a TCP socket from elsewhere. */
+void bind_tcp_options(int fd, const struct daemon_options *o);
+
+/* When to probe silent peers; 0 seconds never does. */
+void bind_keepalive(int fd, int64_t seconds);
+
 /* ---- listener.c [main thread] -------------------------------------------- */
+
+/* What a client came through. */
+enum transport {
+    TRANSPORT_TCP,
+    TRANSPORT_UNIX,
+    TRANSPORT_TLS,
+    TRANSPORTS
+};
 
 /* Open all sockets the configuration names. NULL with a sentence in err. */
 struct listeners *listeners_open(struct ashlard *d, struct buf *err);
@@ -285,19 +319,15 @@ void listeners_start(struct listeners *l);
 void listeners_stop(struct listeners *l);
 void listeners_free(struct listeners *l);
 
-/* Remove a unix socket that nobody listens on any more. 0, or an errno when
- * somebody does, or it is no socket. */
-struct sockaddr_un;
-int unix_path_clear(const struct sockaddr_un *sa);
-
 /* Put a changed tcp-keepalive into effect for further clients. Any thread,
  * under the config lock. */
 void listeners_keepalive(struct listeners *l, int64_t seconds);
 
-/* The directive has another port by now: listen there instead, in a moment.
- * False with a sentence in err, and everything as before. Any thread, under
- * the config lock. */
-bool listeners_set_port(struct listeners *l, struct buf *err);
+/* `port` (TRANSPORT_TCP) or `tls-port` has another value by now: listen there
+ * instead, in a moment. False with a sentence in err, and everything as before.
+ * Any thread, under the config lock. */
+bool listeners_set_port(
+    struct listeners *l, enum transport transport, struct buf *err);
 
 /* ---- notify.c: what the service manager is told [any thread] ------------- */
 
@@ -351,6 +381,9 @@ void status_append(struct ashlard *d, struct buf *out);
  * sentence in err when they do not name listening sockets. */
 struct activation *activation_new(struct buf *err);
 void activation_free(struct activation *a);
+
+/* Is there one of this name that was not taken? */
+bool activation_has(const struct activation *a, const char *name);
 
 /* The next socket of this name, non-blocking; the caller owns it. -1: none. One
  * without a name of its own is "resp". */
@@ -431,13 +464,6 @@ struct conn_input {
 };
 
 #define CONN_MAGIC 0xc0221ec7u
-
-/* What a client came through. */
-enum transport {
-    TRANSPORT_TCP,
-    TRANSPORT_UNIX,
-    TRANSPORT_TLS
-};
 
 struct conn {
     uint32_t magic;
@@ -727,7 +753,8 @@ uint64_t maint_silent_us(const struct maint *m);
 
 /* ---- web.c: the metrics listener ----------------------------------------- */
 
-/* Open the sockets the configuration names. NULL, with a sentence in err if
+/* Open the sockets the configuration names, or take over those that the service
+ * manager has opened. NULL, with a sentence in err if
  * that is a failure, without one if it names none. Main thread. */
 struct web *web_open(struct ashlard *d, struct buf *err);
 

@@ -1,28 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* listener.c - listening sockets: TCP over IPv4 and IPv6, and a unix socket.
+/* listener.c - listening sockets of clients: TCP over IPv4 and IPv6, plain and
+ * TLS, and a unix socket.
  *
  * The main thread accepts and deals each connection to the worker that has the
- * fewest, so that few connections spread as evenly as many. Options that all
- * clients share are set on the listening socket: Linux lets accepted ones
- * inherit them. When the process is out of file descriptors, one that is kept
- * in reserve serves to tell a client so, and accepting pauses for a moment.
- * CONFIG SET port opens the new sockets in its own thread, so that it can say
- * what fails, and leaves them to the main thread.
+ * fewest, so that few connections spread as evenly as many. When the process is
+ * out of file descriptors, one that is kept in reserve serves to tell a client
+ * so, and accepting pauses for a moment. CONFIG SET port and tls-port open the
+ * new sockets in their own thread, so that it can say what fails, and leave them
+ * to the main thread.
  */
 #include "daemon/internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Of one port, or passed by the service manager. */
@@ -40,6 +34,13 @@ struct listener {
     struct event *event;
 };
 
+/* The sockets of `port` or `tls-port`. */
+struct port {
+    int64_t number;
+    unsigned n;
+    int fds[MAX_ADDRESSES];
+};
+
 struct listeners {
     struct ashlard *daemon;
     struct listener item[MAX_LISTENERS];
@@ -48,67 +49,12 @@ struct listeners {
     int spare_fd;         /* -1: used up */
     struct event *resume; /* ends a pause */
     bool owns_unix_path;
-    int64_t port;           /* [config lock] of the TCP ones */
-    bool are_passed;        /* [immutable] by the service manager */
-    struct listeners *next; /* [config lock] TCP ones to take over, or NULL */
-    int next_fd;            /* tells the main thread of them */
+    bool are_passed;               /* [immutable] by the service manager */
+    int64_t numbers[TRANSPORTS];   /* [config lock] the ports of `item` */
+    struct port *next[TRANSPORTS]; /* [config lock] to take over, or NULL */
+    int next_fd;                   /* tells the main thread of them */
     struct event *next_event;
 };
-
-/* ---- TCP ----------------------------------------------------------------- */
-
-static void
-set_int(int fd, int level, int name, int value)
-{
-    if (setsockopt(fd, level, name, &value, sizeof(value)) != 0)
-        log_warn("setsockopt failed level=%d name=%d err=\"%s\"", level, name,
-            strerror(errno));
-}
-
-/* Probe after `seconds` of silence, thrice at a third of it. */
-static void
-set_keepalive(int fd, int64_t seconds)
-{
-    int third = (int)MAX(seconds / 3, 1);
-
-    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0);
-    if (seconds == 0)
-        return;
-    /* The kernel takes at most 32767. */
-    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)MIN(seconds, 32767));
-    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, MIN(third, 32767));
-    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-}
-
-/* Returns a listening socket, or -1 with errno. */
-static int
-listen_tcp(const struct addrinfo *ai, const struct daemon_options *o)
-{
-    int fd =
-        socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -1;
-    set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (ai->ai_family == AF_INET6)
-        set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_keepalive(fd, o->tcp_keepalive);
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
-        listen(fd, (int)o->tcp_backlog) == 0)
-        return fd;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
-static bool
-is_unsupported(int err)
-{
-    return err == EAFNOSUPPORT || err == EPROTONOSUPPORT ||
-        err == ENOPROTOOPT || err == ESOCKTNOSUPPORT || err == EPFNOSUPPORT;
-}
 
 static void
 add_listener(struct listeners *l, int fd, enum transport transport)
@@ -117,173 +63,142 @@ add_listener(struct listeners *l, int fd, enum transport transport)
         (struct listener){.all = l, .fd = fd, .transport = transport};
 }
 
-/* Listen on one word of `bind`. */
-static bool
-open_address(struct listeners *l, const char *word, int64_t port_number,
-    enum transport transport, struct buf *err)
-{
-    const struct daemon_options *o = &l->daemon->config.daemon;
-    bool optional = *word == '-';
-    const char *host = word + optional;
-    bool v6 = strchr(host, ':') != NULL;
-    const char *node = strcmp(host, "*") == 0 ? "0.0.0.0"
-        : strcmp(host, "::*") == 0            ? "::"
-                                              : host;
-    struct addrinfo hints = {.ai_family = v6 ? AF_INET6 : AF_INET,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_PASSIVE};
-    struct addrinfo *ai;
-    char port[8];
-    int fd, failed;
+/* ---- ports --------------------------------------------------------------- */
 
-    snprintf(port, sizeof(port), "%d", (int)port_number);
-    failed = getaddrinfo(node, port, &hints, &ai);
-    if (failed != 0) {
-        if (optional)
-            return true;
-        buf_printf(err, "cannot listen on %s: %s", host, gai_strerror(failed));
-        return false;
-    }
-    fd = listen_tcp(ai, o);
-    failed = errno;
-    freeaddrinfo(ai);
-    if (fd >= 0) {
-        add_listener(l, fd, transport);
-        return true;
-    }
-    if (is_unsupported(failed) || (failed == EADDRNOTAVAIL && optional)) {
-        log_info("not listening on %s: %s", host, strerror(failed));
-        return true;
-    }
-    buf_printf(err,
-        v6 ? "cannot listen on [%s]:%s: %s" : "cannot listen on %s:%s: %s",
-        host, port, strerror(failed));
-    return false;
+static int64_t
+wanted_number(const struct ashlard *d, enum transport transport)
+{
+    return transport == TRANSPORT_TLS ? d->config.tls.tls_port
+                                      : d->config.daemon.port;
 }
 
-/* Listen on a port of all addresses. */
+/* Listen on one word of `bind`. */
 static bool
-open_port(struct listeners *l, int64_t port, enum transport transport,
+open_word(struct port *p, const char *word, const struct daemon_options *o,
     struct buf *err)
 {
-    const struct daemon_options *o = &l->daemon->config.daemon;
+    enum bound bound;
+
+    if (p->n == MAX_ADDRESSES) {
+        buf_printf(
+            err, "cannot listen on more than %d addresses", MAX_ADDRESSES);
+        return false;
+    }
+    bound = bind_address(word, p->number, o, &p->fds[p->n], err);
+    p->n += bound == BOUND;
+    return bound != BOUND_FAILED;
+}
+
+/* Listen on p->number, of all addresses; 0 does not. */
+static bool
+open_port(struct port *p, const struct daemon_options *o, struct buf *err)
+{
     char *words, *word, *save;
-    unsigned before = l->n;
     bool ok = true;
 
-    if (port == 0)
+    if (p->number == 0)
         return true;
     words = xstrdup(o->bind);
     for (word = strtok_r(words, " \t", &save); word != NULL && ok;
-         word = strtok_r(NULL, " \t", &save)) {
-        if (l->n == before + MAX_ADDRESSES) {
-            buf_printf(
-                err, "cannot listen on more than %d addresses", MAX_ADDRESSES);
-            ok = false;
-        } else {
-            ok = open_address(l, word, port, transport, err);
-        }
-    }
+         word = strtok_r(NULL, " \t", &save))
+        ok = open_word(p, word, o, err);
     free(words);
-    if (ok && l->n == before) {
+    if (ok && p->n == 0) {
         buf_printf(err, "cannot listen on any address of bind \"%s\"", o->bind);
         ok = false;
     }
     return ok;
 }
 
-/* ---- unix ---------------------------------------------------------------- */
-
-/* Remove a socket that a daemon left behind. 0, or why the path is not free. */
-int
-unix_path_clear(const struct sockaddr_un *sa)
+static void
+close_port(struct port *p)
 {
-    struct stat st;
-    int fd, alive;
-
-    if (lstat(sa->sun_path, &st) != 0)
-        return errno == ENOENT ? 0 : errno;
-    if (!S_ISSOCK(st.st_mode))
-        return ENOTSOCK;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return errno;
-    alive = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ||
-        errno != ECONNREFUSED;
-    close(fd);
-    if (alive)
-        return EADDRINUSE;
-    return unlink(sa->sun_path) == 0 ? 0 : errno;
+    for (unsigned i = 0; i < p->n; i++)
+        close(p->fds[i]);
+    p->n = 0;
 }
 
-/* Bind, set the mode while nobody can connect yet, listen. 0 or an errno. */
-static int
-bind_unix(int fd, const struct sockaddr_un *sa, const struct daemon_options *o,
-    bool *bound)
+static void
+add_port(struct listeners *l, const struct port *p, enum transport transport)
 {
-    *bound = bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0;
-    if (!*bound)
-        return errno;
-    if (o->unixsocketperm != 0 &&
-        chmod(sa->sun_path, (mode_t)o->unixsocketperm) != 0)
-        return errno;
-    return listen(fd, (int)o->tcp_backlog) == 0 ? 0 : errno;
+    for (unsigned i = 0; i < p->n; i++)
+        add_listener(l, p->fds[i], transport);
+    l->numbers[transport] = p->number;
+}
+
+static bool
+open_configured_port(
+    struct listeners *l, enum transport transport, struct buf *err)
+{
+    struct port p = {.number = wanted_number(l->daemon, transport)};
+
+    if (!open_port(&p, &l->daemon->config.daemon, err)) {
+        close_port(&p);
+        return false;
+    }
+    add_port(l, &p, transport);
+    return true;
 }
 
 static bool
 open_unix(struct listeners *l, struct buf *err)
 {
     const struct daemon_options *o = &l->daemon->config.daemon;
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    int fd, failed;
+    int fd;
 
     if (*o->unixsocket == '\0')
         return true;
-    snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", o->unixsocket);
-    failed = unix_path_clear(&sa);
-    if (failed == 0) {
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        failed = fd < 0 ? errno : 0;
-    }
-    if (failed == 0) {
-        add_listener(l, fd, TRANSPORT_UNIX);
-        failed = bind_unix(fd, &sa, o, &l->owns_unix_path);
-    }
-    if (failed == 0)
-        return true;
-    buf_printf(err, "cannot listen on %s: %s", o->unixsocket, strerror(failed));
-    return false;
+    if (!bind_path(o->unixsocket, o->unixsocketperm, o, &fd, err))
+        return false;
+    l->owns_unix_path = true;
+    add_listener(l, fd, TRANSPORT_UNIX);
+    return true;
 }
 
 /* ---- from the service manager -------------------------------------------- */
 
-/* Take over the sockets that it has opened. False if there are none. */
+/* Take over one that it has opened. False with a sentence in err. */
 static bool
-take_passed(struct listeners *l)
+take_socket(
+    struct listeners *l, int fd, enum transport transport, struct buf *err)
 {
-    const struct daemon_options *o = &l->daemon->config.daemon;
+    struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof(sa);
+    bool is_unix;
+
+    getsockname(fd, (struct sockaddr *)&sa, &len);
+    is_unix = sa.ss_family == AF_UNIX;
+    add_listener(l, fd, is_unix ? TRANSPORT_UNIX : transport);
+    if (!is_unix)
+        bind_tcp_options(fd, &l->daemon->config.daemon);
+    else if (transport == TRANSPORT_TLS)
+        buf_printf(err,
+            "descriptor %d is a unix socket named \"tls\": TLS is spoken on "
+            "TCP only",
+            fd);
+    return err->len == 0;
+}
+
+static bool
+take_passed(struct listeners *l, struct buf *err)
+{
+    static const struct {
+        const char *name;
+        enum transport transport;
+    } kinds[] = {{"resp", TRANSPORT_TCP}, {"tls", TRANSPORT_TLS}};
     int fd;
 
-    while (l->n < MAX_ADDRESSES &&
-        (fd = activation_take(l->daemon->activation, "resp")) >= 0) {
-        struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
-        socklen_t len = sizeof(sa);
-        bool is_unix;
-
-        getsockname(fd, (struct sockaddr *)&sa, &len);
-        is_unix = sa.ss_family == AF_UNIX;
-        if (!is_unix) {
-            set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-            set_keepalive(fd, o->tcp_keepalive);
-        }
-        add_listener(l, fd, is_unix ? TRANSPORT_UNIX : TRANSPORT_TCP);
-    }
-    if (l->n > 0)
-        log_info("listening on sockets of the service manager, not on bind, "
-                 "port and unixsocket sockets=%u",
-            l->n);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        while (
+            (fd = activation_take(l->daemon->activation, kinds[i].name)) >= 0)
+            if (!take_socket(l, fd, kinds[i].transport, err))
+                return false;
     l->are_passed = l->n > 0;
-    return l->are_passed;
+    if (l->are_passed)
+        log_info("listening on sockets of the service manager, not on bind, "
+                 "port, tls-port and unixsocket sockets=%u",
+            l->n);
+    return true;
 }
 
 /* ---- accept -------------------------------------------------------------- */
@@ -456,38 +371,34 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 
 /* ---- the whole ----------------------------------------------------------- */
 
-static struct listeners *
-new_listeners(struct ashlard *d)
+static bool
+open_configured(struct listeners *l, struct buf *err)
 {
-    struct listeners *l = xcalloc(1, sizeof(*l));
-
-    l->daemon = d;
-    l->port = d->config.daemon.port;
-    l->spare_fd = -1;
-    l->next_fd = -1;
-    return l;
+    if (!open_configured_port(l, TRANSPORT_TCP, err) ||
+        !open_configured_port(l, TRANSPORT_TLS, err) || !open_unix(l, err))
+        return false;
+    if (l->n > 0)
+        return true;
+    buf_printf(err,
+        "no socket was passed, port is 0 and unixsocket is "
+        "empty: nowhere to listen");
+    return false;
 }
 
 struct listeners *
 listeners_open(struct ashlard *d, struct buf *err)
 {
-    const struct config *c = &d->config;
-    struct listeners *l = new_listeners(d);
+    struct listeners *l = xcalloc(1, sizeof(*l));
 
+    l->daemon = d;
+    l->numbers[TRANSPORT_TCP] = d->config.daemon.port;
+    l->numbers[TRANSPORT_TLS] = d->config.tls.tls_port;
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     l->next_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (l->next_fd < 0) {
+    if (l->next_fd < 0)
         buf_printf(err, "cannot make an eventfd: %s", strerror(errno));
-    } else if (take_passed(l) ||
-        (open_port(l, c->daemon.port, TRANSPORT_TCP, err) &&
-            open_port(l, c->tls.tls_port, TRANSPORT_TLS, err) &&
-            open_unix(l, err))) {
-        if (l->n > 0)
-            return l;
-        buf_printf(err,
-            "no socket was passed, port is 0 and unixsocket is "
-            "empty: nowhere to listen");
-    }
+    else if (take_passed(l, err) && (l->are_passed || open_configured(l, err)))
+        return l;
     listeners_free(l);
     return NULL;
 }
@@ -512,24 +423,29 @@ close_item(struct listener *item)
 
 /* ---- another port -------------------------------------------------------- */
 
-/* [config lock] The plain TCP sockets are those of `next`, others stay. */
+/* [config lock] The sockets of that kind are those of `next`, others stay. */
 static void
-take_over(struct listeners *l, const struct listeners *next)
+take_over(
+    struct listeners *l, const struct port *next, enum transport transport)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < l->n; i++) {
-        if (l->item[i].transport != TRANSPORT_TCP)
+        if (l->item[i].transport != transport)
             l->item[n++] = l->item[i];
         else
             close_item(&l->item[i]);
     }
     l->n = n;
-    for (unsigned i = 0; i < next->n; i++)
-        add_listener(l, next->item[i].fd, TRANSPORT_TCP);
-    l->port = next->port;
+    add_port(l, next, transport);
+}
+
+/* Places in the array may be others by now. */
+static void
+renew_events(struct listeners *l)
+{
     for (unsigned i = 0; i < l->n; i++) {
-        if (l->item[i].event != NULL) /* its place may be another */
+        if (l->item[i].event != NULL)
             event_free(l->item[i].event);
         l->item[i].event = new_event(l, l->item[i].fd, on_accept, &l->item[i]);
     }
@@ -537,57 +453,105 @@ take_over(struct listeners *l, const struct listeners *next)
 }
 
 static void
-drop_next(struct listeners *l)
+drop_next(struct listeners *l, enum transport transport)
 {
-    for (unsigned i = 0; l->next != NULL && i < l->next->n; i++)
-        close(l->next->item[i].fd);
-    free(l->next);
-    l->next = NULL;
+    if (l->next[transport] != NULL)
+        close_port(l->next[transport]);
+    free(l->next[transport]);
+    l->next[transport] = NULL;
 }
 
 static void
 on_next(evutil_socket_t fd, short what, void *arg)
 {
     struct listeners *l = arg;
+    bool changed = false;
     eventfd_t n;
 
     (void)what;
     (void)eventfd_read(fd, &n);
     pthread_mutex_lock(&l->daemon->config_lock);
-    if (l->next != NULL) {
-        take_over(l, l->next);
-        l->next->n = 0;
-        drop_next(l);
-        log_info("listening on port=%d", (int)l->port);
+    for (enum transport t = 0; t < TRANSPORTS; t++) {
+        if (l->next[t] == NULL)
+            continue;
+        take_over(l, l->next[t], t);
+        l->next[t]->n = 0;
+        drop_next(l, t);
+        changed = true;
+    }
+    if (changed) {
+        renew_events(l);
+        log_info("listening on port=%d tls_port=%d",
+            (int)l->numbers[TRANSPORT_TCP], (int)l->numbers[TRANSPORT_TLS]);
     }
     pthread_mutex_unlock(&l->daemon->config_lock);
 }
 
-bool
-listeners_set_port(struct listeners *l, struct buf *err)
+/* `port 0` and `tls-port 6379` where 6379 was the plain port: the sockets stay
+ * and change their kind, so that nobody is refused in between. */
+static bool
+is_left_by(struct listeners *l, enum transport other, int64_t number)
 {
-    struct ashlard *d = l->daemon;
-    struct listeners *next;
-    bool opened;
+    return number != 0 && l->numbers[other] == number &&
+        wanted_number(l->daemon, other) != number;
+}
 
-    drop_next(l);
-    if (d->config.daemon.port == l->port)
+static bool
+share_port(
+    struct listeners *l, struct port *p, enum transport other, struct buf *err)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        if (l->item[i].transport != other)
+            continue;
+        p->fds[p->n] = fcntl(l->item[i].fd, F_DUPFD_CLOEXEC, 0);
+        if (p->fds[p->n] < 0) {
+            buf_printf(err, "%s", strerror(errno));
+            return false;
+        }
+        p->n++;
+    }
+    return true;
+}
+
+static bool
+open_next(struct listeners *l, enum transport transport, struct buf *err)
+{
+    enum transport other =
+        transport == TRANSPORT_TCP ? TRANSPORT_TLS : TRANSPORT_TCP;
+    struct port *p = xcalloc(1, sizeof(*p));
+
+    p->number = wanted_number(l->daemon, transport);
+    l->next[transport] = p;
+    if (is_left_by(l, other, p->number))
+        return share_port(l, p, other, err);
+    return open_port(p, &l->daemon->config.daemon, err);
+}
+
+static bool
+has_nowhere(const struct ashlard *d)
+{
+    return d->config.daemon.port == 0 && d->config.tls.tls_port == 0 &&
+        *d->config.daemon.unixsocket == '\0';
+}
+
+bool
+listeners_set_port(
+    struct listeners *l, enum transport transport, struct buf *err)
+{
+    drop_next(l, transport);
+    if (wanted_number(l->daemon, transport) == l->numbers[transport])
         return true;
     if (l->are_passed) {
         buf_printf(err, "the sockets are those of the service manager");
         return false;
     }
-    if (d->config.daemon.port == 0 && d->config.tls.tls_port == 0 &&
-        *d->config.daemon.unixsocket == '\0') {
+    if (has_nowhere(l->daemon)) {
         buf_printf(err, "unixsocket is empty: nowhere to listen");
         return false;
     }
-    next = new_listeners(d);
     buf_printf(err, "Unable to listen on this port: ");
-    opened = open_port(next, d->config.daemon.port, TRANSPORT_TCP, err);
-    l->next = next;
-    if (!opened) {
-        drop_next(l);
+    if (!open_next(l, transport, err)) {
+        drop_next(l, transport);
         return false;
     }
     err->len = 0;
@@ -600,13 +564,11 @@ listeners_set_port(struct listeners *l, struct buf *err)
 void
 listeners_start(struct listeners *l)
 {
-    for (unsigned i = 0; i < l->n; i++)
-        l->item[i].event = new_event(l, l->item[i].fd, on_accept, &l->item[i]);
+    renew_events(l);
     l->resume = event_new(l->daemon->base, -1, 0, on_resume, l);
     ASSERT(l->resume != NULL);
     l->next_event = new_event(l, l->next_fd, on_next, l);
     event_add(l->next_event, NULL);
-    watch(l, true);
 }
 
 void
@@ -620,7 +582,8 @@ listeners_stop(struct listeners *l)
     if (l->next_event != NULL)
         event_free(l->next_event);
     l->next_event = NULL;
-    drop_next(l);
+    for (enum transport t = 0; t < TRANSPORTS; t++)
+        drop_next(l, t);
     for (unsigned i = 0; i < l->n; i++)
         close_item(&l->item[i]);
     l->n = 0;
@@ -646,5 +609,5 @@ listeners_keepalive(struct listeners *l, int64_t seconds)
 {
     for (unsigned i = 0; i < l->n; i++)
         if (l->item[i].transport != TRANSPORT_UNIX)
-            set_keepalive(l->item[i].fd, seconds);
+            bind_keepalive(l->item[i].fd, seconds);
 }

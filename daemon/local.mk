@@ -6,6 +6,7 @@ ashlard_SOURCES = \
     daemon/monitor.h \
     daemon/activation.c \
     daemon/batch.c \
+    daemon/bind.c \
     daemon/clients.c \
     daemon/config.c \
     daemon/conn.c \

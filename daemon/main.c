@@ -233,13 +233,15 @@ build(struct ashlard *d, struct buf *err)
         return false;
     if (!open_commands(d, err))
         return false;
-    if (!tls_open(&d->config.tls, &d->tls, err))
+    if (!tls_open(&d->config.tls, activation_has(d->activation, "tls"),
+            &d->tls, err))
         return false;
     d->listeners = listeners_open(d, err);
-    if (d->listeners == NULL || !activation_all_taken(d->activation, err))
+    if (d->listeners == NULL)
         return false;
     d->web = web_open(d, err);
-    if (err->len > 0 || !run_as_seal(d->config.daemon.run_as, err))
+    if (err->len > 0 || !activation_all_taken(d->activation, err) ||
+        !run_as_seal(d->config.daemon.run_as, err))
         return false;
     if (!choose_io(d, err) || !start_workers(d, err))
         return false;

@@ -43,14 +43,10 @@ reload_tls(struct ashlard *d)
     struct buf err = {0};
     bool done;
 
-    if (d->tls == NULL)
-        return;
     pthread_mutex_lock(&d->config_lock);
     done = tls_reload(d->tls, &d->config.tls, &err);
     pthread_mutex_unlock(&d->config_lock);
-    if (done)
-        log_info("TLS certificates and rules read again");
-    else
+    if (!done)
         log_error("TLS certificates not read again, the former ones stay: %.*s",
             (int)err.len, err.p);
     buf_free(&err);

@@ -15,8 +15,9 @@
 
 /* clang-format off */
 #define TLS_OPTIONS(X)                                                      \
-    X(tls_port, OPT_INT, "0", 0, 65535, OPT_START, "",                      \
-        "TCP port for clients that speak TLS; 0 for none.")                 \
+    X(tls_port, OPT_INT, "0", 0, 65535, OPT_LIVE, "",                       \
+        "TCP port for clients that speak TLS; 0 for none. Clients stay "    \
+        "when it changes.")                                                 \
     X(tls_cert_file, OPT_STRING, "", 0, 0, OPT_LIVE, "",                    \
         "The server's certificate in PEM, followed by those that signed "   \
         "it. Certificates are read again at HUP and when this is set.")     \
@@ -76,14 +77,17 @@ struct worker;
  * False with a sentence in err. */
 bool tls_check(const struct tls_options *o, struct buf *err);
 
-/* Load OpenSSL and the certificates if there is a TLS port: *out, else NULL.
- * False with a sentence in err. */
-bool tls_open(const struct tls_options *o, struct tls **out, struct buf *err);
+/* Make *out, and load OpenSSL and the certificates if there is a TLS port, or a
+ * socket for TLS was passed by the service manager. False with a sentence in
+ * err. */
+bool tls_open(const struct tls_options *o, bool is_passed, struct tls **out,
+    struct buf *err);
 void tls_free(struct tls *t); /* NULL does nothing */
 
-/* Read the certificates and rules again; connections that come from now on get
- * them. False with a sentence in err, and the former ones stay. NULL does
- * nothing. Any thread, under the config lock. */
+/* Read the certificates and rules again, or for the first time when there is a
+ * TLS port now; connections that come from now on get them. False with a
+ * sentence in err, and the former ones stay. Without a TLS port nothing is done.
+ * Any thread, under the config lock. */
 bool tls_reload(struct tls *t, const struct tls_options *o, struct buf *err);
 
 /* ---- tls_conn.c ---------------------------------------------------------- */

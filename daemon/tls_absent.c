@@ -15,12 +15,16 @@ tls_check(const struct tls_options *o, struct buf *err)
 }
 
 bool
-tls_open(const struct tls_options *o, struct tls **out, struct buf *err)
+tls_open(const struct tls_options *o, bool is_passed, struct tls **out,
+    struct buf *err)
 {
     (void)o;
-    (void)err;
     *out = NULL;
-    return true;
+    if (is_passed)
+        buf_printf(err,
+            "a socket for TLS was passed, but this ashlard was built without "
+            "TLS");
+    return !is_passed;
 }
 
 void

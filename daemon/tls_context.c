@@ -226,22 +226,15 @@ tls_check(const struct tls_options *o, struct buf *err)
 }
 
 bool
-tls_open(const struct tls_options *o, struct tls **out, struct buf *err)
+tls_open(const struct tls_options *o, bool is_passed, struct tls **out,
+    struct buf *err)
 {
-    SSL_CTX *ctx;
+    struct tls *t = xcalloc(1, sizeof(*t));
 
-    *out = NULL;
-    if (o->tls_port == 0)
-        return true;
-    if (!tls_library_load(err))
-        return false;
-    ctx = make_context(o, err);
-    if (ctx == NULL)
-        return false;
-    *out = xcalloc(1, sizeof(**out));
-    (*out)->ctx = ctx;
-    pthread_mutex_init(&(*out)->lock, NULL);
-    return true;
+    t->is_passed = is_passed;
+    pthread_mutex_init(&t->lock, NULL);
+    *out = t;
+    return tls_reload(t, o, err);
 }
 
 void
@@ -249,7 +242,8 @@ tls_free(struct tls *t)
 {
     if (t == NULL)
         return;
-    ossl.SSL_CTX_free(t->ctx);
+    if (t->ctx != NULL)
+        ossl.SSL_CTX_free(t->ctx);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }
@@ -259,8 +253,10 @@ tls_reload(struct tls *t, const struct tls_options *o, struct buf *err)
 {
     SSL_CTX *ctx, *former;
 
-    if (t == NULL)
+    if (o->tls_port == 0 && !t->is_passed)
         return true;
+    if (!tls_library_load(err))
+        return false;
     ctx = make_context(o, err);
     if (ctx == NULL)
         return false;
@@ -268,7 +264,10 @@ tls_reload(struct tls *t, const struct tls_options *o, struct buf *err)
     former = t->ctx;
     t->ctx = ctx;
     pthread_mutex_unlock(&t->lock);
+    if (former == NULL)
+        return true;
     ossl.SSL_CTX_free(former);
+    log_info("TLS certificates and rules read again");
     return true;
 }
 

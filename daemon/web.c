@@ -25,13 +25,11 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define LIFETIME_S 3            /* of a connection */
 #define SWEEP_MS 50             /* while there are any */
 #define FULL_LIFETIME_US 500000 /* of a connection while all places are taken */
-#define BACKLOG 128
 #define MAX_HEADERS (ev_ssize_t)(8 * KIB)
 #define MAX_BODY (ev_ssize_t)(4 * KIB)
 /* An answer is made at most this often, and otherwise given again. */
@@ -362,77 +360,71 @@ on_request(struct evhttp_request *req, void *arg)
 
 /* ---- sockets ------------------------------------------------------------- */
 
-/* Sets errno when a listener of somebody else's, or a file, is there. */
-static socklen_t
-unix_address(const char *path, struct sockaddr_storage *sa)
+/* Have libevent accept on a socket that listens; takes it. */
+static void
+add_socket(struct web *w, int fd)
 {
-    struct sockaddr_un *un = (struct sockaddr_un *)sa;
+    struct evconnlistener *l = evconnlistener_new(w->base, NULL, NULL,
+        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_DISABLED, 0, fd);
 
-    un->sun_family = AF_UNIX;
-    snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
-    errno = unix_path_clear(un);
-    return errno == 0 ? sizeof(*un) : 0;
-}
-
-static socklen_t
-inet_address(const char *word, int64_t port, struct sockaddr_storage *sa)
-{
-    char text[INET6_ADDRSTRLEN + 16];
-    int len = sizeof(*sa);
-
-    snprintf(text, sizeof(text),
-        strchr(word, ':') != NULL ? "[%s]:%d" : "%s:%d", word, (int)port);
-    ASSERT(evutil_parse_sockaddr_port(text, (struct sockaddr *)sa, &len) == 0);
-    return (socklen_t)len;
-}
-
-static struct evconnlistener *
-open_socket(struct web *w, const char *word)
-{
-    int64_t port = w->daemon->config.daemon.metrics_port;
-    struct sockaddr_storage sa = {0};
-    socklen_t len =
-        *word == '/' ? unix_address(word, &sa) : inet_address(word, port, &sa);
-
-    if (len == 0)
-        return NULL;
-    return evconnlistener_new_bind(w->base, NULL, NULL,
-        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE |
-            LEV_OPT_DISABLED,
-        BACKLOG, (struct sockaddr *)&sa, (int)len);
-}
-
-static bool
-open_address(struct web *w, const char *word, struct buf *err)
-{
-    struct evconnlistener *l;
-
-    if (*word != '/' && w->daemon->config.daemon.metrics_port == 0)
-        return true;
-    l = open_socket(w, word);
-    if (l == NULL) {
-        buf_printf(
-            err, "cannot listen on %s for metrics: %s", word, strerror(errno));
-        return false;
-    }
-    if (*word == '/')
-        w->unix_paths[w->n_unix_paths++] = xstrdup(word);
+    ASSERT(l != NULL && evhttp_bind_listener(w->http, l) != NULL);
     w->listeners[w->n_listeners++] = l;
-    ASSERT(evhttp_bind_listener(w->http, l) != NULL);
-    return true;
 }
 
 static bool
-open_addresses(struct web *w, struct buf *err)
+open_word(struct web *w, const char *word, struct buf *err)
 {
-    char *words = xstrdup(w->daemon->config.daemon.metrics_bind), *save = NULL;
+    const struct daemon_options *o = &w->daemon->config.daemon;
+    enum bound bound = BOUND_LEFT_OUT;
+    int fd;
+
+    if (*word == '/') {
+        bound = bind_path(word, 0, o, &fd, err) ? BOUND : BOUND_FAILED;
+        if (bound == BOUND)
+            w->unix_paths[w->n_unix_paths++] = xstrdup(word);
+    } else if (o->metrics_port != 0) {
+        bound = bind_address(word, o->metrics_port, o, &fd, err);
+    }
+    if (bound == BOUND)
+        add_socket(w, fd);
+    return bound != BOUND_FAILED;
+}
+
+static bool
+open_words(struct web *w, struct buf *err)
+{
+    const struct daemon_options *o = &w->daemon->config.daemon;
+    char *words = xstrdup(o->metrics_bind), *save = NULL;
     bool good = true;
 
     for (char *word = strtok_r(words, " \t", &save); good && word != NULL;
          word = strtok_r(NULL, " \t", &save))
-        good = open_address(w, word, err);
+        good = open_word(w, word, err);
     free(words);
+    if (good && w->n_listeners == 0 && o->metrics_port != 0) {
+        buf_printf(err,
+            "cannot listen on metrics-port on any address of metrics-bind "
+            "\"%s\"",
+            o->metrics_bind);
+        return false;
+    }
     return good;
+}
+
+/* Those of the service manager take the place of those of the configuration. */
+static bool
+open_sockets(struct web *w, struct buf *err)
+{
+    int fd;
+
+    while ((fd = activation_take(w->daemon->activation, "metrics")) >= 0)
+        add_socket(w, fd);
+    if (w->n_listeners == 0)
+        return open_words(w, err);
+    log_info("metrics are on sockets of the service manager, not on "
+             "metrics-bind and metrics-port sockets=%u",
+        w->n_listeners);
+    return true;
 }
 
 /* ---- birth and death ----------------------------------------------------- */
@@ -486,7 +478,7 @@ web_open(struct ashlard *d, struct buf *err)
     if (!open_base(w))
         buf_printf(
             err, "cannot set up the metrics listener: %s", strerror(errno));
-    if (err->len == 0 && open_addresses(w, err) && w->n_listeners > 0)
+    if (err->len == 0 && open_sockets(w, err) && w->n_listeners > 0)
         return w;
     web_free(w);
     return NULL;
