@@ -39,13 +39,20 @@ for unit in ashlard.service ashlard@.service; do
     sed 's|^\(Exec[A-Za-z]*=\)[^ ]*/ashlard|\1/bin/true|' \
         "$builddir/conf/$unit" >"$dir/$unit" || fail "no $unit"
 done
-cp "$srcdir/conf/ashlard.socket" "$dir/"
+cp "$srcdir"/conf/ashlard*.socket "$dir/"
 cp "$dir/ashlard@.service" "$dir/ashlard@one.service"
-for unit in ashlard.service ashlard@one.service ashlard.socket; do
+for unit in ashlard.service ashlard@one.service ashlard.socket \
+    ashlard-tls.socket ashlard-metrics.socket; do
     out=$(SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no \
         "$dir/$unit" 2>&1 | grep -F "$dir")
     [[ -z $out ]] || fail "verify $unit: $out"
 done
+# What the daemon takes a socket for follows from its name.
+for unit in ashlard:resp ashlard-tls:tls ashlard-metrics:metrics; do
+    grep -qx "FileDescriptorName=${unit#*:}" "$dir/${unit%:*}.socket" ||
+        fail "${unit%:*}.socket does not name its descriptor ${unit#*:}"
+done
+
 exposure "$dir/ashlard.service" 1.1
 exposure "$dir/ashlard@one.service" 1.1
 

@@ -138,6 +138,16 @@ expect 1 "*ashlard: cannot write pidfile $dir/none/pid: No such file*" \
 expect 1 "ashlard: cannot listen on $dir/none/sock: No such file*" \
     --port 0 --unixsocket "$dir/none/sock"
 
+expect 1 "ashlard: cannot listen on 192.0.2.1:$port: Cannot assign*" \
+    --port 0 --unixsocket "$dir/ashlard.sock" --metrics-port "$port" \
+    --metrics-bind 192.0.2.1
+expect 1 "*ashlard: cannot listen on metrics-port on any address*" \
+    --port 0 --unixsocket "$dir/ashlard.sock" --metrics-port "$port" \
+    --metrics-bind -192.0.2.1
+expect 1 "ashlard: cannot listen on $dir/none/web: No such file*" \
+    --port 0 --unixsocket "$dir/ashlard.sock" --metrics-bind "$dir/none/web"
+[[ ! -e $dir/ashlard.sock ]] || fail "a failed start leaves its socket"
+
 # ---- files
 
 socket=$dir/ashlard.sock
