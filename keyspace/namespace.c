@@ -564,19 +564,31 @@ namespaces_items(struct ks *ks, size_t *living, size_t *dead)
     *dead = positive(sum[1]);
 }
 
+/* Under the lock. */
+static bool
+is_of(const struct namespaces *ns, uint32_t entry, unsigned home)
+{
+    return atomic_load(&ns->entry[entry].kind) != NS_FREE &&
+        ns->entry[entry].home == home;
+}
+
+/* Counted first: room for as many as there may be is megabytes for all databases,
+ * which each INFO and each scrape of metrics would have the system clear. */
 size_t
 ks_namespaces(struct ks *ks, unsigned db, struct ks_namespace **out)
 {
     struct namespaces *ns = &ks->namespaces;
-    struct ks_namespace *found = xcalloc(ns->n_entries, sizeof(*found));
-    size_t n = 0;
+    struct ks_namespace *found;
+    size_t wanted = 0, n = 0;
     unsigned home = atomic_load(&ks->mapping.home[db]);
 
     lock(&ns->lock);
-    lock(&ks->threads_lock);
     for (uint32_t i = 0; i < ns->n_entries; i++)
-        if (atomic_load(&ns->entry[i].kind) != NS_FREE &&
-            ns->entry[i].home == home)
+        wanted += is_of(ns, i, home);
+    found = xcalloc(MAX(wanted, (size_t)1), sizeof(*found));
+    lock(&ks->threads_lock);
+    for (uint32_t i = 0; i < ns->n_entries && n < wanted; i++)
+        if (is_of(ns, i, home))
             show(ks, (uint16_t)i, &found[n++]);
     unlock(&ks->threads_lock);
     unlock(&ns->lock);
