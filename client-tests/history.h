@@ -13,7 +13,7 @@
  * operation joins are searched by themselves (Horn and Kroening, "Faster
  * linearizability checking via P-compositionality", FORTE 2015).
  *
- * The sequential store (model.c) knows strings, hashes of three fields,
+ * The sequential store (model.h) knows strings, hashes of three fields,
  * deadlines, versions, watches. No history has both kinds of values.
  * The version of a value is what the first GETV says, if that is greater than
  * all before of the key; then it stays until the value is written. A deadline

@@ -170,10 +170,14 @@ client_tests_concurrency_test_SOURCES = client-tests/concurrency_test.c
 client_tests_concurrency_test_CFLAGS = $(client_tests_cflags)
 client_tests_concurrency_test_LDADD = $(client_tests_ldadd)
 client_tests_linearizability_test_SOURCES = \
+    client-tests/faults.c \
     client-tests/history.c \
     client-tests/history.h \
     client-tests/linearizability_test.c \
     client-tests/model.c \
+    client-tests/model.h \
+    client-tests/model_hash.c \
+    client-tests/model_words.c \
     client-tests/workload.c \
     client-tests/workload.h
 client_tests_linearizability_test_CFLAGS = $(client_tests_cflags)

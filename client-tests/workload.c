@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* workload.c - random operations, run and noted; faults. */
+/* workload.c - random operations, run and noted. */
 #include "client-tests/workload.h"
 
 #include <stdlib.h>
@@ -28,9 +28,8 @@ choose(struct worker *w, unsigned n)
     return (unsigned)(w->random >> 33) % n;
 }
 
-/* Once in `n`. */
-static bool
-chance(struct worker *w, unsigned n)
+bool
+worker_chance(struct worker *w, unsigned n)
 {
     return choose(w, n) == 0;
 }
@@ -73,11 +72,11 @@ choose_single(struct worker *w)
 static enum verb
 choose_verb(struct worker *w)
 {
-    if (w->workload->flushes && chance(w, 12))
-        return chance(w, 2) ? V_FLUSHALL : V_FLUSHDB;
-    if (w->workload->hashes && w->workload->pairs && chance(w, 8))
+    if (w->workload->flushes && worker_chance(w, 12))
+        return worker_chance(w, 2) ? V_FLUSHALL : V_FLUSHDB;
+    if (w->workload->hashes && w->workload->pairs && worker_chance(w, 8))
         return hash_pairs[choose(w, ARRAY_LEN(hash_pairs))];
-    if (w->workload->pairs && !w->workload->hashes && chance(w, 3))
+    if (w->workload->pairs && !w->workload->hashes && worker_chance(w, 3))
         return pairs[choose(w, ARRAY_LEN(pairs))];
     return choose_single(w);
 }
@@ -88,13 +87,13 @@ make_value(struct worker *w, char *to, size_t size)
 {
     unsigned n = w->n_values++ * HISTORY_THREADS + w->id;
 
-    snprintf(to, size, chance(w, 2) ? "%u" : "v%u", n);
+    snprintf(to, size, worker_chance(w, 2) ? "%u" : "v%u", n);
 }
 
 static int
 choose_ttl(struct worker *w)
 {
-    if (!w->workload->short_lives || chance(w, 16))
+    if (!w->workload->short_lives || worker_chance(w, 16))
         return (100 + (int)choose(w, 100)) * 1000;
     return 1 + (int)choose(w, 25);
 }
@@ -105,17 +104,21 @@ choose_condition(struct worker *w, enum verb verb)
     if (verb == V_DELEX)
         return C_IFEQ + choose(w, 5);
     if (verb == V_EXPIRE || verb == V_PEXPIRE)
-        return chance(w, 2) ? C_NONE : C_NX + choose(w, 2);
-    return chance(w, 2) ? C_NONE : C_NX + choose(w, testing_redis() ? 2 : 7);
+        return worker_chance(w, 2) ? C_NONE : C_NX + choose(w, 2);
+    return worker_chance(w, 2) ? C_NONE
+                               : C_NX + choose(w, testing_redis() ? 2 : 7);
 }
 
 static enum lifetime
 choose_lifetime(struct worker *w, enum verb verb)
 {
     if (verb == V_SET)
-        return chance(w, w->workload->short_lives ? 2 : 4) ? L_PX + choose(w, 2)
-                                                           : L_NONE;
-    return chance(w, 3) ? L_NONE : chance(w, 2) ? L_PX : L_PERSIST;
+        return worker_chance(w, w->workload->short_lives ? 2 : 4)
+            ? L_PX + choose(w, 2)
+            : L_NONE;
+    return worker_chance(w, 3) ? L_NONE
+        : worker_chance(w, 2)  ? L_PX
+                               : L_PERSIST;
 }
 
 static void
@@ -132,18 +135,18 @@ make_step(struct worker *w, struct step *s)
         s->verb = V_SET;
     make_value(w, s->value, sizeof(s->value));
     if (s->verb == V_APPEND)
-        s->value[chance(w, 2) ? 1 : 2] = '\0';
+        s->value[worker_chance(w, 2) ? 1 : 2] = '\0';
     memcpy(s->compare, w->known[s->key], sizeof(s->compare));
     s->version = w->versions[s->key];
     s->field = (uint8_t)choose(w, HISTORY_FIELDS);
     s->condition = choose_condition(w, s->verb);
-    s->get = chance(w, 3);
+    s->get = worker_chance(w, 3);
     s->lifetime = choose_lifetime(w, s->verb);
     s->ttl_ms = choose_ttl(w);
     s->delta = (int)choose(w, 200) - 100;
     if (s->verb == V_EXPIRE && s->ttl_ms < 1000)
         s->verb = V_PEXPIRE;
-    if (s->verb == V_STRLEN && chance(w, 2))
+    if (s->verb == V_STRLEN && worker_chance(w, 2))
         s->verb = V_PTTL;
 }
 
@@ -157,7 +160,7 @@ make_op(struct worker *w, struct op *op)
     op->keys = step_keys(&op->steps[0]);
     if (!w->workload->transactions)
         return;
-    if (chance(w, w->watched ? 3 : 12)) {
+    if (worker_chance(w, w->watched ? 3 : 12)) {
         op->kind = OP_EXEC;
         op->n_steps = 1 + choose(w, HISTORY_STEPS);
         for (unsigned i = 0; i < op->n_steps; i++) {
@@ -167,10 +170,10 @@ make_op(struct worker *w, struct op *op)
             op->keys |= step_keys(&op->steps[i]);
         }
         op->keys |= w->watched;
-    } else if (chance(w, 10)) {
+    } else if (worker_chance(w, 10)) {
         op->kind = OP_WATCH;
         op->keys = 1u << op->steps[0].key;
-    } else if (w->watched && chance(w, 10)) {
+    } else if (w->watched && worker_chance(w, 10)) {
         op->kind = OP_UNWATCH;
         op->keys = w->watched;
     }
@@ -233,8 +236,8 @@ ask_words(struct worker *w, int n, const char **words, char *reply)
     ask_for(w, n, words, NULL, 0, reply);
 }
 
-static void
-ask_step(struct worker *w, const struct step *s, char *reply)
+void
+worker_ask(struct worker *w, const struct step *s, char *reply)
 {
     struct step_words words;
 
@@ -250,7 +253,7 @@ ask_exec(struct worker *w, struct op *op)
     ask_words(w, 1, (const char *[]){"MULTI"}, reply);
     ck_assert_str_eq(reply, "+OK");
     for (unsigned i = 0; i < op->n_steps; i++) {
-        ask_step(w, &op->steps[i], reply);
+        worker_ask(w, &op->steps[i], reply);
         ck_assert_str_eq(reply, "+QUEUED");
     }
     op->start_ns = now_ns();
@@ -265,7 +268,7 @@ ask(struct worker *w, struct op *op)
     op->start_ns = now_ns();
     switch (op->kind) {
     case OP_COMMAND:
-        ask_step(w, &op->steps[0], op->reply);
+        worker_ask(w, &op->steps[0], op->reply);
         break;
     case OP_WATCH:
         ask_words(w, 2, (const char *[]){"WATCH", key}, op->reply);
@@ -280,188 +283,14 @@ ask(struct worker *w, struct op *op)
     op->end_ns = now_ns();
 }
 
-/* ---- faults -------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------- */
 
-static bool
-is_plain_set(const struct op *op)
-{
-    return op->kind == OP_COMMAND && op->steps[0].verb == V_SET &&
-        op->steps[0].condition == C_NONE && !op->steps[0].get;
-}
-
-/* The SET that was acknowledged before. */
-static void
-do_late(struct worker *w)
-{
-    char reply[HISTORY_REPLY];
-
-    if (!w->has_late)
-        return;
-    w->has_late = false;
-    ask_step(w, &w->late, reply);
-}
-
-static void
-split_exec(struct worker *w, struct op *op)
-{
-    size_t len = 0;
-    char reply[HISTORY_REPLY];
-
-    for (unsigned i = 0; i < op->n_steps; i++) {
-        ask_step(w, &op->steps[i], reply);
-        len += (size_t)snprintf(op->reply + len, HISTORY_REPLY - len, "%s%s",
-            i == 0 ? "[" : " ", reply);
-        ck_assert_uint_lt(len + 1, HISTORY_REPLY);
-    }
-    strcpy(op->reply + len, "]");
-}
-
-static void
-split_mset(struct worker *w, struct op *op)
-{
-    struct step set = op->steps[0];
-
-    set.verb = V_SET;
-    set.condition = C_NONE;
-    set.get = false;
-    set.lifetime = L_NONE;
-    ask_step(w, &set, op->reply);
-    set.key = set.other;
-    ask_step(w, &set, op->reply);
-}
-
-/* HSET of two fields: what it says is right. */
-static void
-split_hset(struct worker *w, struct op *op)
-{
-    struct step set = op->steps[0];
-    int n_new;
-
-    set.verb = V_HSET;
-    ask_step(w, &set, op->reply);
-    n_new = atoi(op->reply + 1);
-    set.field = (uint8_t)((set.field + 1) % HISTORY_FIELDS);
-    ask_step(w, &set, op->reply);
-    snprintf(op->reply, HISTORY_REPLY, ":%d", n_new + atoi(op->reply + 1));
-}
-
-static void
-check_then_set(struct worker *w, struct op *op)
-{
-    struct step s = op->steps[0];
-
-    s.verb = V_EXISTS;
-    ask_step(w, &s, op->reply);
-    if (strcmp(op->reply, ":1") == 0) {
-        strcpy(op->reply, "$-1");
-        return;
-    }
-    s = op->steps[0];
-    s.condition = C_NONE;
-    ask_step(w, &s, op->reply);
-}
-
-static void
-learn_version(struct worker *w, unsigned key, const char *reply)
+void
+worker_learn_version(struct worker *w, unsigned key, const char *reply)
 {
     w->versions[key] = 0;
     (void)sscanf(reply, "[\"%*[^\"]\" :%lld", &w->versions[key]);
 }
-
-/* As if the version were only looked up when the command comes. */
-static void
-take_new_version(struct worker *w, struct op *op)
-{
-    struct step s = op->steps[0];
-
-    s.verb = V_GETV;
-    ask_step(w, &s, op->reply);
-    learn_version(w, s.key, op->reply);
-    s = op->steps[0];
-    s.version = w->versions[s.key];
-    ask_step(w, &s, op->reply);
-}
-
-/* Answer `op` wrongly; false if the fault does not apply to it. */
-static bool
-answer_badly(struct worker *w, struct op *op)
-{
-    const struct step *s = &op->steps[0];
-    struct step changed = *s;
-
-    switch (w->fault) {
-    case F_STALE_READ:
-        if (op->kind != OP_COMMAND || s->verb != V_GET ||
-            w->earlier[s->key][0] == '\0' || !chance(w, 4))
-            return false;
-        strcpy(op->reply, w->earlier[s->key]);
-        return true;
-    case F_STALE_FIELD:
-        if (op->kind != OP_COMMAND || s->verb != V_HGET || s->field != 0 ||
-            w->earlier[s->key][0] == '\0' || !chance(w, 2))
-            return false;
-        strcpy(op->reply, w->earlier[s->key]);
-        return true;
-    case F_SPLIT_HSET:
-        if (op->kind != OP_COMMAND || s->verb != V_HSET_BOTH)
-            return false;
-        split_hset(w, op);
-        return true;
-    case F_LOST_WRITE:
-    case F_LATE_WRITE:
-        if (!is_plain_set(op) || !chance(w, 4))
-            return false;
-        w->late = *s;
-        w->has_late = w->fault == F_LATE_WRITE;
-        strcpy(op->reply, "+OK");
-        return true;
-    case F_SPLIT_MSET:
-        if (op->kind != OP_COMMAND || s->verb != V_MSET)
-            return false;
-        split_mset(w, op);
-        return true;
-    case F_SPLIT_EXEC:
-        if (op->kind != OP_EXEC || w->watched != 0)
-            return false;
-        split_exec(w, op);
-        return true;
-    case F_NO_WATCH:
-        if (op->kind != OP_WATCH)
-            return false;
-        strcpy(op->reply, "+OK");
-        return true;
-    case F_TWICE:
-        if (op->kind != OP_COMMAND || !chance(w, 4) ||
-            (s->verb != V_INCRBY && s->verb != V_APPEND &&
-                s->verb != V_HINCRBY))
-            return false;
-        ask_step(w, s, op->reply);
-        ask_step(w, s, op->reply);
-        return true;
-    case F_CHECK_THEN_SET:
-        if (op->kind != OP_COMMAND || s->verb != V_SET ||
-            s->condition != C_NX || s->get)
-            return false;
-        check_then_set(w, op);
-        return true;
-    case F_NO_EXPIRY:
-        if (op->kind != OP_COMMAND || s->verb != V_SET || s->lifetime != L_PX)
-            return false;
-        changed.lifetime = L_NONE;
-        ask_step(w, &changed, op->reply);
-        return true;
-    case F_OLD_VERSION:
-        if (op->kind != OP_COMMAND || s->verb != V_SET ||
-            s->condition != C_IFVER)
-            return false;
-        take_new_version(w, op);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* ---- running ------------------------------------------------------------- */
 
 /* Keep what the answer says about values, to compare with later. */
 static void
@@ -480,7 +309,7 @@ learn(struct worker *w, const struct op *op)
     if (s->verb == V_GET || (s->verb == V_HGET && s->field == 0))
         strcpy(w->earlier[s->key], op->reply);
     if (s->verb == V_GETV)
-        learn_version(w, s->key, op->reply);
+        worker_learn_version(w, s->key, op->reply);
     if (op->reply[0] == '"' && s->verb != V_DIGEST && len < HISTORY_VALUE) {
         memcpy(known, op->reply + 1, len - 2);
         known[len - 2] = '\0';
@@ -503,17 +332,17 @@ worker_run(void *arg)
         struct op *op = &w->ops[i];
 
         make_op(w, op);
-        do_late(w);
+        worker_do_late(w);
         op->start_ns = now_ns();
-        if (answer_badly(w, op))
+        if (worker_answer_badly(w, op))
             op->end_ns = now_ns();
         else
             ask(w, op);
         learn(w, op);
-        if (w->workload->short_lives && chance(w, 6))
+        if (w->workload->short_lives && worker_chance(w, 6))
             sleep_ms((unsigned)patient(1 + choose(w, 10)));
     }
-    do_late(w);
+    worker_do_late(w);
     if (w->watched != 0)
         ask_words(w, 1, (const char *[]){"UNWATCH"}, reply);
     return NULL;

@@ -63,3 +63,20 @@ struct worker {
 void *worker_run(void *arg);
 
 int64_t now_ns(void);
+
+/* ---- between workload.c and faults.c; on the worker's thread -------------- */
+
+/* Once in `n`. */
+bool worker_chance(struct worker *w, unsigned n);
+
+/* Run one step; `reply` has room for HISTORY_REPLY. */
+void worker_ask(struct worker *w, const struct step *s, char *reply);
+
+/* Keep the version that a reply to GETV gives. */
+void worker_learn_version(struct worker *w, unsigned key, const char *reply);
+
+/* Answer `op` wrongly; false if the fault does not apply to it. */
+bool worker_answer_badly(struct worker *w, struct op *op);
+
+/* Do the SET that was acknowledged before, if there is one. */
+void worker_do_late(struct worker *w);
