@@ -68,6 +68,92 @@ split_hset(struct worker *w, struct op *op)
     snprintf(op->reply, HISTORY_REPLY, ":%d", n_new + atoi(op->reply + 1));
 }
 
+/* The value of a key, without its quotes; empty if there is none. */
+static void
+get_text(struct worker *w, const struct step *s, unsigned key, char *text)
+{
+    struct step get = *s;
+    char reply[HISTORY_REPLY];
+
+    get.verb = V_GET;
+    get.key = (uint8_t)key;
+    worker_ask(w, &get, reply);
+    text[0] = '\0';
+    (void)sscanf(reply, "\"%[^\"]", text);
+}
+
+static void
+set_number(struct worker *w, const struct step *s, unsigned key, long long n,
+    enum lifetime lifetime)
+{
+    struct step set = *s;
+    char reply[HISTORY_REPLY];
+
+    set.verb = V_SET;
+    set.key = (uint8_t)key;
+    set.condition = C_NONE;
+    set.get = false;
+    set.lifetime = lifetime;
+    snprintf(set.value, sizeof(set.value), "%lld", n);
+    worker_ask(w, &set, reply);
+    ck_assert_str_eq(reply, "+OK");
+}
+
+static void
+split_script(struct worker *w, struct op *op)
+{
+    struct step s = op->steps[0];
+    char text[HISTORY_REPLY];
+    long long n;
+
+    get_text(w, &s, s.key, text);
+    if (s.verb == V_SCRIPT_ADD) {
+        n = model_number(text) + s.delta;
+        set_number(w, &s, s.key, n, L_KEEPTTL);
+        snprintf(op->reply, HISTORY_REPLY, ":%lld", n);
+        return;
+    }
+    strcpy(op->reply, ":0");
+    if (text[0] == '\0' || strcmp(text, s.compare) != 0)
+        return;
+    s.verb = V_DEL;
+    worker_ask(w, &s, text);
+    strcpy(op->reply, ":1");
+}
+
+static void
+split_transfer(struct worker *w, struct op *op)
+{
+    const struct step *s = &op->steps[0];
+    char from_text[HISTORY_REPLY], to_text[HISTORY_REPLY];
+    long long from, to;
+
+    get_text(w, s, s->key, from_text);
+    get_text(w, s, s->other, to_text);
+    from = model_number(from_text) - s->delta;
+    to = model_number(to_text) + s->delta;
+    set_number(w, s, s->key, from, L_NONE);
+    set_number(w, s, s->other, to, L_NONE);
+    snprintf(op->reply, HISTORY_REPLY, "[:%lld :%lld]", from, to);
+}
+
+static void
+split_move(struct worker *w, struct op *op)
+{
+    struct step s = op->steps[0];
+    char reply[HISTORY_REPLY];
+
+    s.verb = V_HGET;
+    worker_ask(w, &s, op->reply);
+    if (sscanf(op->reply, "\"%23[^\"]", s.value) != 1)
+        return;
+    s.verb = V_HDEL;
+    worker_ask(w, &s, reply);
+    s.verb = V_HSET;
+    s.key = s.other;
+    worker_ask(w, &s, reply);
+}
+
 static void
 check_then_set(struct worker *w, struct op *op)
 {
@@ -148,7 +234,7 @@ worker_answer_badly(struct worker *w, struct op *op)
     case F_TWICE:
         if (op->kind != OP_COMMAND || !worker_chance(w, 4) ||
             (s->verb != V_INCRBY && s->verb != V_APPEND &&
-                s->verb != V_HINCRBY))
+                s->verb != V_HINCRBY && s->verb != V_SCRIPT_ADD))
             return false;
         worker_ask(w, s, op->reply);
         worker_ask(w, s, op->reply);
@@ -170,6 +256,22 @@ worker_answer_badly(struct worker *w, struct op *op)
             s->condition != C_IFVER)
             return false;
         take_new_version(w, op);
+        return true;
+    case F_SPLIT_SCRIPT:
+        if (op->kind != OP_COMMAND ||
+            (s->verb != V_SCRIPT_ADD && s->verb != V_SCRIPT_DELIFEQ))
+            return false;
+        split_script(w, op);
+        return true;
+    case F_SPLIT_TRANSFER:
+        if (op->kind != OP_COMMAND || s->verb != V_SCRIPT_TRANSFER)
+            return false;
+        split_transfer(w, op);
+        return true;
+    case F_SPLIT_MOVE:
+        if (op->kind != OP_COMMAND || s->verb != V_SCRIPT_MOVE_FIELD)
+            return false;
+        split_move(w, op);
         return true;
     default:
         return false;

@@ -14,7 +14,7 @@
  * linearizability checking via P-compositionality", FORTE 2015).
  *
  * The sequential store (model.h) knows strings, hashes of three fields,
- * deadlines, versions, watches. No history has both kinds of values.
+ * deadlines, versions, watches, scripts. No history has both kinds of values.
  * The version of a value is what the first GETV says, if that is greater than
  * all before of the key; then it stays until the value is written. A deadline
  * is an interval, since nobody knows when between call and answer the server
@@ -69,7 +69,9 @@ enum verb {
     V_HSETNX,
     V_HDEL,
     V_HDEL_BOTH,
-    V_HINCRBY, /* of one key up to here */
+    V_HINCRBY,
+    V_SCRIPT_DELIFEQ,
+    V_SCRIPT_ADD, /* of one key up to here */
     V_DEL_BOTH,
     V_RENAME,
     V_RENAMENX,
@@ -77,6 +79,9 @@ enum verb {
     V_MSET,
     V_MSETNX,
     V_MGET,
+    V_SCRIPT_TRANSFER,
+    V_SCRIPT_SWAP,
+    V_SCRIPT_MOVE_FIELD,
     V_FLUSHALL,
     V_FLUSHDB
 };
@@ -176,6 +181,9 @@ void model_expire(struct model *m, unsigned keys);
 
 /* Do `op`; true if its answer is that of the model. */
 bool model_apply(struct model *m, const struct op *op, int64_t slack_ns);
+
+/* What a script takes a value for: nought unless it is a number. */
+long long model_number(const char *text);
 
 /* Hexadecimal XXH3-64 of a value, as DIGEST gives it. */
 void model_digest(const char *p, size_t len, char out[17]);

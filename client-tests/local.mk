@@ -177,6 +177,7 @@ client_tests_linearizability_test_SOURCES = \
     client-tests/model.c \
     client-tests/model.h \
     client-tests/model_hash.c \
+    client-tests/model_script.c \
     client-tests/model_words.c \
     client-tests/workload.c \
     client-tests/workload.h

@@ -330,6 +330,10 @@ do_step(struct model *m, const struct op *op, const struct step *s,
         model_do_fields(m, s, out);
         return;
     }
+    if (model_script(s->verb) != NULL) {
+        model_do_script(m, s, out);
+        return;
+    }
     switch (s->verb) {
     case V_GET:
         model_say_value(out, k);
@@ -424,7 +428,7 @@ do_step(struct model *m, const struct op *op, const struct step *s,
         model_expire(m, step_keys(s));
         model_say(out, "+OK");
         break;
-    default: /* of fields */
+    default: /* of fields, and scripts */
         break;
     }
 }

@@ -13,6 +13,9 @@
 
 bool model_is_of_fields(enum verb verb);
 
+/* The text of a script; NULL for a command. */
+const char *model_script(enum verb verb);
+
 /* The field after that of the step. */
 unsigned model_second_field(const struct step *s);
 
@@ -48,3 +51,11 @@ void model_clear_deadline(struct model_key *k);
 
 /* Do a step that model_is_of_fields(). */
 void model_do_fields(struct model *m, const struct step *s, struct text *out);
+
+/* Move the field of a step from its key to the other, and say what it is. */
+void model_move_field(struct model *m, const struct step *s, struct text *out);
+
+/* ---- scripts (model_script.c) -------------------------------------------- */
+
+/* Do a step that has a model_script(). */
+void model_do_script(struct model *m, const struct step *s, struct text *out);

@@ -34,10 +34,9 @@ say_field(struct text *t, struct model_key *k, unsigned field)
 
 /* True if the field is new. */
 static bool
-set_field(
-    struct model *m, const struct step *s, unsigned field, const char *value)
+set_field(struct model *m, unsigned key, unsigned field, const char *value)
 {
-    struct model_key *k = &m->key[s->key];
+    struct model_key *k = &m->key[key];
     char *p = field_of(k, field);
     bool is_new = *p == 0;
 
@@ -46,22 +45,22 @@ set_field(
     p[0] = 1;
     strcpy(p + 1, value);
     k->present = true;
-    model_touch(m, s->key);
+    model_touch(m, key);
     return is_new;
 }
 
 static bool
-delete_field(struct model *m, const struct step *s, unsigned field)
+delete_field(struct model *m, unsigned key, unsigned field)
 {
-    struct model_key *k = &m->key[s->key];
+    struct model_key *k = &m->key[key];
     char *p = field_of(k, field);
 
     if (*p == 0)
         return false;
     memset(p, 0, HISTORY_FIELD_BYTES);
-    model_touch(m, s->key);
+    model_touch(m, key);
     if (count_fields(k) == 0)
-        (void)model_drop(m, s->key);
+        (void)model_drop(m, key);
     return true;
 }
 
@@ -78,7 +77,7 @@ do_hincrby(struct model *m, const struct step *s, struct text *out)
         return;
     }
     snprintf(text, sizeof(text), "%lld", n + s->delta);
-    (void)set_field(m, s, s->field, text);
+    (void)set_field(m, s->key, s->field, text);
     model_say(out, ":%s", text);
 }
 
@@ -122,26 +121,40 @@ model_do_fields(struct model *m, const struct step *s, struct text *out)
         model_say(out, ":%u", count_fields(k));
         break;
     case V_HSET:
-        model_say(out, ":%d", set_field(m, s, field, s->value));
+        model_say(out, ":%d", set_field(m, s->key, field, s->value));
         break;
     case V_HSET_BOTH:
         model_say(out, ":%d",
-            set_field(m, s, field, s->value) +
-                set_field(m, s, second, s->value));
+            set_field(m, s->key, field, s->value) +
+                set_field(m, s->key, second, s->value));
         break;
     case V_HSETNX:
         model_say(out, ":%d",
-            *field_of(k, field) == 0 && set_field(m, s, field, s->value));
+            *field_of(k, field) == 0 && set_field(m, s->key, field, s->value));
         break;
     case V_HDEL:
-        model_say(out, ":%d", delete_field(m, s, field));
+        model_say(out, ":%d", delete_field(m, s->key, field));
         break;
     case V_HDEL_BOTH:
-        model_say(
-            out, ":%d", delete_field(m, s, field) + delete_field(m, s, second));
+        model_say(out, ":%d",
+            delete_field(m, s->key, field) + delete_field(m, s->key, second));
         break;
     default:
         do_hincrby(m, s, out);
         break;
     }
+}
+
+void
+model_move_field(struct model *m, const struct step *s, struct text *out)
+{
+    const char *p = field_of(&m->key[s->key], s->field);
+    char value[HISTORY_FIELD_BYTES];
+
+    say_field(out, &m->key[s->key], s->field);
+    if (*p == 0)
+        return;
+    memcpy(value, p, sizeof(value));
+    (void)delete_field(m, s->key, s->field);
+    (void)set_field(m, s->other, s->field, value + 1);
 }

@@ -11,8 +11,8 @@ static const char *const verbs[] = {"GET", "SET", "SETNX", "GETSET", "INCRBY",
     "APPEND", "GETDEL", "GETEX", "EXPIRE", "PEXPIRE", "PERSIST", "PTTL",
     "STRLEN", "EXISTS", "DEL", "DELIFEQ", "DELEX", "DIGEST", "GETV", "HGET",
     "HMGET", "HGETALL", "HLEN", "HSET", "HSET", "HSETNX", "HDEL", "HDEL",
-    "HINCRBY", "DEL", "RENAME", "RENAMENX", "COPY", "MSET", "MSETNX", "MGET",
-    "FLUSHALL", "FLUSHDB"};
+    "HINCRBY", "EVAL", "EVAL", "DEL", "RENAME", "RENAMENX", "COPY", "MSET",
+    "MSETNX", "MGET", "EVAL", "EVAL", "EVAL", "FLUSHALL", "FLUSHDB"};
 const char *const history_fields[] = {"a", "b", "c"};
 static const char *const conditions[] = {
     NULL, "NX", "XX", "IFEQ", "IFNE", "IFDEQ", "IFDNE", "IFVER"};
@@ -91,6 +91,17 @@ model_is_of_fields(enum verb verb)
     return verb >= V_HGET && verb <= V_HINCRBY;
 }
 
+static void
+add_script_arguments(struct step_words *w, const struct step *s)
+{
+    if (s->verb == V_SCRIPT_DELIFEQ)
+        add(w, s->compare);
+    else if (s->verb == V_SCRIPT_MOVE_FIELD)
+        add(w, history_fields[s->field]);
+    else if (s->verb != V_SCRIPT_SWAP)
+        add_number(w, 2, s->delta);
+}
+
 /* What stands after the names of the keys. */
 static void
 add_arguments(struct step_words *w, const struct step *s)
@@ -135,6 +146,10 @@ step_words(
     add(out, verbs[s->verb]);
     if (s->verb == V_FLUSHALL || s->verb == V_FLUSHDB)
         return;
+    if (model_script(s->verb) != NULL) {
+        add(out, model_script(s->verb));
+        add(out, s->verb >= V_DEL_BOTH ? "2" : "1");
+    }
     add(out, key_names[s->key]);
     if (s->verb == V_MSET || s->verb == V_MSETNX)
         add(out, s->value);
@@ -144,6 +159,8 @@ step_words(
         add(out, s->value);
     if (model_is_of_fields(s->verb))
         add_fields(out, s);
+    else if (model_script(s->verb) != NULL)
+        add_script_arguments(out, s);
     else
         add_arguments(out, s);
 }

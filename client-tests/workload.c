@@ -49,6 +49,9 @@ static const enum verb hash_singles[] = {V_HGET, V_HGET, V_HGET, V_HMGET,
 static const enum verb hash_pairs[] = {
     V_DEL_BOTH, V_RENAME, V_RENAMENX, V_COPY};
 
+static const enum verb scripts[] = {V_SCRIPT_DELIFEQ, V_SCRIPT_ADD};
+static const enum verb scripts_of_two[] = {V_SCRIPT_TRANSFER, V_SCRIPT_SWAP};
+
 /* DELIFEQ, DELEX, DIGEST, GETV and conditions on values are not in 7.0. */
 static bool
 redis_has(enum verb verb)
@@ -70,8 +73,20 @@ choose_single(struct worker *w)
 }
 
 static enum verb
+choose_script(struct worker *w)
+{
+    if (w->workload->hashes)
+        return V_SCRIPT_MOVE_FIELD;
+    return worker_chance(w, 2)
+        ? scripts[choose(w, ARRAY_LEN(scripts))]
+        : scripts_of_two[choose(w, ARRAY_LEN(scripts_of_two))];
+}
+
+static enum verb
 choose_verb(struct worker *w)
 {
+    if (w->workload->scripts && worker_chance(w, 3))
+        return choose_script(w);
     if (w->workload->flushes && worker_chance(w, 12))
         return worker_chance(w, 2) ? V_FLUSHALL : V_FLUSHDB;
     if (w->workload->hashes && w->workload->pairs && worker_chance(w, 8))

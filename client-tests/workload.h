@@ -26,6 +26,9 @@ enum fault {
     F_OLD_VERSION,    /* SET IFVER takes the version that is there now */
     F_SPLIT_HSET,     /* one field after the other */
     F_STALE_FIELD,    /* HGET is answered with an earlier answer */
+    F_SPLIT_SCRIPT,   /* what it reads may change until it writes, */
+    F_SPLIT_TRANSFER, /* also with two keys */
+    F_SPLIT_MOVE,     /* and with fields */
 };
 
 struct workload {
@@ -34,6 +37,7 @@ struct workload {
     bool hashes;       /* and no strings */
     bool pairs;        /* commands of two keys as well */
     bool transactions; /* WATCH and EXEC */
+    bool scripts;
     bool flushes;
     bool short_lives; /* deadlines within the run, instead of long after */
 };
