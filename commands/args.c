@@ -36,8 +36,8 @@ key_at(const struct request *rq, int i)
                                    : rq->n_keys;
 }
 
-struct ks_key
-arg_key(const struct request *rq, int i)
+const struct ks_key *
+arg_key_at(const struct request *rq, int i, struct ks_key *room)
 {
     unsigned db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
 
@@ -45,9 +45,18 @@ arg_key(const struct request *rq, int i)
         unsigned at = key_at(rq, i);
 
         if (at < rq->n_keys)
-            return rq->keys[at];
+            return &rq->keys[at];
     }
-    return ks_key(rq->thread->commands->ks, db, arg_str(rq, i));
+    ks_key_make(rq->thread->commands->ks, db, arg_str(rq, i), room);
+    return room;
+}
+
+struct ks_key
+arg_key(const struct request *rq, int i)
+{
+    struct ks_key room;
+
+    return *arg_key_at(rq, i, &room);
 }
 
 enum ks_read_mode

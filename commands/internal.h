@@ -553,6 +553,10 @@ bool arg_i64(struct request *rq, int i, int64_t *out);
 /* The key in argv[i], in the session's database, hashed. */
 struct ks_key arg_key(const struct request *rq, int i);
 
+/* The same without a copy if the request has it; else made in `room`. */
+const struct ks_key *arg_key_at(
+    const struct request *rq, int i, struct ks_key *room);
+
 /* Read mode of this session: KS_READ, or KS_READ_NO_TOUCH. */
 enum ks_read_mode request_read_mode(const struct request *rq);
 

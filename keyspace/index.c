@@ -12,9 +12,9 @@
  * The seqlock lives here only. Writers hold the partition lock and make a
  * line's version odd while they change it. A reader notes the (even) version,
  * follows the handles whose tag fits, copies what it wants of the item, and
- * checks that the version is still the same. Items are not changed while a
- * handle leads to them, and a chunk is reused only after its handle is gone,
- * so an unchanged version proves that the copy is of that item. Slab memory
+ * checks that the version is still the same. While a handle leads to an item it
+ * is changed in an odd version only, and a chunk is reused only after its handle
+ * is gone, so an unchanged version proves that the copy is of that item. Slab memory
  * stays mapped: following a stale handle is harmless.
  *
  * Growth: the table of n lines becomes one of 1.25 n in place. The frontier
@@ -267,19 +267,9 @@ index_read(struct index *ix, uint64_t hash, index_visit_fn visit, void *ctx,
 
 /* ---- under the lock ------------------------------------------------------------------- */
 
-static inline bool
-chunk_has_key(const struct index *ix, const void *chunk,
-    const struct ks_key *key)
-{
-    struct item_view v;
-
-    return item_read(chunk, 0, &v) &&
-        item_has_key(ix->templates, &v, key->name, key->space);
-}
-
 uint32_t
-index_find(struct index *ix, const struct ks_key *key,
-    struct index_place *place)
+index_find_item(struct index *ix, const struct ks_key *key, uint64_t now_ms,
+    struct index_place *place, struct item_view *v)
 {
     struct partition *p = &ix->partition[index_partition(key->hash)];
     struct index_line *line = partition_line(p, home_line(p, key->hash));
@@ -291,13 +281,23 @@ index_find(struct index *ix, const struct ks_key *key,
             uint32_t handle = slot_handle(line, slot);
 
             if (handle == 0 ||
-                !chunk_has_key(ix, slab_ptr(ix->slab, handle), key))
+                !item_read(slab_ptr(ix->slab, handle), now_ms, v) ||
+                !item_has_key(ix->templates, v, key->name, key->space))
                 continue;
             *place = (struct index_place){line, slot};
             return handle;
         }
     }
     return 0;
+}
+
+uint32_t
+index_find(struct index *ix, const struct ks_key *key,
+    struct index_place *place)
+{
+    struct item_view v;
+
+    return index_find_item(ix, key, 0, place, &v);
 }
 
 bool

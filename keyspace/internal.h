@@ -47,8 +47,8 @@ cpu_relax(void)
  * extension. An id below TEMPLATE_FIRST_ID says which space the key stands in
  * (space.c); items of space 0 have none. From there on it names a template
  * (template.c), which knows the space and most of the key; `key` is then the
- * packed rest. An item never changes while it is in the index, but for its
- * expiry, which is replaced inside an odd line version.
+ * packed rest. While it is in the index an item changes inside an odd line
+ * version only: its expiry, or a value that is overwritten (overwrite.c).
  */
 enum item_bits {
     ITEM_VLEN_BITS = 17,
@@ -131,6 +131,15 @@ size_t item_size(const struct item_shape *shape, uint64_t now_ms);
  * (NULL for an extent, whose reference is written too). */
 char *item_build(void *chunk, const struct item_shape *shape, uint64_t now_ms);
 
+/* Whether the item, as it stands, could have another value and this expiry, if
+ * its chunk has the room: then it is a plain string with the same fields. */
+bool item_takes_value(const struct item_view *v, uint64_t expire_ms,
+    uint64_t now_ms);
+
+/* Give it them. Caller holds the partition lock and an odd line version. */
+void item_put_value(void *chunk, const struct item_view *v, struct str value,
+    uint64_t expire_ms);
+
 /* Overwrite the expiry if the item has a field that can hold it (an item with
  * a short field takes a short deadline, one with an extension takes any).
  * Caller holds the partition lock and an odd line version. */
@@ -183,6 +192,13 @@ struct stored_key {
 struct template_memo {
     uint16_t id[TEMPLATE_MEMOS];
 };
+
+/* Whether there may be a template for keys of this length. */
+static inline bool
+template_may_fit(struct str name)
+{
+    return name.len >= FORM_MIN_NAME && name.len <= FORM_MAX_NAME;
+}
 
 /* Choose how a key is stored; learns its shape from a sample of the calls, by
  * `random`. `out` borrows key->name. */
@@ -344,6 +360,9 @@ bool index_read(struct index *ix, uint64_t hash, index_visit_fn visit,
 /* The following need the partition's lock. */
 uint32_t index_find(struct index *ix, const struct ks_key *key,
     struct index_place *place);
+/* The same, and what the item is; `now_ms` as for item_read(). */
+uint32_t index_find_item(struct index *ix, const struct ks_key *key,
+    uint64_t now_ms, struct index_place *place, struct item_view *v);
 bool index_find_handle(struct index *ix, uint64_t hash, uint32_t handle,
     struct index_place *place);
 /* Add a handle known to be absent. False only when the address range of the
@@ -351,7 +370,7 @@ bool index_find_handle(struct index *ix, uint64_t hash, uint32_t handle,
 bool index_insert(struct index *ix, uint64_t hash, uint32_t handle);
 void index_swap(struct index_place place, uint32_t handle);
 void index_erase(struct index *ix, uint64_t hash, struct index_place place);
-/* Bracket a change of the item itself (its expiry). */
+/* Bracket a change of the item itself (its expiry, its value). */
 void index_write_begin(struct index_line *line);
 void index_write_end(struct index_line *line);
 
@@ -773,6 +792,16 @@ ns_of_key(struct ks_thread *t, const struct ks_key *key)
     return ns_find_and_keep(t, key);
 }
 
+/* The same, made if need be. Under the partition lock; the key is current. */
+static inline uint16_t
+ns_of_write(struct ks_thread *t, const struct ks_key *key)
+{
+    uint16_t ns = ns_of_key(t, key);
+
+    return likely(ns != NS_UNKNOWN) ? ns :
+        ns_find_or_make(t->ks, t->ks->mapping.home[key->db], key->name);
+}
+
 static inline unsigned
 home_of_key(const struct ks *ks, const struct ks_key *key)
 {
@@ -912,11 +941,18 @@ bool store_publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
 /* Free one that was not published; its extent may be the caller's to keep. */
 void store_discard(struct ks_thread *t, const struct fresh *fresh,
     bool keep_extent);
+/* Give an item another value in its chunk. False when it does not fit there,
+ * there is none, or it should be stored anew for another reason. `expire_ms` is
+ * to come. (overwrite.c) */
+bool set_in_place(struct ks_thread *t, const struct ks_key *key, struct str value,
+    uint64_t expire_ms);
 
 /* The mark of an item that has just been published in place of `old` (0: it
  * is a new key), whose history it carries on. */
 void mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
     const struct fresh *fresh);
+/* The mark of an item that was given another value. */
+void mark_overwritten(struct ks_thread *t, const struct slab_mark *mark);
 /* The mark of an item that was moved to another chunk. */
 void mark_move(struct ks_thread *t, uint32_t from, uint32_t to);
 void mark_expires(struct ks_thread *t, uint32_t handle, bool expires);

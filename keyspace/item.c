@@ -114,6 +114,34 @@ item_build(void *chunk, const struct item_shape *s, uint64_t now_ms)
     return NULL;
 }
 
+bool
+item_takes_value(const struct item_view *v, uint64_t expire_ms,
+    uint64_t now_ms)
+{
+    bool expires = expire_ms != KS_NO_EXPIRY;
+
+    if (v->header & (ITEM_IS_EXTENT | ITEM_HAS_EXTENSION | ITEM_HAS_VERSION) ||
+        item_kind(v->header) != ITEM_STRING ||
+        expires != ((v->header & ITEM_HAS_EXPIRY) != 0))
+        return false;
+    return !expires || fits_short_expiry(expire_ms, now_ms);
+}
+
+void
+item_put_value(void *chunk, const struct item_view *v, struct str value,
+    uint64_t expire_ms)
+{
+    const uint32_t len_mask = (1u << ITEM_VLEN_BITS) - 1;
+    char *to = (char *)chunk + (v->value - (const char *)chunk);
+
+    __atomic_store_n((uint32_t *)chunk,
+        (v->header & ~len_mask) | (uint32_t)value.len, __ATOMIC_RELAXED);
+    if (v->header & ITEM_HAS_EXPIRY)
+        __atomic_store_n((uint32_t *)chunk + 1, (uint32_t)expire_ms,
+            __ATOMIC_RELAXED);
+    memcpy(to, value.p, value.len);
+}
+
 static uint64_t
 whole_expiry(uint32_t low, uint64_t now_ms)
 {

@@ -312,9 +312,12 @@ run_stress(unsigned n_threads, size_t limit, bool exact)
  * A few hot keys with values of kilobytes, each filled with one word: a read
  * takes long enough, and the chunk of a replaced value is rewritten soon
  * enough, that a reader without a version check sees two words in one value.
+ * Values of the later half of the keys are all as long, and short enough to be
+ * overwritten in place.
  */
 #define HOT_KEYS 4
 #define HOT_VALUE 12000
+#define IN_PLACE_VALUE 2000
 
 static void *
 overwrite(void *arg)
@@ -325,8 +328,10 @@ overwrite(void *arg)
 
     for (unsigned i = 0; !atomic_load(&stop); i++) {
         char name[32];
-        struct ks_key key = number_key(name, roll(w) % HOT_KEYS);
-        size_t n = (roll(w) % (HOT_VALUE / 16) + HOT_VALUE / 16);
+        uint64_t hot = roll(w) % HOT_KEYS;
+        struct ks_key key = number_key(name, hot);
+        size_t n = hot < HOT_KEYS / 2 ?
+            roll(w) % (HOT_VALUE / 16) + HOT_VALUE / 16 : IN_PLACE_VALUE / 8;
 
         for (size_t k = 0; k < n; k++)
             words[k] = (uint64_t)w->id << 32 | i;

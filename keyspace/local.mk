@@ -7,7 +7,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
 	keyspace/hash_shape.c keyspace/hash_read.c keyspace/hash_edit.c \
 	keyspace/hash_edit.h keyspace/hash_list.c keyspace/hash_grow.c \
-	keyspace/state.c keyspace/read.c keyspace/store.c \
+	keyspace/state.c keyspace/read.c keyspace/store.c keyspace/overwrite.c \
 	keyspace/update.c keyspace/remove.c keyspace/index.c keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/density.h \
 	keyspace/tick.c keyspace/mark.c keyspace/rank.c keyspace/evict.c \
@@ -38,6 +38,11 @@ check_PROGRAMS += keyspace/evict_test
 keyspace_evict_test_SOURCES = keyspace/evict_test.c keyspace/testing.h
 keyspace_evict_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_evict_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/overwrite_test
+keyspace_overwrite_test_SOURCES = keyspace/overwrite_test.c keyspace/testing.h
+keyspace_overwrite_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_overwrite_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/keyspace_stress_test
 keyspace_keyspace_stress_test_SOURCES = keyspace/keyspace_stress_test.c \

@@ -93,6 +93,20 @@ mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
 }
 
 void
+mark_overwritten(struct ks_thread *t, const struct slab_mark *m)
+{
+    uint16_t now = (uint16_t)now_tick(t->ks);
+    uint16_t stamp = atomic_load_explicit(m->stamp, memory_order_relaxed);
+    uint8_t state = atomic_load_explicit(m->state, memory_order_relaxed);
+
+    if (unlikely(state == SLAB_MARK_FREE))
+        return;
+    state = reuse(t, state, (uint16_t)(now - stamp), m->chunk_bytes);
+    atomic_store_explicit(m->stamp, now, memory_order_relaxed);
+    atomic_store_explicit(m->state, state, memory_order_relaxed);
+}
+
+void
 mark_expires(struct ks_thread *t, uint32_t handle, bool expires)
 {
     struct slab_mark m = slab_mark(t->slab, handle);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* store.c - storing a value under a key.
  *
- * A store builds the item in a fresh chunk first, then takes the partition's
- * lock, swaps the handle, and frees the old chunk after the unlock. Any thread,
- * each with its own ks_thread.
+ * A store writes over the value that there is (overwrite.c) or builds the item
+ * in a fresh chunk first, then takes the partition's lock, swaps the handle, and
+ * frees the old chunk after the unlock. Any thread, each with its own ks_thread.
  */
 #include "keyspace/hash_form.h"
 #include "keyspace/internal.h"
@@ -109,11 +109,9 @@ store_publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
 {
     struct ks *ks = t->ks;
     struct owner owner = {
-        .home = ks->mapping.home[key->db], .ns = ns_of_key(t, key)};
+        .home = ks->mapping.home[key->db], .ns = ns_of_write(t, key)};
 
     *former = (struct former){0, 0};
-    if (owner.ns == NS_UNKNOWN)
-        owner.ns = ns_find_or_make(ks, owner.home, key->name);
     if (old == 0) {
         if (!index_insert(&ks->index, key->hash, fresh->handle))
             return false;
@@ -171,9 +169,7 @@ store(struct ks_thread *t, const struct ks_key *key, const struct fresh *fresh)
 
     ks_enter(t, p);
     if (key_is_current(t->ks, key)) {
-        old = index_find(&t->ks->index, key, &place);
-        if (old != 0)
-            ASSERT(item_read(slab_ptr(t->slab, old), now_ms, &was));
+        old = index_find_item(&t->ks->index, key, now_ms, &place, &was);
         stored = store_publish(t, key, old, &was, place, fresh, now_ms, &former)
             ? STORED
             : STORE_FULL;
@@ -247,6 +243,8 @@ ks_set(struct ks_thread *t, const struct ks_key *key, struct str value,
         return KS_OK;
     }
     tick_access(t);
+    if (set_in_place(t, key, value, expire_ms))
+        return KS_OK;
     return build_and_store(t, key, value, 0, expire_ms);
 }
 

@@ -415,7 +415,7 @@ template_encode(struct templates *ts, struct template_memo *memo,
 
     out->key = key->name;
     out->id = key->space;
-    if (key->name.len < FORM_MIN_NAME || key->name.len > FORM_MAX_NAME)
+    if (!template_may_fit(key->name))
         return;
     last = &memo->id[memo_of(key->name)];
     if (*last != 0 && try_last(ts, *last, key, out))

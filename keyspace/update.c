@@ -11,14 +11,10 @@ static void
 view_old(struct update *u)
 {
     struct item_view *v = &u->view;
-    bool there;
 
-    u->handle = index_find(&u->t->ks->index, &u->key, &u->place);
-    if (u->handle == 0)
-        return;
-    there = item_read(slab_ptr(u->t->slab, u->handle), u->now_ms, v);
-    ASSERT(there);
-    if (item_is_over(u->t, v, u->now_ms))
+    u->handle = index_find_item(&u->t->ks->index, &u->key, u->now_ms,
+        &u->place, v);
+    if (u->handle == 0 || item_is_over(u->t, v, u->now_ms))
         return;
     u->old.exists = true;
     u->old.value.p = v->extent ? extent_ptr(u->t->slab, v->extent) : v->value;
@@ -261,13 +257,9 @@ void
 update_note_change(struct update *u)
 {
     struct ks_thread *t = u->t;
-    uint16_t ns = u->key.ns;
 
-    if (ns == NS_UNKNOWN)
-        ns =
-            ns_find_or_make(t->ks, t->ks->mapping.home[u->key.db], u->key.name);
     METRIC_INC(&t->metrics, replaces);
-    add_i64(&t->ns[ns].n[NS_SETS], 1);
+    add_i64(&t->ns[ns_of_write(t, &u->key)].n[NS_SETS], 1);
     watch_note(t, &u->key, WATCH_CHANGED);
     event_note(t, KS_EVENT_CHANGED, &u->key);
     mark_hit(t, u->handle, u->view.extent);

@@ -172,23 +172,42 @@ debug_alloc(struct slab *s, uint32_t handle, size_t chunk_bytes, size_t asked)
     memset(p + MAX(asked, 4), CANARY, chunk_bytes - MAX(asked, 4));
 }
 
+/* The chunk is in use, and nobody wrote beyond what was asked for. */
+static void
+check_live(struct slab *s, uint32_t handle, size_t chunk_bytes)
+{
+    size_t asked = *state_of(s, handle), at;
+
+    if (asked == NEVER_USED)
+        report("release of handle=%u, which was never allocated", handle);
+    if (asked == IS_FREE)
+        report(
+            "chunk handle=%u bytes=%zu is released twice", handle, chunk_bytes);
+    at = first_other(
+        slab_ptr(s, handle), MAX(asked, 4), chunk_bytes, CANARY);
+    if (at < chunk_bytes)
+        report("chunk handle=%u was written beyond its %zu bytes, at offset "
+               "%zu",
+            handle, asked, at);
+}
+
+void
+debug_refit(struct slab *s, uint32_t handle, size_t chunk_bytes, size_t asked)
+{
+    char *p = slab_ptr(s, handle);
+
+    check_live(s, handle, chunk_bytes);
+    *state_of(s, handle) = (uint16_t)asked;
+    memset(p + MAX(asked, 4), CANARY, chunk_bytes - MAX(asked, 4));
+}
+
 void
 debug_release(struct slab *s, uint32_t handle, size_t chunk_bytes)
 {
     uint16_t *state = state_of(s, handle);
     char *p = slab_ptr(s, handle);
-    size_t asked = *state, at;
 
-    if (*state == NEVER_USED)
-        report("release of handle=%u, which was never allocated", handle);
-    if (*state == IS_FREE)
-        report(
-            "chunk handle=%u bytes=%zu is released twice", handle, chunk_bytes);
-    at = first_other(p, MAX(asked, 4), chunk_bytes, CANARY);
-    if (at < chunk_bytes)
-        report("chunk handle=%u was written beyond its %zu bytes, at offset "
-               "%zu",
-            handle, asked, at);
+    check_live(s, handle, chunk_bytes);
     memset(p + 8, POISON, chunk_bytes - 8);
     hide_chunk(p + 8, chunk_bytes - 8);
     *state = IS_FREE;

@@ -455,6 +455,8 @@ void debug_close(struct slab *s);
 void debug_page(struct slab *s, size_t offset, size_t bytes);
 void debug_alloc(
     struct slab *s, uint32_t handle, size_t chunk_bytes, size_t asked);
+void debug_refit(
+    struct slab *s, uint32_t handle, size_t chunk_bytes, size_t asked);
 void debug_release(struct slab *s, uint32_t handle, size_t chunk_bytes);
 void debug_object_get(const char *pool, void *object, size_t bytes);
 void debug_object_put(const char *pool, void *object, size_t bytes);
@@ -465,6 +467,7 @@ void debug_object_put(const char *pool, void *object, size_t bytes);
 #define debug_close(s) ((void)(s))
 #define debug_page(s, offset, bytes) ((void)0)
 #define debug_alloc(s, handle, chunk_bytes, asked) ((void)0)
+#define debug_refit(s, handle, chunk_bytes, asked) ((void)0)
 #define debug_release(s, handle, chunk_bytes) ((void)0)
 #define debug_object_get(pool, object, bytes) ((void)0)
 #define debug_object_put(pool, object, bytes) ((void)0)

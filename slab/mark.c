@@ -16,6 +16,17 @@
 #include "slab/internal.h"
 
 bool
+slab_refit(struct slab *s, uint32_t handle, const struct slab_mark *m,
+    size_t bytes)
+{
+    (void)handle;
+    if (class_for(s, bytes) != m->cls)
+        return false;
+    debug_refit(s, handle, m->chunk_bytes, bytes);
+    return true;
+}
+
+bool
 slab_mark_hold(struct slab_thread *t, const struct slab_mark *m)
 {
     const struct slab *s = t->slab;

@@ -192,6 +192,11 @@ slab_mark(const struct slab *s, uint32_t handle)
     };
 }
 
+/* Use a chunk, whose mark `m` is, for another number of bytes from now on. False
+ * when a chunk for so many is of another class. By its owner. */
+bool slab_refit(struct slab *s, uint32_t handle, const struct slab_mark *m,
+    size_t bytes);
+
 /* Before writing the marks of a chunk that others may free at any moment (a hit
  * noted by a reader without a lock): the page keeps its layout until
  * slab_mark_drop(). False when the page has another layout already. One at a
