@@ -124,6 +124,7 @@ struct item_shape {
     bool raw;
     bool is_hash;
     bool is_rewrite; /* of an item that is there: no new value */
+    bool at_hand;    /* in a chunk that the thread has, or not at all */
 };
 size_t item_size(const struct item_shape *shape, uint64_t now_ms);
 
@@ -726,6 +727,7 @@ struct ks_thread {
     unsigned viewed;         /* partition with a view in use, or N_PARTITIONS */
     struct buf walk;         /* keys collected by a walk */
     struct buf events;       /* raised and not taken yet, see event.c */
+    bool room_is_scarce;     /* the last chunk took an eviction */
     bool gentle;             /* ks_set_gentle() */
     unsigned gentle_calls;   /* ks_maintain() with work left since the rest */
     uint32_t sweep_page;     /* next page of the expiry sweep */
@@ -926,8 +928,8 @@ struct fresh {
 
 bool store_too_large(const struct ks_key *key, size_t value_len);
 /* Whether the value is to stand in an extent. */
-bool store_wants_extent(struct ks_thread *t, const struct item_shape *shape,
-    uint64_t now_ms);
+bool store_wants_extent(const struct ks_thread *t,
+    const struct item_shape *shape, size_t item_bytes);
 /* Build an item from parts (or around shape->extent). */
 enum ks_status store_build(struct ks_thread *t, const struct ks_key *key,
     struct item_shape *shape, const struct str *part, unsigned n_parts,
@@ -941,11 +943,21 @@ bool store_publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
 /* Free one that was not published; its extent may be the caller's to keep. */
 void store_discard(struct ks_thread *t, const struct fresh *fresh,
     bool keep_extent);
-/* Give an item another value in its chunk. False when it does not fit there,
- * there is none, or it should be stored anew for another reason. `expire_ms` is
- * to come. (overwrite.c) */
-bool set_in_place(struct ks_thread *t, const struct ks_key *key, struct str value,
-    uint64_t expire_ms);
+
+/* What a look-up under the partition's lock came to. */
+struct found_item {
+    uint32_t handle; /* 0: nothing */
+    struct index_place place;
+    struct item_view view;
+};
+
+/* overwrite.c: give an item another value in its chunk. False when it does not
+ * fit there. Under the partition's lock; `expire_ms` is to come. */
+bool overwrite(struct ks_thread *t, const struct ks_key *key,
+    const struct found_item *found, struct str value, uint64_t expire_ms,
+    uint64_t now_ms);
+/* Whether an item that gets another value is to be stored anew for it. */
+bool overwrite_renews(struct ks_thread *t, const struct item_view *v);
 
 /* The mark of an item that has just been published in place of `old` (0: it
  * is a new key), whose history it carries on. */
@@ -989,8 +1001,10 @@ enum ks_policy evict_policy(const struct ks_thread *t);
 bool evict_takes_any(const struct ks_thread *t);
 /* room.c */
 /* Chunk for `bytes`, evicting if need be; 0 when nothing may be evicted.
- * ROOM_RESERVED: not for a new value: may take what noeviction keeps back. */
-enum room { ROOM_FOR_VALUES, ROOM_RESERVED };
+ * ROOM_RESERVED: not for a new value: may take what noeviction keeps back.
+ * ROOM_AT_HAND: one that the thread has, else 0 at once; whether the cache takes
+ * values has been asked. */
+enum room { ROOM_FOR_VALUES, ROOM_RESERVED, ROOM_AT_HAND };
 uint32_t room_alloc(struct ks_thread *t, size_t bytes, enum room room);
 
 /* Bytes of an item in memory: chunk and extent. */

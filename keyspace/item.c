@@ -26,29 +26,6 @@ needs_extension(const struct item_shape *s, uint64_t now_ms)
         !fits_short_expiry(s->expire_ms, now_ms);
 }
 
-static bool
-needs_short_expiry(const struct item_shape *s, uint64_t now_ms)
-{
-    return s->expire_ms != KS_NO_EXPIRY && !needs_extension(s, now_ms);
-}
-
-size_t
-item_size(const struct item_shape *s, uint64_t now_ms)
-{
-    size_t size = 4 + s->key.len;
-
-    size += s->extent ? sizeof(struct item_extent_ref) : s->value_len;
-    if (needs_short_expiry(s, now_ms))
-        size += 4;
-    if (needs_extension(s, now_ms))
-        size += sizeof(struct item_extension);
-    if (s->version != 0)
-        size += sizeof(s->version);
-    if (s->id != 0)
-        size += 2;
-    return size;
-}
-
 static uint32_t
 header_of(const struct item_shape *s, uint64_t now_ms)
 {
@@ -64,13 +41,30 @@ header_of(const struct item_shape *s, uint64_t now_ms)
         h |= ITEM_HAS_VERSION;
     if (s->id != 0)
         h |= ITEM_HAS_ID;
-    if (needs_short_expiry(s, now_ms))
-        h |= ITEM_HAS_EXPIRY;
     if (needs_extension(s, now_ms))
-        h |= ITEM_HAS_EXTENSION | (uint32_t)ITEM_KLEN_LONG << ITEM_KLEN_SHIFT;
-    else
-        h |= (uint32_t)s->key.len << ITEM_KLEN_SHIFT;
-    return h;
+        return h | ITEM_HAS_EXTENSION |
+            (uint32_t)ITEM_KLEN_LONG << ITEM_KLEN_SHIFT;
+    if (s->expire_ms != KS_NO_EXPIRY)
+        h |= ITEM_HAS_EXPIRY;
+    return h | (uint32_t)s->key.len << ITEM_KLEN_SHIFT;
+}
+
+size_t
+item_size(const struct item_shape *s, uint64_t now_ms)
+{
+    uint32_t header = header_of(s, now_ms);
+    size_t size = 4 + s->key.len;
+
+    size += s->extent ? sizeof(struct item_extent_ref) : s->value_len;
+    if (header & ITEM_HAS_EXPIRY)
+        size += 4;
+    if (header & ITEM_HAS_EXTENSION)
+        size += sizeof(struct item_extension);
+    if (header & ITEM_HAS_VERSION)
+        size += sizeof(s->version);
+    if (header & ITEM_HAS_ID)
+        size += 2;
+    return size;
 }
 
 char *

@@ -73,6 +73,8 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
     uint32_t handle;
     uint64_t begun;
 
+    if (room == ROOM_AT_HAND)
+        return slab_take(t->slab_thread, bytes);
     while (unlikely(must_refuse(t, room))) {
         if (reclaim_help(t))
             continue;
@@ -80,6 +82,7 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
         return 0;
     }
     handle = slab_alloc(t->slab_thread, bytes);
+    t->room_is_scarce = handle == 0;
     if (likely(handle != 0))
         return handle;
     begun = step_begin();

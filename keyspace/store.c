@@ -15,13 +15,13 @@ store_too_large(const struct ks_key *key, size_t value_len)
 }
 
 bool
-store_wants_extent(
-    struct ks_thread *t, const struct item_shape *shape, uint64_t now_ms)
+store_wants_extent(const struct ks_thread *t, const struct item_shape *shape,
+    size_t item_bytes)
 {
     if (shape->is_hash) /* its form tells */
         return false;
     return shape->value_len > (size_t)t->ks->options->large_value_threshold ||
-        item_size(shape, now_ms) > SLAB_MAX_CHUNK;
+        item_bytes > SLAB_MAX_CHUNK;
 }
 
 static uint32_t
@@ -59,6 +59,14 @@ shape_key(struct ks_thread *t, const struct ks_key *key,
     shape->id = stored->id;
 }
 
+static enum room
+room_of(const struct item_shape *shape)
+{
+    if (shape->at_hand)
+        return ROOM_AT_HAND;
+    return shape->is_rewrite ? ROOM_RESERVED : ROOM_FOR_VALUES;
+}
+
 enum ks_status
 store_build(struct ks_thread *t, const struct ks_key *key,
     struct item_shape *shape, const struct str *part, unsigned n_parts,
@@ -67,19 +75,21 @@ store_build(struct ks_thread *t, const struct ks_key *key,
     uint64_t now_ms = clock_wall_ms();
     struct stored_key stored;
     bool made = false;
+    size_t size;
     char *to;
 
     if (shape->id < TEMPLATE_FIRST_ID) /* not that of an item there is */
         shape_key(t, key, shape, &stored);
-    if (shape->extent == 0 && store_wants_extent(t, shape, now_ms)) {
+    size = item_size(shape, now_ms);
+    if (shape->extent == 0 && store_wants_extent(t, shape, size)) {
         shape->extent = make_extent(t, shape->value_len);
         if (shape->extent == 0)
             return KS_NO_MEMORY;
         made = true;
         concatenate(extent_ptr(t->slab, shape->extent), part, n_parts);
+        size = item_size(shape, now_ms);
     }
-    out->handle = room_alloc(t, item_size(shape, now_ms),
-        shape->is_rewrite ? ROOM_RESERVED : ROOM_FOR_VALUES);
+    out->handle = room_alloc(t, size, room_of(shape));
     if (out->handle == 0) {
         if (made)
             extent_unpin(t->slab, shape->extent);
@@ -96,8 +106,7 @@ store_build(struct ks_thread *t, const struct ks_key *key,
     out->extent = shape->extent;
     out->expire_ms = shape->expire_ms;
     out->same = false;
-    out->bytes =
-        item_size(shape, now_ms) + (shape->extent ? shape->value_len : 0);
+    out->bytes = size + (shape->extent ? shape->value_len : 0);
     out->is_rewrite = shape->is_rewrite;
     return KS_OK;
 }
@@ -184,6 +193,90 @@ store(struct ks_thread *t, const struct ks_key *key, const struct fresh *fresh)
     return STORED;
 }
 
+/* Short values are stored with the partition's lock held once: over the one that
+ * there is, or in a chunk that the thread has. Readers of the line wait while a
+ * value is copied over another. */
+#define SHORT_VALUE ((size_t)2 * KIB)
+
+static bool
+is_short(const struct ks_thread *t, const struct ks_key *key, size_t value_len)
+{
+    return key->name.len + value_len <= SHORT_VALUE &&
+        value_len <= (size_t)t->ks->options->large_value_threshold;
+}
+
+/* With noeviction a full cache takes no values, also none of the same size. */
+static inline bool
+refuses_values(const struct ks_thread *t)
+{
+    int64_t policy =
+        __atomic_load_n(&t->ks->options->maxmemory_policy, __ATOMIC_RELAXED);
+
+    return unlikely(policy == KS_NOEVICTION) && ks_refuses_values(t);
+}
+
+/* Under the lock; returns the handle, 0 when there is no such chunk. */
+static __attribute__((noinline)) uint32_t
+store_at_hand(struct ks_thread *t, const struct ks_key *key,
+    const struct found_item *found, bool renews, struct str value,
+    uint64_t expire_ms, uint64_t now_ms, struct former *former)
+{
+    struct item_shape shape = {.key = key->name,
+        .id = key->space,
+        .expire_ms = expire_ms,
+        .value_len = value.len,
+        .at_hand = true};
+    struct fresh fresh;
+
+    if (found->handle != 0 && found->view.id >= TEMPLATE_FIRST_ID && !renews) {
+        shape.key = found->view.stored; /* packed already */
+        shape.id = found->view.id;
+    }
+    if (store_build(t, key, &shape, &value, 1, &fresh) != KS_OK)
+        return 0;
+    if (!store_publish(t, key, found->handle, &found->view, found->place,
+            &fresh, now_ms, former)) {
+        store_discard(t, &fresh, false);
+        return 0;
+    }
+    return fresh.handle;
+}
+
+/* False when that cannot be: nothing was done. */
+static bool
+store_at_once(struct ks_thread *t, const struct ks_key *key, struct str value,
+    uint64_t expire_ms)
+{
+    unsigned p = index_partition(key->hash);
+    struct former former = {0, 0};
+    uint64_t now_ms = clock_wall_ms();
+    struct found_item found;
+    bool renews = false;
+    uint32_t handle = 0;
+
+    if (!is_short(t, key, value.len) || refuses_values(t))
+        return false;
+    ks_enter(t, p);
+    if (key_is_current(t->ks, key)) {
+        found.handle = index_find_item(
+            &t->ks->index, key, now_ms, &found.place, &found.view);
+        if (found.handle != 0)
+            renews = overwrite_renews(t, &found.view);
+        if (found.handle != 0 && !renews &&
+            overwrite(t, key, &found, value, expire_ms, now_ms))
+            handle = found.handle;
+        else if (!t->room_is_scarce && !ks_refuses_values(t))
+            handle = store_at_hand(
+                t, key, &found, renews, value, expire_ms, now_ms, &former);
+    }
+    ks_leave(t, p);
+    if (former.handle != 0)
+        item_free(t, former.handle, former.extent);
+    if (handle != 0 && expire_ms != KS_NO_EXPIRY)
+        due_note(t, handle, expire_ms);
+    return handle != 0;
+}
+
 static void
 keep_ttl_put(void *ctx, const struct ks_old *old, struct ks_new *new)
 {
@@ -243,7 +336,7 @@ ks_set(struct ks_thread *t, const struct ks_key *key, struct str value,
         return KS_OK;
     }
     tick_access(t);
-    if (set_in_place(t, key, value, expire_ms))
+    if (store_at_once(t, key, value, expire_ms))
         return KS_OK;
     return build_and_store(t, key, value, 0, expire_ms);
 }
@@ -271,7 +364,7 @@ ks_set_extent(struct ks_thread *t, const struct ks_key *key, uint32_t extent,
         return ks_update(t, key, keep_ttl_put, &put);
     }
     if (expire_ms <= clock_wall_ms() ||
-        !store_wants_extent(t, &shape, clock_wall_ms())) {
+        !store_wants_extent(t, &shape, item_size(&shape, clock_wall_ms()))) {
         status = ks_set(t, key, value, expire_ms);
         if (status == KS_OK)
             extent_unpin(t->slab, extent);

@@ -12,8 +12,8 @@ view_old(struct update *u)
 {
     struct item_view *v = &u->view;
 
-    u->handle = index_find_item(&u->t->ks->index, &u->key, u->now_ms,
-        &u->place, v);
+    u->handle =
+        index_find_item(&u->t->ks->index, &u->key, u->now_ms, &u->place, v);
     if (u->handle == 0 || item_is_over(u->t, v, u->now_ms))
         return;
     u->old.exists = true;
@@ -91,7 +91,9 @@ update_put(struct update *u, const struct ks_new *new)
         update_delete(u);
     } else {
         if (new->extent != 0 &&
-            (shape.is_hash || store_wants_extent(u->t, &shape, u->now_ms))) {
+            (shape.is_hash ||
+                store_wants_extent(
+                    u->t, &shape, item_size(&shape, u->now_ms)))) {
             shape.extent = new->extent;
             taken = true;
         }

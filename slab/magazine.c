@@ -72,6 +72,22 @@ slab_alloc(struct slab_thread *t, size_t bytes)
     return handle;
 }
 
+uint32_t
+slab_take(struct slab_thread *t, size_t bytes)
+{
+    struct slab *s = t->slab;
+    struct size_class *c = &s->classes[class_for(s, bytes)];
+    struct magazine *m = magazine_of(t, c);
+    uint32_t n = LOAD(&m->n), handle;
+
+    if (unlikely(n == 0 || LOAD(&c->n_draining) > 0))
+        return 0;
+    handle = m->handle[n - 1];
+    STORE(&m->n, n - 1);
+    debug_alloc(s, handle, c->chunk_bytes, bytes);
+    return handle;
+}
+
 /* Make the chunk look free to everybody who walks the page. */
 static struct size_class *
 mark_free(struct slab *s, uint32_t handle, uint32_t kind)

@@ -93,6 +93,9 @@ void slab_thread_poll(struct slab_thread *t);
  * unless memory of another kind must be given back to stay in the budget. */
 uint32_t slab_alloc(struct slab_thread *t, size_t bytes);
 
+/* The same from this thread's magazine only: takes no lock. */
+uint32_t slab_take(struct slab_thread *t, size_t bytes);
+
 /* Free a chunk, allocated by any thread. Its memory stays mapped: a late
  * reader may still look at it. Writes 0 into its first 4 bytes, sets its mark
  * state to SLAB_MARK_FREE. Goes into this thread's magazine. */
