@@ -70,14 +70,15 @@ enum task_kind {
     TASK_ATTACK,         /* a browser that was made to talk to us */
 };
 
+/* The request is last: of its keys most commands use the first only. */
 struct task {
-    struct request request;
     struct conn *conn;
     struct held *held; /* that this was; owns what the arguments point at */
-    char *error;      /* TASK_PROTOCOL_ERROR: owned */
-    size_t first_arg; /* in batch.args, while parsing */
+    char *error;       /* TASK_PROTOCOL_ERROR: owned */
+    uint32_t first_arg; /* in batch.args, while parsing */
     uint8_t kind;
     bool has_extent;
+    struct request request;
 };
 
 /* The replies of one connection, in out[begin, end). */
@@ -100,6 +101,7 @@ struct batch {
     unsigned task; /* where execution goes on */
     struct resp_arg *args;
     size_t n_args, cap_args;
+    struct resp_head head; /* of the last short command */
     size_t large_bytes; /* of the round */
     struct buf out;
     struct reply reply;
@@ -338,7 +340,7 @@ batch_receive(struct batch *b)
 
 /* ---- parse --------------------------------------------------------------- */
 
-static struct task *
+static inline struct task *
 add_task(struct batch *b, struct conn *c, enum task_kind kind)
 {
     struct task *t = &b->tasks[b->n_tasks++];
@@ -348,7 +350,7 @@ add_task(struct batch *b, struct conn *c, enum task_kind kind)
     t->held = NULL;
     t->error = NULL;
     t->has_extent = false;
-    t->first_arg = b->n_args;
+    t->first_arg = (uint32_t)b->n_args;
     t->request.thread = b->worker->commands;
     t->request.session = &c->session;
     t->request.reply = &b->reply;
@@ -520,7 +522,8 @@ parse_short(struct batch *b, struct source *s)
 
         reserve_args(b, SHORT_ARGS);
         argv = b->args + b->n_args;
-        argc = resp_take_short(p, s->p, s->len, argv, SHORT_ARGS, &consumed);
+        argc = resp_take_short(
+            p, &b->head, s->p, s->len, argv, SHORT_ARGS, &consumed);
         if (argc == 0 || is_attack(&argv[0]))
             return;
         t = add_task(b, c, TASK_RUN);

@@ -7,6 +7,7 @@
  */
 #include "protocol/resp.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -21,15 +22,27 @@ put_crlf(char *to)
     return to;
 }
 
-/* Write "<type><n>\r\n"; returns its end. */
+/* Write "<type><n>\r\n", for which there is room for MAX_HEADER bytes; returns
+ * its end. Most are one word. */
 static inline char *
 put_header(char *to, char type, size_t n)
 {
+    if (likely(n < 100)) {
+        uint64_t w = (uint64_t)('0' + n % 10) | '\r' << 8 | '\n' << 16;
+        unsigned len = 4;
+
+        if (n >= 10) {
+            w = w << 8 | (uint64_t)('0' + n / 10);
+            len = 5;
+        }
+        w = htole64(w << 8 | (uint8_t)type);
+        memcpy(to, &w, sizeof(w));
+        return to + len;
+    }
     *to++ = type;
-    if (n < 10) {
-        *to++ = (char)('0' + n);
-    } else if (n < 100) {
-        *to++ = (char)('0' + n / 10);
+    if (n < 1000) {
+        *to++ = (char)('0' + n / 100);
+        *to++ = (char)('0' + n / 10 % 10);
         *to++ = (char)('0' + n % 10);
     } else {
         to += i64_to_chars(to, (int64_t)n);

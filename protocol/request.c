@@ -258,6 +258,23 @@ read_bulk_header(struct resp_parser *p, const struct feed *f)
     return RESP_COMMAND;
 }
 
+/* The header of a bulk of 1 to 99 bytes, in its first four bytes. Returns the
+ * bytes it takes, or 0 when it is anything else. */
+static inline unsigned
+read_shortest_header(const char *c, unsigned *len)
+{
+    unsigned d0 = (unsigned char)c[1] - (unsigned)'0';
+    unsigned d1 = (unsigned char)c[2] - (unsigned)'0';
+
+    if (d0 - 1 > 8 || c[0] != '$')
+        return 0;
+    *len = d0;
+    if (c[2] == '\r')
+        return 4;
+    *len = d0 * 10 + d1;
+    return d1 <= 9 && c[3] == '\r' ? 5 : 0;
+}
+
 /* Take bulks of 1 to 999 bytes, and no more than `limit`, as long as they are
  * wholly there: the inner loop of the parser. Fills from *arg to `full`;
  * returns where it stops, at a bulk that is anything else or at the end. */
@@ -265,15 +282,22 @@ static inline const char *
 take_short_bulks(const char *c, const char *end, size_t limit,
     struct resp_arg **arg, const struct resp_arg *full)
 {
-    while (*arg < full && end - c >= SHORTEST_BULK && *c == '$') {
+    while (*arg < full && end - c >= SHORTEST_BULK) {
         unsigned len;
-        unsigned taken = read_short_number(c + 1, &len);
+        unsigned taken = read_shortest_header(c, &len);
 
-        if (taken == 0 || len > limit ||
-            (size_t)(end - c) < 1 + taken + len + 2)
+        if (unlikely(taken == 0)) {
+            taken = *c == '$' ? read_short_number(c + 1, &len) : 0;
+            if (taken++ == 0)
+                break;
+        }
+        c += taken;
+        if (len > limit || end - c < (ptrdiff_t)len + 2) {
+            c -= taken;
             break;
-        *(*arg)++ = (struct resp_arg){.p = c + 1 + taken, .len = len};
-        c += 1 + taken + len + 2;
+        }
+        *(*arg)++ = (struct resp_arg){.p = c, .len = len};
+        c += len + 2;
     }
     return c;
 }
@@ -306,8 +330,57 @@ read_short_bulks(struct resp_parser *p, const struct feed *f)
     p->scanned = 0;
 }
 
-/* See resp_take_short(). */
+/* ---- commands that begin as the last one did ----------------------------- */
+
+static inline uint64_t
+load8(const char *p)
+{
+    uint64_t w;
+
+    memcpy(&w, p, sizeof(w));
+    return w;
+}
+
+/* Keep the two header lines that a command begins with, if they are a word:
+ * "*2\r\n$3\r\n". */
+static inline void
+keep_head(struct resp_head *h, const char *input, const struct resp_arg *name,
+    int argc)
+{
+    h->argc = 0;
+    if (name->p - input != sizeof(h->word))
+        return;
+    h->word = load8(input);
+    h->name_len = (uint8_t)name->len;
+    h->argc = argc;
+}
+
+static inline bool
+has_head(const struct resp_head *h, const char *input, size_t len)
+{
+    return len >= sizeof(h->word) + h->name_len + 2 &&
+        load8(input) == h->word;
+}
+
+/* resp_take_short() of a command that has the head. */
 static inline int
+take_after_head(const struct resp_parser *p, const struct resp_head *h,
+    const char *input, size_t len, struct resp_arg *argv, size_t *consumed)
+{
+    struct resp_arg *arg = argv + 1, *full = argv + h->argc;
+    const char *name = input + sizeof(h->word), *c;
+
+    argv[0] = (struct resp_arg){.p = name, .len = h->name_len};
+    c = take_short_bulks(name + h->name_len + 2, input + len, short_limit(p),
+        &arg, full);
+    if (unlikely(arg != full))
+        return 0;
+    *consumed = (size_t)(c - input);
+    return h->argc;
+}
+
+/* The same of any. */
+static __attribute__((noinline)) int
 take_short(const struct resp_parser *p, const char *input, size_t len,
     struct resp_arg *argv, int room, size_t *consumed)
 {
@@ -330,11 +403,20 @@ take_short(const struct resp_parser *p, const char *input, size_t len,
 }
 
 int
-resp_take_short(const struct resp_parser *p, const char *input, size_t len,
-    struct resp_arg *argv, int room, size_t *consumed)
+resp_take_short(const struct resp_parser *p, struct resp_head *head,
+    const char *input, size_t len, struct resp_arg *argv, int room,
+    size_t *consumed)
 {
+    int argc;
+
     DEBUG_ASSERT(resp_parser_idle(p) && p->pos + p->scanned == 0);
-    return take_short(p, input, len, argv, room, consumed);
+    if (likely(head->argc != 0 && head->argc <= room && !p->unauthenticated) &&
+        has_head(head, input, len))
+        return take_after_head(p, head, input, len, argv, consumed);
+    argc = take_short(p, input, len, argv, room, consumed);
+    if (argc > 0)
+        keep_head(head, input, argv, argc);
+    return argc;
 }
 
 static enum resp_status

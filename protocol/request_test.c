@@ -209,6 +209,77 @@ parse(const char *text)
     return resp_parse(&parser, copy, strlen(copy));
 }
 
+/* ---- commands that begin as the one before ------------------------------- */
+
+/* What is taken of the first `len` bytes, which stand alone in memory. */
+static int
+take(struct resp_head *head, const char *bytes, size_t len,
+    struct resp_arg argv[16], size_t *consumed)
+{
+    char *input = malloc(MAX(len, 1));
+    struct resp_parser p;
+    int argc;
+
+    resp_parser_init(&p);
+    memcpy(input, bytes, len);
+    *consumed = 0;
+    argc = resp_take_short(&p, head, input, len, argv, 16, consumed);
+    for (int i = 0; i < argc; i++) /* as offsets, to be compared */
+        argv[i].at = (size_t)(argv[i].p - input);
+    resp_parser_free(&p);
+    free(input);
+    return argc;
+}
+
+static void
+must_take_the_same(struct str bytes, size_t len, const char *former)
+{
+    struct resp_arg a[16], b[16];
+    struct resp_head none = {.argc = 0}, head = {.argc = 0};
+    size_t consumed_a, consumed_b;
+    int n;
+
+    ck_assert_int_gt(take(&head, former, strlen(former), a, &consumed_a), 0);
+    ck_assert_int_gt(head.argc, 0);
+    n = take(&none, bytes.p, len, a, &consumed_a);
+    ck_assert_int_eq(take(&head, bytes.p, len, b, &consumed_b), n);
+    ck_assert_uint_eq(consumed_a, consumed_b);
+    for (int i = 0; i < n; i++) {
+        ck_assert_uint_eq(a[i].at, b[i].at);
+        ck_assert_uint_eq(a[i].len, b[i].len);
+    }
+}
+
+START_TEST(the_command_before_makes_no_difference)
+{
+    static const char *const formers[] = {
+        "*2\r\n$3\r\nGET\r\n$1\r\na\r\n", "*1\r\n$4\r\nPING\r\n",
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n",
+        "*2\r\n$4\r\nTYPE\r\n$1\r\na\r\n"};
+
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++)
+        for (size_t len = 0; len <= streams[i].bytes.len; len++)
+            for (size_t f = 0; f < ARRAY_LEN(formers); f++)
+                must_take_the_same(streams[i].bytes, len, formers[f]);
+}
+END_TEST
+
+START_TEST(a_head_is_kept_only_of_a_word)
+{
+    static const char *const none[] = {
+        "*01\r\n$4\r\nPING\r\n", "*1\r\n$10\r\n0123456789\r\n",
+        "*1\r\n$04\r\nPING\r\n"};
+    struct resp_arg argv[16];
+    size_t consumed;
+
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        struct resp_head head = {.argc = 0};
+        (void)take(&head, none[i], strlen(none[i]), argv, &consumed);
+        ck_assert_int_eq(head.argc, 0);
+    }
+}
+END_TEST
+
 START_TEST(a_fresh_parser_owns_no_memory)
 {
     ck_assert_ptr_null(parser.argv);
@@ -635,6 +706,8 @@ request_suite(void)
 
     t = tcase_create("parser");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, the_command_before_makes_no_difference);
+    tcase_add_test(t, a_head_is_kept_only_of_a_word);
     tcase_add_test(t, a_fresh_parser_owns_no_memory);
     tcase_add_test(t, arguments_point_into_the_input);
     tcase_add_test(t, inline_words_are_resolved_in_place);

@@ -89,9 +89,18 @@ enum resp_status resp_parse(struct resp_parser *p, char *input, size_t len);
  * less than 1000 bytes that need no look at a limit, into `argv` of the caller,
  * which has room for `room`. Returns how many arguments it has, and its bytes
  * in *consumed; 0, with nothing changed, for anything else, which resp_parse()
- * then looks at. The parser is idle, and stays so. */
-int resp_take_short(const struct resp_parser *p, const char *input, size_t len,
-    struct resp_arg *argv, int room, size_t *consumed);
+ * then looks at. The parser is idle, and stays so. The head, zeroed at first, is
+ * how the last one of these began: most begin alike. What it says was within the
+ * limits of that time. */
+struct resp_head {
+    uint64_t word;    /* the headers of the array and of the first argument */
+    uint8_t name_len; /* of that */
+    int argc;         /* 0: there is no head */
+};
+
+int resp_take_short(const struct resp_parser *p, struct resp_head *head,
+    const char *input, size_t len, struct resp_arg *argv, int room,
+    size_t *consumed);
 
 /* ---- large bulks
  *
