@@ -147,7 +147,7 @@ bool log_ratelimit(_Atomic uint64_t *state);
 
 /* The time as the calling thread last read it. Reading costs nothing; a
  * worker calls clock_refresh() once per batch. The first use refreshes. */
-uint64_t clock_wall_ms(void); /* since the epoch */
+static inline uint64_t clock_wall_ms(void); /* since the epoch */
 uint64_t clock_mono_us(void);
 
 /* Read the system clocks into the thread's copy. */
@@ -158,6 +158,22 @@ void clock_refresh(void);
  * refresh. */
 void clock_fake(uint64_t wall_ms);
 void clock_unfake(void);
+
+/* clock.c's own, for the inline part. */
+#define CLOCK_NOT_FAKED UINT64_MAX
+extern _Thread_local uint64_t clock_thread_wall_ms; /* 0: not read yet */
+extern _Atomic uint64_t clock_faked_ms;
+uint64_t clock_wall_ms_rarely(void);
+
+static inline uint64_t
+clock_wall_ms(void)
+{
+    if (unlikely(atomic_load_explicit(&clock_faked_ms, memory_order_relaxed) !=
+                CLOCK_NOT_FAKED ||
+            clock_thread_wall_ms == 0))
+        return clock_wall_ms_rarely();
+    return clock_thread_wall_ms;
+}
 
 /* ---- growing buffer (buf.c) ---------------------------------------------- */
 

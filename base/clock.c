@@ -11,30 +11,27 @@
 #include <time.h>
 
 /* [owner thread] zero until the first refresh */
-static _Thread_local struct {
-    uint64_t wall_ms;
-    uint64_t mono_us;
-} now;
+_Thread_local uint64_t clock_thread_wall_ms;
+static _Thread_local uint64_t mono_us;
 
-#define NOT_FAKED UINT64_MAX
-static _Atomic uint64_t fake_ms = NOT_FAKED;
+_Atomic uint64_t clock_faked_ms = CLOCK_NOT_FAKED;
 
 static uint64_t
 fake(void)
 {
-    return atomic_load_explicit(&fake_ms, memory_order_relaxed);
+    return atomic_load_explicit(&clock_faked_ms, memory_order_relaxed);
 }
 
 uint64_t
-clock_wall_ms(void)
+clock_wall_ms_rarely(void)
 {
     uint64_t faked = fake();
 
-    if (unlikely(faked != NOT_FAKED))
+    if (unlikely(faked != CLOCK_NOT_FAKED))
         return faked;
-    if (unlikely(now.wall_ms == 0))
+    if (unlikely(clock_thread_wall_ms == 0))
         clock_refresh();
-    return now.wall_ms;
+    return clock_thread_wall_ms;
 }
 
 uint64_t
@@ -42,11 +39,11 @@ clock_mono_us(void)
 {
     uint64_t faked = fake();
 
-    if (unlikely(faked != NOT_FAKED))
+    if (unlikely(faked != CLOCK_NOT_FAKED))
         return faked * 1000;
-    if (unlikely(now.wall_ms == 0))
+    if (unlikely(clock_thread_wall_ms == 0))
         clock_refresh();
-    return now.mono_us;
+    return mono_us;
 }
 
 void
@@ -56,21 +53,21 @@ clock_refresh(void)
 
     ASSERT(clock_gettime(CLOCK_REALTIME, &wall) == 0);
     ASSERT(clock_gettime(CLOCK_MONOTONIC, &mono) == 0);
-    now.wall_ms =
+    clock_thread_wall_ms =
         (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
-    now.mono_us =
+    mono_us =
         (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
 }
 
 void
 clock_fake(uint64_t wall_ms)
 {
-    ASSERT(wall_ms != NOT_FAKED);
-    atomic_store_explicit(&fake_ms, wall_ms, memory_order_relaxed);
+    ASSERT(wall_ms != CLOCK_NOT_FAKED);
+    atomic_store_explicit(&clock_faked_ms, wall_ms, memory_order_relaxed);
 }
 
 void
 clock_unfake(void)
 {
-    atomic_store_explicit(&fake_ms, NOT_FAKED, memory_order_relaxed);
+    atomic_store_explicit(&clock_faked_ms, CLOCK_NOT_FAKED, memory_order_relaxed);
 }

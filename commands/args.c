@@ -36,8 +36,8 @@ key_at(const struct request *rq, int i)
                                    : rq->n_keys;
 }
 
-const struct ks_key *
-arg_key_at(const struct request *rq, int i, struct ks_key *room)
+struct ks_key
+arg_key(const struct request *rq, int i)
 {
     unsigned db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
 
@@ -45,26 +45,9 @@ arg_key_at(const struct request *rq, int i, struct ks_key *room)
         unsigned at = key_at(rq, i);
 
         if (at < rq->n_keys)
-            return &rq->keys[at];
+            return rq->keys[at];
     }
-    ks_key_make(rq->thread->commands->ks, db, arg_str(rq, i), room);
-    return room;
-}
-
-struct ks_key
-arg_key(const struct request *rq, int i)
-{
-    struct ks_key room;
-
-    return *arg_key_at(rq, i, &room);
-}
-
-enum ks_read_mode
-request_read_mode(const struct request *rq)
-{
-    return atomic_load_explicit(&rq->session->no_touch, memory_order_relaxed)
-        ? KS_READ_NO_TOUCH
-        : KS_READ;
+    return ks_key(rq->thread->commands->ks, db, arg_str(rq, i));
 }
 
 /* ---- errors -------------------------------------------------------------- */

@@ -330,7 +330,7 @@ filter_reply(struct request *rq, struct mark mark)
         s->reply_skip--;
 }
 
-static void
+static inline void
 note_use(const struct request *rq)
 {
     struct session *s = rq->session;
@@ -379,11 +379,11 @@ after_handler(struct request *rq, unsigned active)
         monitor_show(rq);
 }
 
-static inline void
-call(struct request *rq, struct mark mark)
+/* `active`: what is wanted of each command. */
+static inline __attribute__((always_inline)) void
+call(struct request *rq, struct mark mark, unsigned active)
 {
     struct command_thread *t = rq->thread;
-    unsigned active = commands_active(t->commands);
 
     METRIC_INC(t->metrics, commands);
     if (unlikely(active != 0))
@@ -401,7 +401,8 @@ call(struct request *rq, struct mark mark)
 void
 command_call(struct request *rq)
 {
-    call(rq, (struct mark){rq->reply->out->len, rq->reply->n_refs});
+    call(rq, (struct mark){rq->reply->out->len, rq->reply->n_refs},
+        commands_active(rq->thread->commands));
 }
 
 void
@@ -420,6 +421,30 @@ reject(struct request *rq, struct mark mark)
     count_error(rq, mark, false);
 }
 
+/* A command and a session of which nothing but the reply is wanted: nearly all
+ * are like that. */
+static inline bool
+is_plain(const struct request *rq)
+{
+    const struct session *s = rq->session;
+
+    return likely(rq->command != NULL && s->transaction == NULL &&
+        s->subscriptions == NULL && session_is_unrestricted(s) &&
+        !s->monitors && commands_active(rq->thread->commands) == 0 &&
+        command_arity_fits(rq->command, rq->argc));
+}
+
+static __attribute__((noinline)) void
+run_special(struct request *rq, struct mark mark)
+{
+    if (unlikely(!admit(rq)))
+        reject(rq, mark);
+    else if (likely(rq->session->transaction == NULL) || !transaction_queue(rq))
+        call(rq, mark, commands_active(rq->thread->commands));
+    else if (is_error(rq, mark))
+        count_error(rq, mark, false);
+}
+
 void
 command_run(struct request *rq)
 {
@@ -432,12 +457,10 @@ command_run(struct request *rq)
     }
     rq->reply->protocol = rq->session->protocol;
     note_use(rq);
-    if (unlikely(!admit(rq)))
-        reject(rq, mark);
-    else if (likely(rq->session->transaction == NULL) || !transaction_queue(rq))
-        call(rq, mark);
-    else if (is_error(rq, mark))
-        count_error(rq, mark, false);
+    if (is_plain(rq))
+        call(rq, mark, 0);
+    else
+        run_special(rq, mark);
     if (unlikely(t->events.len != 0))
         events_publish(t, rq->session);
     if (unlikely(rq->session->tracker != NULL))
@@ -466,8 +489,7 @@ make_keys(struct request *rq)
 
     if (likely(row->last_key == row->first_key && row->first_key < rq->argc)) {
         rq->n_keys = 1;
-        ks_key_make(c->ks, db, arg_str(rq, row->first_key), &rq->keys[0]);
-        ks_prefetch_line(c->ks, &rq->keys[0]);
+        ks_key_foresee(c->ks, db, arg_str(rq, row->first_key), &rq->keys[0]);
         return;
     }
     keys = command_keys_of(row, rq->argv, rq->argc);
@@ -475,8 +497,7 @@ make_keys(struct request *rq)
          i <= keys.last && rq->n_keys < REQUEST_PREFETCH_KEYS; i += keys.step) {
         struct ks_key *key = &rq->keys[rq->n_keys++];
 
-        ks_key_make(c->ks, db, arg_str(rq, i), key);
-        ks_prefetch_line(c->ks, key);
+        ks_key_foresee(c->ks, db, arg_str(rq, i), key);
     }
 }
 

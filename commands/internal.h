@@ -553,12 +553,28 @@ bool arg_i64(struct request *rq, int i, int64_t *out);
 /* The key in argv[i], in the session's database, hashed. */
 struct ks_key arg_key(const struct request *rq, int i);
 
-/* The same without a copy if the request has it; else made in `room`. */
-const struct ks_key *arg_key_at(
-    const struct request *rq, int i, struct ks_key *room);
+/* The same of argv[1], for rows whose first key that is; within the request. */
+static inline const struct ks_key *
+arg_first_key(struct request *rq)
+{
+    unsigned db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
+
+    if (unlikely(rq->n_keys == 0 || rq->keys[0].db != db)) {
+        ks_key_make(rq->thread->commands->ks, db, arg_str(rq, 1), &rq->keys[0]);
+        rq->n_keys = 1;
+    }
+    return &rq->keys[0];
+}
 
 /* Read mode of this session: KS_READ, or KS_READ_NO_TOUCH. */
-enum ks_read_mode request_read_mode(const struct request *rq);
+static inline enum ks_read_mode
+request_read_mode(const struct request *rq)
+{
+    return unlikely(atomic_load_explicit(
+               &rq->session->no_touch, memory_order_relaxed))
+        ? KS_READ_NO_TOUCH
+        : KS_READ;
+}
 
 /* ---- deadlines (expire_cmd.c) -------------------------------------------- */
 

@@ -44,11 +44,10 @@ drop_fetched(struct request *rq, const struct ks_info *info)
 void
 cmd_get(struct request *rq)
 {
-    struct ks_key room;
     struct ks_info info;
-    enum ks_status status = fetch_value(rq, arg_key_at(rq, 1, &room), &info);
+    enum ks_status status = fetch_value(rq, arg_first_key(rq), &info);
 
-    if (status == KS_OK)
+    if (likely(status == KS_OK))
         reply_fetched(rq, &info);
     else
         reply_missing(rq, status);
@@ -333,10 +332,7 @@ exchange(struct request *rq, int i, const struct string_options *options,
 static void
 set_plainly(struct request *rq)
 {
-    struct ks_key room;
-    const struct ks_key *key = arg_key_at(rq, 1, &room);
-
-    reply_stored(rq, store(rq, key, 2, KS_NO_EXPIRY));
+    reply_stored(rq, store(rq, arg_first_key(rq), 2, KS_NO_EXPIRY));
 }
 
 void

@@ -113,6 +113,37 @@ struct item_view {
  * the short expiry whole. */
 bool item_read(const void *chunk, uint64_t now_ms, struct item_view *out);
 
+/* The fields that few items have: all between the id and the header. */
+#define ITEM_FEW_HAVE                                                          \
+    (ITEM_HAS_EXPIRY | ITEM_IS_EXTENT | ITEM_HAS_EXTENSION | ITEM_HAS_VERSION)
+
+/* The same inline, for the way of every read. */
+static inline bool
+item_read_fast(const void *chunk, uint64_t now_ms, struct item_view *v)
+{
+    const char *at = (const char *)chunk + 4;
+    uint32_t h = __atomic_load_n((const uint32_t *)chunk, __ATOMIC_RELAXED);
+    uint16_t id = 0;
+
+    if (unlikely(h == 0 || h & ITEM_FEW_HAVE))
+        return item_read(chunk, now_ms, v);
+    v->header = h;
+    v->extent = 0;
+    v->expire_ms = KS_NO_EXPIRY;
+    v->version = 0;
+    if (h & ITEM_HAS_ID) {
+        memcpy(&id, at, 2);
+        at += 2;
+    }
+    v->id = id;
+    v->stored = (struct str){at, (h >> ITEM_KLEN_SHIFT) & 0xff};
+    at += v->stored.len;
+    v->value = at;
+    v->value_len = h & ((1u << ITEM_VLEN_BITS) - 1);
+    v->size = (uint32_t)(at - (const char *)chunk) + (uint32_t)v->value_len;
+    return v->size <= SLAB_MAX_CHUNK && id < ITEM_IDS;
+}
+
 /* Bytes an item takes in its chunk. `value_len` is ignored for extents. */
 struct item_shape {
     struct str key; /* as it is stored */
@@ -629,6 +660,7 @@ struct rank_table {
     _Atomic uint32_t density[RANK_CLASSES][AGE_BUCKETS]; /* float bits */
     float hits[RANK_CLASSES][AGE_BUCKETS];      /* [rank lock] decayed */
     float evictions[RANK_CLASSES][AGE_BUCKETS]; /* [rank lock] */
+    float age[AGE_BUCKETS]; /* [immutable] in the middle of a bucket */
 };
 
 #define STAMP_OLD 49152 /* ticks: older stamps are set to this age */
@@ -752,6 +784,15 @@ key_is_current(const struct ks *ks, const struct ks_key *key)
     read_fence(memory_order_acquire);
     return likely(atomic_load_explicit(&ks->mapping.epoch,
         memory_order_relaxed) == key->epoch);
+}
+
+/* ks_read_begin() without a token. */
+static inline bool
+is_several_changing(const struct ks *ks)
+{
+    uint64_t ended = atomic_load(&ks->several_ended);
+
+    return unlikely(atomic_load(&ks->several_begun) != ended);
 }
 
 static inline bool
@@ -976,7 +1017,17 @@ void mark_correct(struct ks_thread *t, uint32_t handle);
 
 void tick_init(struct ks *ks);
 /* Count one access (hit or miss) and advance the coarse time. */
-void tick_access(struct ks_thread *t);
+static inline void tick_access(struct ks_thread *t);
+/* Put the accesses that the thread has counted where all are counted. */
+void tick_flush(struct ks_thread *t);
+
+static inline void
+tick_access(struct ks_thread *t)
+{
+    if (unlikely(++t->accesses >= t->access_batch))
+        tick_flush(t);
+}
+
 uint32_t tick_idle_seconds(const struct ks *ks, uint16_t stamp);
 /* The stamp of an access that long ago, or the oldest there is. */
 uint16_t tick_of_idle(const struct ks *ks, uint32_t idle_s);

@@ -120,6 +120,9 @@ struct ks_key {
 
 void ks_key_make(const struct ks *ks, unsigned db, struct str name,
     struct ks_key *out);
+/* The same and ks_prefetch_line(). */
+void ks_key_foresee(const struct ks *ks, unsigned db, struct str name,
+    struct ks_key *out);
 
 static inline struct ks_key
 ks_key(const struct ks *ks, unsigned db, struct str name)

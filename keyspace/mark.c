@@ -22,7 +22,7 @@ judged_bytes(const struct ks_thread *t, uint32_t chunk_bytes, uint32_t extent)
 }
 
 /* Count a hit at `age` and return the state after it. */
-static uint8_t
+static inline uint8_t
 reuse(struct ks_thread *t, uint8_t state, uint16_t age, size_t bytes)
 {
     unsigned count = (state >> MARK_COUNT_SHIFT) & 7;
@@ -57,8 +57,10 @@ mark_hit(struct ks_thread *t, uint32_t handle, uint32_t extent)
      * other things stand in the place of its mark. */
     if (!slab_mark_hold(t->slab_thread, &m))
         return;
-    /* compare: the chunk may have been freed since the state was read */
-    if (atomic_compare_exchange_strong_explicit(
+    /* compare: the chunk may have been freed since the state was read; the
+     * stamp of one that is free says nothing */
+    if (state == next ||
+        atomic_compare_exchange_strong_explicit(
             m.state, &state, next, memory_order_relaxed, memory_order_relaxed))
         atomic_store_explicit(m.stamp, now, memory_order_relaxed);
     slab_mark_drop(t->slab_thread);

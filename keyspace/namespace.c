@@ -67,6 +67,16 @@ delimited(uint8_t delimiter, struct str key)
     return found == 0 ? 0 : i + (size_t)__builtin_ctzll(found) / 8 + 1;
 }
 
+/* Whether there is one; most keys are as short as two words. */
+static inline bool
+is_delimited(uint8_t delimiter, struct str key)
+{
+    if (likely(key.len - 8 <= 8))
+        return (delimiters(delimiter, load8(key.p)) |
+                   delimiters(delimiter, load8(key.p + key.len - 8))) != 0;
+    return delimited(delimiter, key) != 0;
+}
+
 static struct str
 configured(const struct namespaces *ns, struct str key)
 {
@@ -242,7 +252,7 @@ ns_find_and_keep(struct ks_thread *t, const struct ks_key *key)
 {
     const struct namespaces *ns = &t->ks->namespaces;
 
-    if (likely(ns->is_plain) && delimited(ns->delimiter, key->name) == 0)
+    if (likely(ns->is_plain) && !is_delimited(ns->delimiter, key->name))
         return ns_nameless(home_of_key(t->ks, key));
     return find_name_and_keep(t, key);
 }

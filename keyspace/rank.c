@@ -58,7 +58,7 @@ rank_class_update(struct rank_table *r, unsigned cls)
     float hits = 0, ends = 0, lifetime = 0, later_age = 0;
 
     for (unsigned b = AGE_BUCKETS; b-- > 0;) {
-        float age = bucket_age(b);
+        float age = r->age[b];
         float h = r->hits[cls][b], e = r->evictions[cls][b], d;
 
         if (b < AGE_BUCKETS - 1)
@@ -100,6 +100,8 @@ rank_update(struct ks *ks)
 void
 rank_init(struct ks *ks)
 {
+    for (unsigned b = 0; b < AGE_BUCKETS; b++)
+        ks->ranks.age[b] = bucket_age(b);
     for (unsigned c = 0; c < RANK_CLASSES; c++)
         for (unsigned b = 0; b < AGE_BUCKETS; b++)
             atomic_store(

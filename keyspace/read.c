@@ -49,7 +49,7 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     struct read_state *r = ctx;
     struct item_view *v = &r->view;
 
-    if (!item_read(chunk, r->now_ms, v) ||
+    if (!item_read_fast(chunk, r->now_ms, v) ||
         !item_has_key(r->t->ks->templates, v, r->key.name, r->key.space))
         return false;
     read_unpin(r); /* of a try that was interfered with */
@@ -110,15 +110,14 @@ look_up(struct ks *ks, struct read_state *r)
 
 /* While a change of several keys is under way, the lock decides whether the
  * read is before or after all of it. */
-bool
-read_item(struct read_state *r)
+static inline __attribute__((always_inline)) bool
+find_item(struct read_state *r)
 {
     struct ks *ks = r->t->ks;
-    uint64_t token;
     bool found;
 
     for (;;) {
-        if (unlikely(r->t->holds || !ks_read_begin(ks, &token)))
+        if (unlikely(r->t->holds || is_several_changing(ks)))
             return read_item_locked(r);
         found = look_up(ks, r);
         if (!found)
@@ -128,6 +127,12 @@ read_item(struct read_state *r)
         read_unpin(r);
         key_renew(ks, &r->key);
     }
+}
+
+bool
+read_item(struct read_state *r)
+{
+    return find_item(r);
 }
 
 static void
@@ -150,13 +155,13 @@ fill_info(struct read_state *r, struct ks_info *info)
     info->idle_s = tick_idle_seconds(r->t->ks, stamp);
 }
 
-enum ks_status
-count_read(struct read_state *r, enum ks_read_mode mode, bool found)
+static inline __attribute__((always_inline)) enum ks_status
+count(struct read_state *r, enum ks_read_mode mode, bool found)
 {
     struct ks_thread *t = r->t;
     uint16_t ns;
 
-    if (found && item_expired(&r->view, r->now_ms)) {
+    if (found && unlikely(item_expired(&r->view, r->now_ms))) {
         if (!t->holds)
             (void)remove_chunk(t, r->handle, REMOVE_IF_EXPIRED);
         found = false;
@@ -179,6 +184,12 @@ count_read(struct read_state *r, enum ks_read_mode mode, bool found)
 }
 
 enum ks_status
+count_read(struct read_state *r, enum ks_read_mode mode, bool found)
+{
+    return count(r, mode, found);
+}
+
+enum ks_status
 ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     ks_place_fn place, void *ctx, struct ks_info *info)
 {
@@ -186,7 +197,7 @@ ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     enum ks_status status;
 
     read_begin(&r, t, key, place, ctx);
-    status = count_read(&r, mode, read_item(&r));
+    status = count(&r, mode, find_item(&r));
     if (status != KS_OK)
         return status;
     if (unlikely(item_kind(r.view.header) == ITEM_HASH))

@@ -39,8 +39,8 @@ tick_advance(struct ks *ks, uint32_t n)
             &ks->tick_wall_s[i % TICK_RING], wall_s, memory_order_relaxed);
 }
 
-static void
-flush_accesses(struct ks_thread *t)
+void
+tick_flush(struct ks_thread *t)
 {
     struct ks *ks = t->ks;
     uint32_t n = t->accesses;
@@ -63,13 +63,6 @@ flush_accesses(struct ks_thread *t)
     atomic_store_explicit(&ks->until_rank, 0, memory_order_relaxed);
     rank_update(ks);
     atomic_store_explicit(&ks->rank_lock, 0, memory_order_release);
-}
-
-void
-tick_access(struct ks_thread *t)
-{
-    if (++t->accesses >= t->access_batch)
-        flush_accesses(t);
 }
 
 void
