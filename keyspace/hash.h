@@ -117,6 +117,8 @@ struct hash_change {
     bool created;     /* the key is new */
     bool deleted;     /* the hash has become empty: the key is gone */
     uint64_t expired; /* fields removed because their time had come */
+    uint64_t work_us; /* time that it took to build a large hash anew; 0: none
+                         was */
 };
 
 /* Make it visible, all of it at once, and close. The key's own expiry stays.

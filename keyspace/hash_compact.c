@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hash_compact.c - small hashes as bytes: strings with heads, the plain and the
- * shaped form (hash_form.h has the picture). Takes apart only; hash_edit.c
- * writes them. Any thread, also on bytes that are changing.
+ * shaped form (hash_form.h has the picture). Takes apart only; hash_list.c
+ * and hash_patch.c write them. Any thread, also on bytes that are changing.
  */
 #include "keyspace/hash_form.h"
 
@@ -18,13 +18,12 @@ bytes_of_number(int64_t v)
 }
 
 struct packed
-packed_of(struct str s)
+packed_number(struct str s)
 {
     struct packed out = {.p = s.p, .len = (uint32_t)s.len};
     int64_t v;
 
-    if (s.len < 2 || s.len > 20 || (uint8_t)s.p[0] > '9' ||
-        !str_to_i64(s, &v) || bytes_of_number(v) >= s.len)
+    if (!str_to_i64(s, &v) || bytes_of_number(v) >= s.len)
         return out;
     out.is_int = true;
     out.len = bytes_of_number(v);
@@ -201,6 +200,24 @@ deadline_at(const struct compact *c, uint32_t place)
     return KS_NO_EXPIRY;
 }
 
+/* Of a head that is not long. */
+static inline uint32_t
+short_len(uint8_t head)
+{
+    return head <= HEAD_SHORT_MAX ? head : (uint32_t)(head - HEAD_INT);
+}
+
+/* Bytes of the bodies before that of a place, all heads being short. */
+static inline size_t
+bytes_before(const uint8_t *heads, uint32_t place)
+{
+    size_t bytes = 0;
+
+    for (uint32_t i = 0; i < place; i++)
+        bytes += short_len(heads[i]);
+    return bytes;
+}
+
 const uint8_t *
 compact_value(const struct compact *c, uint32_t place, struct packed *out)
 {
@@ -210,9 +227,7 @@ compact_value(const struct compact *c, uint32_t place, struct packed *out)
     bool is_int = false;
 
     if (likely(!c->long_heads)) {
-        for (uint32_t i = 0; i < place; i++)
-            before += head[i] <= HEAD_SHORT_MAX ? head[i]
-                                                : (size_t)(head[i] - HEAD_INT);
+        before = bytes_before(head, place);
         (void)head_get(head + place, c->bodies, &len, &is_int);
     } else {
         for (uint32_t i = 0; i <= place; i++) {
@@ -253,6 +268,28 @@ compact_find(
     if (place == c->n || compact_value(c, place, &out->value) == NULL)
         return false;
     out->expire_ms = deadline_at(c, place);
+    return true;
+}
+
+bool
+compact_find_simple(const struct hash_shapes *hs, const char *value, size_t len,
+    struct str field, struct packed *out)
+{
+    const struct hash_shape *shape =
+        hash_shape_of(hs, (uint32_t)get_number(value + 1, 2));
+    const uint8_t *heads = (const uint8_t *)value + 3;
+    size_t at, room = len - 3;
+    uint32_t place;
+
+    if (unlikely(shape == NULL || shape->n > room))
+        return false;
+    place = shape_find(shape, field);
+    if (place == shape->n)
+        return false;
+    at = shape->n + bytes_before(heads, place);
+    if (unlikely(at > room || short_len(heads[place]) > room - at))
+        return false;
+    body_get(heads + at, short_len(heads[place]), heads[place] > HEAD_INT, out);
     return true;
 }
 

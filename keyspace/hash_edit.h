@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hash_edit.h - an edit of a hash under way, for the files that make it:
- * hash_edit.c, hash_list.c, hash_grow.c.
+ * hash_edit.c (from the beginning to the last change), hash_end.c (the end),
+ * hash_patch.c, hash_list.c and hash_grow.c (the forms it can have).
  */
 #pragma once
 
@@ -15,11 +16,14 @@ struct edit_field {
 };
 
 enum edit_mode {
-    EDIT_PATCH,     /* a shaped hash as it stands, but for one value at most */
+    EDIT_PATCH,     /* a shaped hash as it stands, but for some values */
     EDIT_LIST,      /* field[]: as it is or is to be compact */
     EDIT_TABLE,     /* the item's own extent, changed in place */
     EDIT_NEW_TABLE, /* an extent that nobody else knows yet */
 };
+
+/* Form, shape and the heads of the values, at most. */
+#define PATCH_HEADS (3 + SHAPE_FIELDS * HEAD_MAX)
 
 struct hash_edit {
     struct ks_thread *t;
@@ -34,19 +38,28 @@ struct hash_edit {
     bool writing;                   /* the line version is odd */
     size_t most_fields, most_bytes; /* may be set */
     uint64_t n_expired;             /* fields left out */
+    uint64_t work_us;               /* see struct hash_change */
     uint32_t extent;                /* of the table */
     struct hash_table *table;
-    struct compact compact; /* of EDIT_PATCH: and the place of the */
-    uint32_t patched;       /* value that is new, or UINT32_MAX */
-    struct packed patch;
+    /* Of EDIT_PATCH: the hash as it stands, the shape it is to have, of which
+     * so many fields are there by now, and the values that are new. */
+    struct compact compact;
+    const struct hash_shape *to;
+    uint32_t n_there;
+    uint64_t patched; /* a bit for each place */
+    uint32_t latest;  /* the place set last */
+    struct packed patch[SHAPE_FIELDS];
+    /* What the hash had at the beginning: a shape, or none, and fields. */
+    const struct hash_shape *from;
+    uint32_t n_from;
     const struct hash_shape *shape; /* of field[]; NULL: to be looked up */
     uint32_t n;                     /* in field[] */
     struct edit_field field[HASH_COMPACT_FIELDS];
     char digits[SHAPE_FIELDS][24];
-    uint8_t bytes[HASH_COMPACT_BYTES]; /* encoded */
+    uint8_t bytes[PATCH_HEADS + HASH_COMPACT_BYTES]; /* encoded */
 };
 
-/* ---- the list, and the patch (hash_list.c) ------------------------------- */
+/* ---- the list (hash_list.c) ---------------------------------------------- */
 
 struct str hlist_name(const struct edit_field *f, char digits[24]);
 /* Take a compact hash apart; fields that have expired are left out. */
@@ -58,15 +71,36 @@ uint64_t hlist_earliest(const struct hash_edit *e, uint32_t *n_deadlines);
 /* Write the list into e->bytes; its length, 0 if it is too large. */
 size_t hlist_encode(struct hash_edit *e, uint64_t *earliest);
 
+/* ---- the patch (hash_patch.c) -------------------------------------------- */
+
 /* Whether the hash can be changed as it stands: then that is how it is
  * opened. */
 bool hpatch_open(struct hash_edit *e);
-/* False: it needs the list. */
-bool hpatch_set(
-    struct hash_edit *e, struct str field, const struct packed *value);
+/* An empty hash, whose first field is to be this one: guess its shape. */
+void hpatch_guess(struct hash_edit *e, struct str field);
+/* PATCH_NO: it needs the list. */
+enum patch_set {
+    PATCH_NO,
+    PATCH_SET,
+    PATCH_NEW
+};
+enum patch_set hpatch_set(
+    struct hash_edit *e, struct str field, struct str value);
 bool hpatch_find(struct hash_edit *e, struct str field, struct hash_field *out);
+/* All of the shape's fields are there. */
+static inline bool
+hpatch_is_whole(const struct hash_edit *e)
+{
+    return e->n_there == e->to->n;
+}
+/* The new value in parts, at most PATCH_PARTS; 0 if it is too large for a
+ * compact hash. */
+#define PATCH_PARTS 5
+unsigned hpatch_encode(struct hash_edit *e, struct str part[PATCH_PARTS]);
 /* The list after all, if there was a patch. */
 void hlist_unfold(struct hash_edit *e);
+/* The list got this shape: remember it for hpatch_guess(). */
+void hpatch_learn(struct hash_edit *e, const struct hash_shape *shape);
 
 /* ---- the table (hash_grow.c) --------------------------------------------- */
 

@@ -74,7 +74,17 @@ struct packed {
     bool is_int;
 };
 
-struct packed packed_of(struct str s);
+/* The same if it might be a number. */
+struct packed packed_number(struct str s);
+
+static inline struct packed
+packed_of(struct str s)
+{
+    if (s.len >= 2 && s.len <= 20 && (uint8_t)s.p[0] <= '9' &&
+        (uint8_t)s.p[s.len - 1] <= '9')
+        return packed_number(s);
+    return (struct packed){.p = s.p, .len = (uint32_t)s.len};
+}
 
 static inline const char *
 packed_body(const struct packed *s)
@@ -212,15 +222,47 @@ shape_name(const struct hash_shape *s, uint32_t i)
     return (struct str){s->name[i]->text, s->name[i]->len};
 }
 
-/* The place of a field; s->n if it is none of them. */
+/* memcmp() == 0 for names, without a call for most. */
+static inline bool
+name_eq(const char *a, const char *b, size_t len)
+{
+    if (likely(len >= 8 && len <= 16))
+        return ((get_number(a, 8) ^ get_number(b, 8)) |
+                   (get_number(a + len - 8, 8) ^ get_number(b + len - 8, 8))) ==
+            0;
+    if (likely(len >= 4 && len < 8))
+        return ((get_number(a, 4) ^ get_number(b, 4)) |
+                   (get_number(a + len - 4, 4) ^ get_number(b + len - 4, 4))) ==
+            0;
+    return memcmp(a, b, len) == 0;
+}
+
+static inline bool
+shape_has_at(const struct hash_shape *s, uint32_t i, struct str field)
+{
+    return s->name[i]->len == field.len &&
+        name_eq(s->name[i]->text, field.p, field.len);
+}
+
+/* The place of a field; s->n if it is none of them. Eight tags at a time: the
+ * lowest byte that is 0 is found exactly, those above it perhaps in excess. */
 static inline uint32_t
 shape_find(const struct hash_shape *s, struct str field)
 {
-    uint8_t tag = name_tag(field.p, field.len);
+    const uint64_t ones = 0x0101010101010101u, highs = ones << 7;
+    uint64_t tags = name_tag(field.p, field.len) * ones;
 
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->tag[i] == tag && str_eq(shape_name(s, i), field))
-            return i;
+    for (uint32_t i = 0; i < s->n; i += 8) {
+        uint64_t other = get_number(s->tag + i, 8) ^ tags;
+
+        for (uint64_t hits = (other - ones) & ~other & highs; hits != 0;
+             hits &= hits - 1) {
+            uint32_t at = i + (uint32_t)__builtin_ctzll(hits) / 8;
+
+            if (at < s->n && shape_has_at(s, at, field))
+                return at;
+        }
+    }
     return s->n;
 }
 
@@ -279,6 +321,15 @@ const uint8_t *compact_value(
 /* The value and deadline of a field. */
 bool compact_find(
     const struct compact *c, struct str field, struct compact_field *out);
+/* The same, of the form that most have: shaped, without deadlines or long
+ * heads. */
+static inline bool
+compact_is_simple(const char *value, size_t len)
+{
+    return len >= 3 && value[0] == FORM_SHAPED;
+}
+bool compact_find_simple(const struct hash_shapes *hs, const char *value,
+    size_t len, struct str field, struct packed *out);
 /* Fields whose deadline is later than `now_ms`. */
 uint32_t compact_count(const struct compact *c, uint64_t now_ms);
 
@@ -383,9 +434,11 @@ struct hash_reader {
 };
 
 /* What a thread has for the hash it looks at. */
+#define HASH_GUESSES 64
 struct hash_thread {
     struct hash_reader reader;
-    struct hash_edit *edit; /* owned */
+    uint16_t guess[HASH_GUESSES]; /* ids of shapes + 1, see hash_patch.c */
+    struct hash_edit *edit;       /* owned */
 };
 struct hash_thread *hash_thread_new(void);
 void hash_thread_free(struct hash_thread *h);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hash_list.c - what an edit makes of a compact hash: a list of fields, or the
- * hash as it stands and one value that is new.
+/* hash_list.c - a compact hash taken apart into a list of fields, and the list
+ * written as one.
  *
- * Both borrow from the item, whose partition is locked, and from what the
- * caller sets. Knows how they are written, and not where. Any thread.
+ * It borrows from the item, whose partition is locked, and from what the caller
+ * sets. Any thread.
  */
 #include "keyspace/hash_edit.h"
 
@@ -27,6 +27,8 @@ hlist_load(struct hash_edit *e)
 
     ASSERT(is_hash);
     e->shape = c.shape;
+    e->from = c.shape;
+    e->n_from = c.n;
     compact_begin(&c, &at);
     while (compact_next(&c, &at, &f)) {
         struct edit_field *to = &e->field[e->n];
@@ -51,64 +53,6 @@ hlist_load(struct hash_edit *e)
         }
         e->n++;
     }
-}
-
-/* Values with long heads and deadlines are for the list. */
-bool
-hpatch_open(struct hash_edit *e)
-{
-    const struct item_view *v = &e->u.view;
-    bool is_hash =
-        compact_open(e->t->ks->shapes, v->value, v->value_len, &e->compact);
-
-    ASSERT(is_hash);
-    if (e->compact.shape == NULL || e->compact.long_heads ||
-        e->compact.n_deadlines > 0)
-        return false;
-    e->mode = EDIT_PATCH;
-    e->patched = UINT32_MAX;
-    return true;
-}
-
-/* The list after all. */
-void
-hlist_unfold(struct hash_edit *e)
-{
-    if (e->mode != EDIT_PATCH)
-        return;
-    e->mode = EDIT_LIST;
-    hlist_load(e);
-    if (e->patched != UINT32_MAX)
-        e->field[e->patched].value = e->patch;
-}
-
-bool
-hpatch_set(struct hash_edit *e, struct str field, const struct packed *value)
-{
-    uint32_t place = shape_find(e->compact.shape, field);
-
-    if (place == e->compact.n || head_size(value) > 1 ||
-        (e->patched != UINT32_MAX && e->patched != place))
-        return false;
-    e->patched = place;
-    e->patch = *value;
-    e->changed = true;
-    return true;
-}
-
-bool
-hpatch_find(struct hash_edit *e, struct str field, struct hash_field *out)
-{
-    uint32_t place = shape_find(e->compact.shape, field);
-    struct packed value = e->patch;
-
-    if (place == e->compact.n ||
-        (place != e->patched &&
-            compact_value(&e->compact, place, &value) == NULL))
-        return false;
-    out->value = packed_str(&value, out->digits[1]);
-    out->expire_ms = KS_NO_EXPIRY;
-    return true;
 }
 
 /* The place of a field in the list; e->n if it is not there. */
@@ -150,12 +94,16 @@ static const struct hash_shape *
 shape_of_list(struct hash_edit *e)
 {
     struct str name[SHAPE_FIELDS];
+    const struct hash_shape *shape;
 
     if (e->shape != NULL || e->n > SHAPE_FIELDS)
         return e->shape;
     for (uint32_t i = 0; i < e->n; i++)
         name[i] = hlist_name(&e->field[i], e->digits[i]);
-    return hash_shape_get(e->t->ks->shapes, name, e->n);
+    shape = hash_shape_get(e->t->ks->shapes, name, e->n);
+    if (shape != NULL)
+        hpatch_learn(e, shape);
+    return shape;
 }
 
 /* Bytes of the list as a compact value. */
@@ -232,7 +180,7 @@ hlist_encode(struct hash_edit *e, uint64_t *earliest)
     uint32_t n_deadlines;
 
     *earliest = hlist_earliest(e, &n_deadlines);
-    if (list_size(e, shape, n_deadlines) > sizeof(e->bytes))
+    if (list_size(e, shape, n_deadlines) > HASH_COMPACT_BYTES)
         return 0;
     if (n_deadlines > 0) {
         form |= FORM_DEADLINES;

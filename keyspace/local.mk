@@ -7,6 +7,8 @@ libkeyspace_a_SOURCES = \
 	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
 	keyspace/hash_shape.c keyspace/hash_read.c keyspace/hash_edit.c \
 	keyspace/hash_edit.h keyspace/hash_list.c keyspace/hash_grow.c \
+	keyspace/hash_patch.c keyspace/hash_end.c keyspace/hash_sweep.c \
+	keyspace/hash_reader.c keyspace/hash_retire.c keyspace/hash_shapes.h \
 	keyspace/state.c keyspace/read.c keyspace/store.c keyspace/overwrite.c \
 	keyspace/update.c keyspace/remove.c keyspace/index.c keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/density.h \
@@ -85,6 +87,12 @@ check_PROGRAMS += keyspace/hash_test
 keyspace_hash_test_SOURCES = keyspace/hash_test.c keyspace/testing.h
 keyspace_hash_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_hash_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/hash_patch_test
+keyspace_hash_patch_test_SOURCES = keyspace/hash_patch_test.c \
+	keyspace/testing.h
+keyspace_hash_patch_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_hash_patch_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/hash_shape_test
 keyspace_hash_shape_test_SOURCES = keyspace/hash_shape_test.c \

@@ -146,7 +146,10 @@ reply_int(struct reply *r, int64_t v)
     char *to = buf_reserve(r->out, MAX_HEADER);
 
     *to++ = ':';
-    to += i64_to_chars(to, v);
+    if (likely(v >= 0 && v < 10))
+        *to++ = (char)('0' + v);
+    else
+        to += i64_to_chars(to, v);
     r->out->len = (size_t)(put_crlf(to) - r->out->p);
 }
 

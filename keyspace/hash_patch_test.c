@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* hash_patch_test.c - edits of hashes of few kinds, whose fields come in the
+ * same order mostly, against a list in order of insertion.
+ */
+#include "keyspace/hash_edit.h"
+#include "keyspace/testing.h"
+
+#define NOW ((uint64_t)1800000000000)
+#define N_NAMES 14
+#define N_HASHES 6
+#define N_EDITS 8000
+#define MAX_SETS 16
+
+static struct fixture f;
+static uint64_t random_state;
+
+static void
+set_up(void)
+{
+    clock_fake(NOW);
+    fixture_open(&f, 64 * MIB);
+}
+
+static void
+tear_down(void)
+{
+    fixture_close(&f);
+    clock_unfake();
+}
+
+static uint64_t
+roll(uint64_t below)
+{
+    uint64_t x = random_state += 0x9e3779b97f4a7c15u;
+
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return (x ^ (x >> 31)) % below;
+}
+
+/* Names of all lengths that are compared in another way; some differ in one
+ * byte. */
+static const char *const names[N_NAMES] = {"username", "e", "created_at",
+    "last", "12", "created_by", "session_identifier_long", "xyz", "locale",
+    "session_identifier_lonG", "usernamf", "lasu", "-3", ""};
+
+struct value {
+    char text[300];
+    size_t len;
+};
+
+/* The hash as it should be. */
+struct list {
+    unsigned n;
+    unsigned name[N_NAMES];
+    struct value value[N_NAMES];
+};
+
+static struct list lists[N_HASHES];
+
+/* Numbers, texts, empty ones, and some with a long head. */
+static void
+make_value(struct value *v)
+{
+    v->len = roll(30);
+    if (roll(10) == 0)
+        v->len = 230 + roll(60);
+    if (roll(3) == 0)
+        v->len = (size_t)snprintf(v->text, sizeof(v->text), "%lld",
+            (long long)roll(1000000) - 500000);
+    else
+        memset(v->text, (int)('a' + roll(26)), v->len);
+}
+
+static unsigned
+place_in(const struct list *l, unsigned name)
+{
+    unsigned i = 0;
+
+    while (i < l->n && l->name[i] != name)
+        i++;
+    return i;
+}
+
+static struct str
+text_of(const struct value *v)
+{
+    return (struct str){v->text, v->len};
+}
+
+static void
+set_one(struct hash_edit *e, struct list *l, unsigned name, struct value *v)
+{
+    unsigned i = place_in(l, name);
+    struct hash_field found;
+    bool was = hash_edit_find(e, str_of(names[name]), &found);
+
+    ck_assert(was == (i < l->n));
+    if (was)
+        ck_assert(str_eq(found.value, text_of(&l->value[i])));
+    make_value(v);
+    ck_assert(hash_edit_set(e, str_of(names[name]), text_of(v),
+                  roll(2) ? KS_NO_EXPIRY : KS_KEEP_TTL) == !was);
+    l->name[i] = name;
+    l->value[i] = *v;
+    l->n += !was;
+}
+
+static void
+delete_one(struct hash_edit *e, struct list *l, unsigned name)
+{
+    unsigned i = place_in(l, name);
+
+    ck_assert(hash_edit_delete(e, str_of(names[name])) == (i < l->n));
+    if (i == l->n)
+        return;
+    l->n--;
+    memmove(&l->name[i], &l->name[i + 1], (l->n - i) * sizeof(l->name[0]));
+    memmove(&l->value[i], &l->value[i + 1], (l->n - i) * sizeof(l->value[0]));
+}
+
+/* Some fields in order, from the first or from where the hash ends; now and
+ * then another comes between, or one goes. Whether it was a patch. */
+static bool
+edit_one(struct hash_edit *e, struct list *l)
+{
+    static struct value values[MAX_SETS];
+    unsigned n = 1 + (unsigned)roll(MAX_SETS - 1);
+    unsigned at = roll(2) ? l->n : 0;
+    bool errs = roll(8) == 0;
+
+    for (unsigned i = 0; i < n && at < N_NAMES; i++, at++) {
+        unsigned name = errs && roll(3) == 0 ? (unsigned)roll(N_NAMES) : at;
+
+        if (errs && roll(6) == 0)
+            delete_one(e, l, name);
+        else
+            set_one(e, l, name, &values[i]);
+    }
+    ck_assert_uint_eq(hash_edit_count(e), l->n);
+    return e->mode == EDIT_PATCH && e->patched != 0;
+}
+
+static void
+check(const struct ks_key *key, const struct list *l)
+{
+    struct hash_reader *r;
+    struct hash_field field;
+    uint64_t at = 0;
+    unsigned n = 0;
+
+    if (l->n == 0) {
+        ck_assert_int_eq(hash_open(f.t, key, KS_READ, &r), KS_MISS);
+        return;
+    }
+    ck_assert_int_eq(hash_open(f.t, key, KS_READ, &r), KS_OK);
+    for (; hash_next(r, &at, &field); n++) {
+        struct hash_field found;
+
+        ck_assert_uint_lt(n, l->n);
+        ck_assert(str_eq(field.name, str_of(names[l->name[n]])));
+        ck_assert(str_eq(field.value, text_of(&l->value[n])));
+        ck_assert(hash_find(r, field.name, &found));
+        ck_assert(str_eq(found.value, field.value));
+    }
+    ck_assert_uint_eq(n, l->n);
+    hash_close(r);
+}
+
+static void
+check_get(const struct ks_key *key, const struct list *l)
+{
+    unsigned name = (unsigned)roll(N_NAMES), i = place_in(l, name);
+    struct read_back r = {{0}};
+    struct ks_info info;
+    enum ks_status status = hash_get(
+        f.t, key, KS_READ, str_of(names[name]), place_in_buf, &r, &info);
+
+    ck_assert_int_eq(status, i < l->n ? KS_OK : KS_MISS);
+    if (status == KS_OK)
+        ck_assert(str_eq(
+            (struct str){info.value, info.value_len}, text_of(&l->value[i])));
+    buf_free(&r.buf);
+}
+
+START_TEST(an_edit_gives_what_its_changes_one_by_one_would)
+{
+    static const char *const keys[N_HASHES] = {
+        "h:0", "h:1", "h:2", "h:3", "h:4", "h:5"};
+    unsigned n_patches = 0;
+
+    random_state = (unsigned)_i;
+    memset(lists, 0, sizeof(lists));
+    for (unsigned i = 0; i < N_EDITS; i++) {
+        unsigned k = (unsigned)roll(N_HASHES);
+        struct ks_key key = key_of(&f, keys[k]);
+        bool replaces = roll(4) == 0;
+        struct hash_edit *e;
+
+        ck_assert_int_eq(
+            hash_edit(f.t, &key, replaces ? HASH_REPLACE : HASH_CREATE,
+                roll(4) ? MAX_SETS : 1, MAX_SETS * 300, &e),
+            KS_OK);
+        if (replaces)
+            lists[k].n = 0;
+        n_patches += edit_one(e, &lists[k]);
+        ck_assert_int_eq(hash_edit_end(e, NULL), KS_OK);
+        check(&key, &lists[k]);
+        check_get(&key, &lists[k]);
+    }
+    ck_assert_uint_gt(n_patches, N_EDITS / 3);
+    ck_assert_uint_lt(n_patches, N_EDITS - N_EDITS / 20);
+}
+END_TEST
+
+/* Values that fit singly and not together. */
+START_TEST(what_gets_too_large_becomes_a_table)
+{
+    static char large[700];
+    struct ks_key key = key_of(&f, "large");
+    struct hash_reader *r;
+    struct hash_edit *e;
+
+    memset(large, 'x', sizeof(large));
+    for (unsigned round = 0; round < 40; round++) {
+        size_t len = round < 20 ? 10 : sizeof(large);
+
+        ck_assert_int_eq(
+            hash_edit(f.t, &key, HASH_CREATE, 8, 8 * sizeof(large), &e), KS_OK);
+        for (unsigned i = 0; i < 8; i++)
+            (void)hash_edit_set(
+                e, str_of(names[i]), (struct str){large, len}, KS_NO_EXPIRY);
+        ck_assert_int_eq(hash_edit_end(e, NULL), KS_OK);
+        ck_assert_int_eq(hash_open(f.t, &key, KS_READ, &r), KS_OK);
+        ck_assert(hash_reader_is_compact(r) == (round < 20));
+        ck_assert_uint_eq(hash_reader_count(r), 8);
+        hash_close(r);
+    }
+}
+END_TEST
+
+static Suite *
+suite(void)
+{
+    Suite *s = suite_create("hash patches");
+    TCase *c = tcase_create("hash patches");
+
+    tcase_add_checked_fixture(c, set_up, tear_down);
+    tcase_set_timeout(c, 60);
+    tcase_add_loop_test(
+        c, an_edit_gives_what_its_changes_one_by_one_would, 0, 2);
+    tcase_add_test(c, what_gets_too_large_becomes_a_table);
+    suite_add_tcase(s, c);
+    return s;
+}
+
+int
+main(void)
+{
+    return run_suite(suite());
+}
