@@ -36,6 +36,8 @@ hash_done(struct request *rq, struct hash_edit *e, size_t output,
         reply_error_status(rq, status);
         return false;
     }
+    if (unlikely(change.work_us > 0))
+        slowlog_note_work(rq, change.work_us);
     if (likely(!(commands_active(rq->thread->commands) & ACTIVE_NOTIFY)))
         return true; /* nobody hears of it */
     key = arg_key(rq, 1);

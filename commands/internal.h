@@ -300,6 +300,7 @@ const int *slowlog_least_args(const struct slowlog *log);
 
 struct slowlog_args {
     int n;
+    bool any; /* large ones: then they are here, else in the request */
     struct str argv[SLOWLOG_ARGS];
 };
 
@@ -312,6 +313,9 @@ bool arg_is_secret(const struct request *rq, int i);
 void slowlog_keep_args(const struct request *rq, struct slowlog_args *kept);
 void slowlog_note(const struct request *rq, const struct slowlog_args *kept,
     uint64_t duration_ns);
+/* The same for a command that is not timed and had much to do after all; the
+ * time of that alone. */
+void slowlog_note_work(const struct request *rq, uint64_t duration_us);
 
 /* ---- latency events (latency_events.c) ----------------------------------- */
 

@@ -7,7 +7,8 @@
  *
  * Reading the clock twice costs 50 ns, a fifth of a GET. So a command of
  * constant work, which cannot take milliseconds by itself, is timed only when
- * it is sampled (stats.c) or when the limit is below SLOWLOG_ALL_BELOW_US.
+ * it is sampled (stats.c) or when the limit is below SLOWLOG_ALL_BELOW_US. What
+ * a change of a field may lead to, a large hash built anew, is timed there.
  */
 #include "commands/script.h"
 
@@ -15,8 +16,10 @@
 #include <sys/queue.h>
 
 #define ARG_CHARS 128 /* shown of an argument */
-/* Fewer keys than this are constant work as well. */
+/* Fewer keys than this are constant work as well, and so are fewer fields of a
+ * hash. */
 #define MANY_ARGS 16
+#define VERY_MANY_ARGS 256
 
 struct slow_entry {
     TAILQ_ENTRY(slow_entry) link;
@@ -52,6 +55,8 @@ slow_argc(const struct command *row)
         return 0;
     if (row->first_key != 0 && row->last_key != row->first_key)
         return MANY_ARGS;
+    if (strcmp(row->group, "hash") == 0 && row->flags & CMD_FAST)
+        return VERY_MANY_ARGS;
     return 0;
 }
 
@@ -124,8 +129,15 @@ arg_is_secret(const struct request *rq, int i)
 void
 slowlog_keep_args(const struct request *rq, struct slowlog_args *kept)
 {
+    int i = 0;
+
     kept->n = MIN(rq->argc, SLOWLOG_ARGS);
-    for (int i = 0; i < kept->n; i++) {
+    while (i < kept->n && rq->argv[i].extent == 0)
+        i++;
+    kept->any = i < kept->n;
+    if (likely(!kept->any))
+        return;
+    for (i = 0; i < kept->n; i++) {
         kept->argv[i] = arg_str(rq, i);
         if (rq->argv[i].extent != 0) {
             char *copy = arena_alloc(rq->thread->arena, ARG_CHARS);
@@ -142,7 +154,7 @@ static void
 append_arg(const struct request *rq, const struct slowlog_args *kept, int i,
     struct buf *out)
 {
-    struct str arg = kept->argv[i];
+    struct str arg = kept->any ? kept->argv[i] : arg_str(rq, i);
 
     if (i == SLOWLOG_ARGS - 1 && rq->argc > SLOWLOG_ARGS)
         buf_printf(out, "... (%d more arguments)", rq->argc - SLOWLOG_ARGS + 1);
@@ -201,6 +213,15 @@ slowlog_note(const struct request *rq, const struct slowlog_args *kept,
     log->n++;
     trim(log, ks_slab(c->ks), max);
     pthread_mutex_unlock(&log->lock);
+}
+
+void
+slowlog_note_work(const struct request *rq, uint64_t duration_us)
+{
+    const struct slowlog_args args = {.n = MIN(rq->argc, SLOWLOG_ARGS)};
+
+    if (!slowlog_watches(rq) && !rq->thread->in_script)
+        slowlog_note(rq, &args, duration_us * 1000);
 }
 
 size_t

@@ -200,6 +200,10 @@ START_TEST(only_what_can_be_slow_is_watched)
         {"mget", 1000, true},
         {"msetex", 4, false},
         {"msetex", 2000, true},
+        {"hset", 22, false},
+        {"hset", 1002, true},
+        {"hdel", 3, false},
+        {"hgetall", 2, true},
         {"keys", 2, true},
         {"append", 3, true},
         {"flushall", 1, true},
@@ -284,7 +288,33 @@ START_TEST(events_are_empty)
 }
 END_TEST
 
+static bool
+is_logged(void)
+{
+    log_slower_than(-1);
+    SAY(h, "SLOWLOG", "LEN");
+    log_slower_than(1000);
+    return strcmp(h->flat.p, ":0\r\n") != 0;
+}
+
+/* One more field is constant work, unless a large hash is built anew for it. */
+START_TEST(a_hash_built_anew_is_logged)
+{
+    static char value[2001];
+
+    memset(value, 'v', sizeof(value) - 1);
+    for (int i = 0; i < 10000 && !is_logged(); i++) {
+        char field[16];
+
+        snprintf(field, sizeof(field), "f%d", i);
+        RUN(h, ":1\r\n", "HSET", "h", field, value);
+    }
+    assert_starts(newest_args(), "*4\r\n$4\r\nHSET\r\n$1\r\nh\r\n$");
+}
+END_TEST
+
 HARNESS_MAIN("slowlog", start, stop, a_limit_of_zero_logs_everything,
+    a_hash_built_anew_is_logged,
     an_entry_has_its_number_and_time, a_high_limit_and_none_log_nothing,
     the_newest_are_kept_and_counted_in_the_budget, get_refuses_what_is_no_count,
     long_arguments_and_many_are_cut, passwords_are_not_shown,
