@@ -365,8 +365,11 @@ add_task(struct batch *b, struct conn *c, enum task_kind kind)
 static bool
 is_attack(const struct resp_arg *arg)
 {
-    return (arg->len == 4 && strncasecmp(arg->p, "post", 4) == 0) ||
-        (arg->len == 5 && strncasecmp(arg->p, "host:", 5) == 0);
+    if (arg->len == 4) /* as many names of commands are */
+        return unlikely((*arg->p | 0x20) == 'p') &&
+            strncasecmp(arg->p, "post", 4) == 0;
+    return arg->len == 5 && unlikely(arg->p[4] == ':') &&
+        strncasecmp(arg->p, "host:", 5) == 0;
 }
 
 /* Room for `n` more arguments of the round. */
