@@ -3,6 +3,7 @@
 """django-redis as the cache and the session store of a Django project."""
 import django
 import django_redis
+import redis
 from django.conf import settings
 
 from check import PORT, check, equal, eventually, fails, known, needs
@@ -60,6 +61,12 @@ if known(client, "EVAL", "return 1", 0):
     fails("incr of none", ValueError, lambda: cache.incr("none"))
     with cache.lock("lock", timeout=5):
         equal("lock", cache.lock("lock").acquire(blocking=False), False)
+    late, other = cache.lock("lock", timeout=0.05), cache.lock("lock")
+    equal("brief", late.acquire(blocking=False), True)
+    equal("waits for the end", other.acquire(blocking_timeout=5), True)
+    fails("not its own", redis.exceptions.LockNotOwnedError, late.release)
+    other.release()
+    equal("released", client.exists("lock"), 0)
 else:
     needs("scripts", "django-redis's incr, decr and lock")
 cache.clear()

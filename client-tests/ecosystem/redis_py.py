@@ -112,6 +112,15 @@ if known(r, "EVAL", "return 1", 0):
     lock.release()
     equal("released", r.exists("lock"), 0)
     fails("not held", redis.exceptions.LockError, lock.release)
+    late, other = r.lock("lock", timeout=0.05), r.lock("lock", timeout=10)
+    equal("brief", late.acquire(blocking=False), True)
+    equal("waits for the end", other.acquire(blocking_timeout=5), True)
+    fails("not its own", redis.exceptions.LockNotOwnedError, late.release)
+    late.local.token = b"somebody"
+    fails("no extension", redis.exceptions.LockNotOwnedError,
+          lambda: late.extend(10))
+    equal("still held", other.owned(), True)
+    other.release()
 
     def count_up():
         for _ in range(10):

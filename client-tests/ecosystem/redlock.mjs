@@ -37,6 +37,14 @@ await eventually('expiry', async () => {
     }
 });
 
+// one that has expired and is another's by now
+const late = await patient.lock('lock:f', 40);
+const theirs = await patient.lock('lock:f', 5000);
+await fails('not its own', 'Unable to', () => late.unlock());
+await fails('not longer', 'extend', () => late.extend(1000));
+same('still theirs', await clients[0].get('lock:f'), theirs.value);
+await theirs.unlock();
+
 // nobody is in the middle of another's work
 let inside = 0;
 let done = 0;
