@@ -6,6 +6,7 @@
 #include "client-tests/wire.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -263,6 +264,47 @@ START_TEST(a_script_that_loops_can_be_killed_from_another_worker)
 }
 END_TEST
 
+/* New clients are dealt to workers that no script holds up. */
+START_TEST(new_clients_are_served_while_a_script_runs)
+{
+    struct wire *busy = wire_connect(server), *all[N];
+
+    wire_run(busy, "CONFIG SET script-time-limit 60000", "+OK");
+    wire_send_command(busy, "EVAL \"while true do end\" 1 held");
+    sleep_ms(100);
+    for (int i = 0; i < N; i++) {
+        all[i] = wire_connect(server);
+        wire_run(all[i], "SET free 1", "+OK");
+    }
+    await_kill(all[N - 1], "+OK");
+    wire_expect(busy,
+        "re:-ERR Script killed by user with SCRIPT KILL\\.\\.\\. script: .*");
+    wire_run(busy, "CONFIG SET script-time-limit 5000", "+OK");
+    for (int i = 0; i < N; i++)
+        wire_close(all[i]);
+    wire_close(busy);
+}
+END_TEST
+
+/* Also one that has written. */
+START_TEST(a_script_does_not_hold_up_the_end)
+{
+    static const char *const one[] = {
+        "--workers", "1", "--script-time-limit", "600000", NULL};
+    struct server *s = server_start(one);
+    struct wire *busy = wire_connect(s);
+
+    wire_send_command(
+        busy, "EVAL \"redis.call('set',KEYS[1],1) while true do end\" 1 k");
+    sleep_ms(100);
+    kill(server_pid(s), SIGTERM);
+    wire_expect(
+        busy, "re:-ERR Script ended: the server is shutting down script: .*");
+    wire_close(busy);
+    server_await_end(s);
+}
+END_TEST
+
 START_TEST(a_script_that_has_written_cannot_be_killed_and_ends_by_itself)
 {
     struct wire *busy = wire_connect(server), *all[N], *w;
@@ -347,6 +389,8 @@ add_tests(TCase *tc)
         tcase_add_test(tc, memory_is_counted_and_given_back);
         tcase_add_test(
             tc, a_script_that_loops_can_be_killed_from_another_worker);
+        tcase_add_test(tc, new_clients_are_served_while_a_script_runs);
+        tcase_add_test(tc, a_script_does_not_hold_up_the_end);
         tcase_add_test(
             tc, a_script_that_has_written_cannot_be_killed_and_ends_by_itself);
     }

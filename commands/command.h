@@ -260,6 +260,14 @@ commands_active(const struct commands *c)
 void commands_init(struct commands *c);
 void commands_free(struct commands *c);
 
+/* Has the worker been in one script for so long (10 ms) that a new client would
+ * better be another's? Any thread. */
+bool commands_in_long_script(const struct commands *c, unsigned worker);
+
+/* From now on scripts end with an error before they take long: the server
+ * stops. Any thread. */
+void commands_end_scripts(struct commands *c);
+
 /* Read the users of the aclfile, or of the configuration's lines, if there are
  * any; before clients come. False, with all that is wrong in `err` as FILE:LINE,
  * when it is bad. */

@@ -98,6 +98,9 @@ enum script_kill {
 #define SCRIPT_KILL_AFTER_US 10000
 enum script_kill scripts_kill(struct scripts *s);
 
+/* Whether commands_end_scripts() was called. */
+bool scripts_are_ending(const struct scripts *s);
+
 /* Microseconds for the time of scripts, some milliseconds exact and cheap. */
 uint64_t script_now_us(void);
 

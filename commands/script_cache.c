@@ -31,6 +31,7 @@ struct scripts {
     size_t n_evaled, evaled_bytes; /* [lock] of these what may go */
     _Atomic uint64_t generation;
     _Atomic uint64_t clock; /* counts uses */
+    _Atomic bool ending;    /* the server is: no script may hold it up */
     struct script_slot *_Atomic slots[MAX_WORKERS];
 };
 
@@ -482,4 +483,29 @@ scripts_kill(struct scripts *s)
             best = MAX(best, kill_one(slot, now_us));
     }
     return best;
+}
+
+/* ---- the daemon's view --------------------------------------------------- */
+
+bool
+commands_in_long_script(const struct commands *c, unsigned worker)
+{
+    const struct script_slot *slot =
+        atomic_load(&c->state->scripts->slots[worker]);
+
+    return slot != NULL && state_of(atomic_load(&slot->state)) != SCRIPT_IDLE &&
+        script_now_us() >=
+        atomic_load(&slot->started_us) + SCRIPT_KILL_AFTER_US;
+}
+
+void
+commands_end_scripts(struct commands *c)
+{
+    atomic_store(&c->state->scripts->ending, true);
+}
+
+bool
+scripts_are_ending(const struct scripts *s)
+{
+    return atomic_load_explicit(&s->ending, memory_order_relaxed);
 }

@@ -106,6 +106,8 @@ reason_to_end(const struct script_engine *e)
         return "ERR Script killed by user with SCRIPT KILL...";
     if (script_now_us() >= e->deadline_us)
         return "ERR Script ended: it ran longer than script-time-limit allows";
+    if (unlikely(scripts_are_ending(e->thread->commands->state->scripts)))
+        return "ERR Script ended: the server is shutting down";
     return NULL;
 }
 

@@ -228,18 +228,31 @@ is_local(const struct sockaddr_storage *sa)
     }
 }
 
+/* The clients of a worker; one that a script holds up has more than any. */
+static uint64_t
+load_of(const struct ashlard *d, const struct worker *w)
+{
+    uint64_t n = atomic_load(&w->n_clients);
+
+    return commands_in_long_script(&d->commands, w->id) ? n + UINT32_MAX : n;
+}
+
 static struct worker *
 least_loaded(struct listeners *l)
 {
     struct ashlard *d = l->daemon;
     unsigned start = l->next_worker++;
     struct worker *best = d->workers[start % d->n_workers];
+    uint64_t least = load_of(d, best);
 
     for (unsigned i = 1; i < d->n_workers; i++) {
         struct worker *w = d->workers[(start + i) % d->n_workers];
+        uint64_t load = load_of(d, w);
 
-        if (atomic_load(&w->n_clients) < atomic_load(&best->n_clients))
+        if (load < least) {
+            least = load;
             best = w;
+        }
     }
     return best;
 }

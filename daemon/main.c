@@ -257,6 +257,8 @@ build(struct ashlard *d, struct buf *err)
 static void
 tear_down(struct ashlard *d)
 {
+    if (d->commands.ks != NULL)
+        commands_end_scripts(&d->commands);
     if (d->watchdog != NULL)
         watchdog_free(d->watchdog);
     if (d->slab != NULL)
