@@ -4,19 +4,24 @@
  *
  *   bench/load [-p PORT | -u PATH] [-m] [-c CONNECTIONS] [-d DEPTH]
  *              [-o get|set|mix] [-n KEYS] [-v BYTES] [-N REQUESTS | -T SECONDS]
- *              [-s]
+ *              [-r REQUESTS_PER_SECOND] [-s]
  *
  *   -m   speak memcached's text protocol
  *   -d   requests that a connection sends at once, before it waits for all the
  *        replies to them
  *   -o   mix is one SET to ten GETs
+ *   -r   at this rate, however quickly the replies come (open loop): batches are
+ *        due at even intervals, and go to the connections that have nothing to
+ *        wait for; one that finds none waits for one
  *   -s   keys in sequence, each connection its share: to fill a server
  *
  * One thread, so pin it to a CPU that the server does not use. Keys are
  * "key:NUMBER", uniform at random. A GET whose value has another length than
  * -v counts as an error, and so does every error reply. Prints one
  * "name value" a line; times are those from the sending of a batch to the
- * reading of the reply.
+ * reading of the reply. With -r they are from the moment when it was due, so
+ * that a server that stops for a while is charged for all that would have come
+ * meanwhile (no coordinated omission).
  */
 #include "bench/bench.h"
 
@@ -27,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -48,6 +54,7 @@ struct options {
     enum operation op;
     size_t n_keys, value_bytes, n_requests; /* n_requests 0: no limit */
     double seconds;
+    size_t rate; /* requests per second; 0: as fast as they are answered */
 };
 
 struct connection {
@@ -55,7 +62,7 @@ struct connection {
     struct buf out;
     size_t sent;          /* of out */
     bool waits_for_room;  /* EPOLLOUT is on */
-    double batch_ns;      /* when the batch was built */
+    double batch_ns;      /* when the batch was built, or due */
     size_t n_pending;     /* replies to come */
     size_t skip;          /* bytes of a value to skip, its CRLF included */
     bool in_value;        /* memcached: END is to follow the value */
@@ -72,6 +79,9 @@ struct load {
     uint64_t random;
     size_t n_sent, n_done, n_hits, n_misses, n_errors, n_active;
     double start_ns, end_ns;
+    double due_ns, interval_ns; /* with a rate: the next batch */
+    struct connection **idle;   /* with a rate: a ring of those */
+    size_t idle_at, n_idle;
     char first_error[128];
     struct bench_histogram times;
 };
@@ -206,6 +216,44 @@ next_batch(struct load *l, struct connection *c, double now_ns)
     send_rest(l, c);
 }
 
+/* ---- at a rate ----------------------------------------------------------- */
+
+static void
+rest(struct load *l, struct connection *c)
+{
+    l->idle[(l->idle_at + l->n_idle++) % l->o.n_connections] = c;
+}
+
+/* Send what is due, by connections that are idle. */
+static void
+send_due(struct load *l)
+{
+    double now_ns = bench_wall_ns();
+
+    while (l->n_idle > 0 && l->due_ns <= now_ns) {
+        struct connection *c = l->idle[l->idle_at];
+
+        l->idle_at = (l->idle_at + 1) % l->o.n_connections;
+        l->n_idle--;
+        next_batch(l, c, l->due_ns);
+        l->due_ns += l->interval_ns;
+    }
+}
+
+/* How long to wait for replies. */
+static const struct timespec *
+until_due(const struct load *l, struct timespec *t)
+{
+    double left_ns = l->due_ns - bench_wall_ns();
+
+    if (l->n_idle == 0)
+        return NULL;
+    left_ns = MAX(left_ns, 0);
+    t->tv_sec = (time_t)(left_ns / 1e9);
+    t->tv_nsec = (long)(left_ns - (double)t->tv_sec * 1e9);
+    return t;
+}
+
 /* ---- replies ------------------------------------------------------------- */
 
 static void
@@ -330,7 +378,11 @@ receive(struct load *l, struct connection *c)
     bench_histogram_add(&l->times, (uint64_t)(now_ns - c->batch_ns), complete);
     l->n_done += complete;
     c->n_pending -= complete;
-    if (c->n_pending == 0)
+    if (c->n_pending > 0)
+        return;
+    if (l->o.rate > 0)
+        rest(l, c);
+    else
         next_batch(l, c, now_ns);
 }
 
@@ -381,18 +433,38 @@ open_connections(struct load *l)
     }
 }
 
+/* Everybody's first batch, or nobody's until it is due. */
+static void
+begin(struct load *l)
+{
+    size_t n = l->o.n_connections;
+
+    l->start_ns = l->due_ns = bench_wall_ns();
+    l->end_ns = l->o.seconds > 0 ? l->start_ns + l->o.seconds * 1e9 : 1e30;
+    l->n_active = n;
+    if (l->o.rate > 0) {
+        l->interval_ns = 1e9 * l->o.depth / (double)l->o.rate;
+        l->idle = xcalloc(n, sizeof(struct connection *));
+        (void)prctl(PR_SET_TIMERSLACK, 1); /* else waits are 50 us longer */
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (l->o.rate > 0)
+            rest(l, &l->connections[i]);
+        else
+            next_batch(l, &l->connections[i], bench_wall_ns());
+    }
+}
+
 static void
 run(struct load *l)
 {
     struct epoll_event events[MAX_EVENTS];
 
-    l->start_ns = bench_wall_ns();
-    l->end_ns = l->o.seconds > 0 ? l->start_ns + l->o.seconds * 1e9 : 1e30;
-    l->n_active = l->o.n_connections;
-    for (size_t i = 0; i < l->o.n_connections; i++)
-        next_batch(l, &l->connections[i], bench_wall_ns());
+    begin(l);
     while (l->n_active > 0) {
-        int n = epoll_wait(l->epoll, events, MAX_EVENTS, -1);
+        struct timespec wait;
+        int n = epoll_pwait2(
+            l->epoll, events, MAX_EVENTS, until_due(l, &wait), NULL);
 
         if (n < 0 && errno != EINTR)
             die("epoll_wait");
@@ -404,6 +476,7 @@ run(struct load *l)
             if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
                 receive(l, c);
         }
+        send_due(l);
     }
 }
 
@@ -444,7 +517,7 @@ parse_options(struct options *o, int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "p:u:mc:d:o:n:v:N:T:s")) != -1) {
+    while ((c = getopt(argc, argv, "p:u:mc:d:o:n:v:N:T:r:s")) != -1) {
         switch (c) {
         case 'p': o->port = (int)number(optarg); break;
         case 'u': o->path = optarg; break;
@@ -455,6 +528,7 @@ parse_options(struct options *o, int argc, char **argv)
         case 'v': o->value_bytes = number(optarg); break;
         case 'N': o->n_requests = number(optarg); break;
         case 'T': o->seconds = strtod(optarg, NULL); break;
+        case 'r': o->rate = number(optarg); break;
         case 's': o->sequential = true; break;
         case 'o':
             o->op = optarg[0] == 'g' ? OP_GET
@@ -489,7 +563,7 @@ main(int argc, char **argv)
     if (!parse_options(&l->o, argc, argv)) {
         fprintf(stderr, "usage: load -p PORT | -u PATH [-m] [-c CONNECTIONS] "
             "[-d DEPTH] [-o get|set|mix]\n            [-n KEYS] [-v BYTES] "
-            "-N REQUESTS | -T SECONDS | -s\n");
+            "[-r REQUESTS_PER_SECOND] -N REQUESTS | -T SECONDS | -s\n");
         return 2;
     }
     l->random = (uint64_t)bench_wall_ns() | 1;
