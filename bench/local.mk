@@ -24,8 +24,8 @@ bench_programs = \
 
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs) bench/compare.tsv bench/results.tsv
-EXTRA_DIST += bench/compare bench/hashes bench/plot.py bench/run.sh docs/BENCHMARKS.md \
-    docs/bench
+EXTRA_DIST += bench/compare bench/footprint bench/hashes bench/plot.py \
+    bench/run.sh docs/BENCHMARKS.md docs/bench
 dist_check_SCRIPTS += bench/plot_test.sh
 
 bench_alloc_SOURCES = bench/alloc.c $(bench_common)
