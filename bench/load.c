@@ -3,8 +3,8 @@
  * protocol of memcached.
  *
  *   bench/load [-p PORT | -u PATH] [-m] [-c CONNECTIONS] [-d DEPTH]
- *              [-o get|set|mix] [-n KEYS] [-v BYTES] [-N REQUESTS | -T SECONDS]
- *              [-r REQUESTS_PER_SECOND] [-s]
+ *              [-o get|set|mix] [-n KEYS] [-v BYTES]
+ *              [-N REQUESTS | -T SECONDS] [-r REQUESTS_PER_SECOND] [-s]
  *
  *   -m   speak memcached's text protocol
  *   -d   requests that a connection sends at once, before it waits for all the

@@ -47,7 +47,12 @@ else
 ashlard_SOURCES += daemon/tls_absent.c
 endif
 if LIBURING
-ashlard_SOURCES += daemon/io_uring.c
+ashlard_SOURCES += \
+    daemon/io_uring.c \
+    daemon/io_uring.h \
+    daemon/io_uring_receive.c \
+    daemon/io_uring_send.c \
+    daemon/io_uring_setup.c
 endif
 nodist_ashlard_SOURCES = daemon/status_page.h
 ashlard_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS) $(LIBURING_CFLAGS)
