@@ -29,6 +29,7 @@ client_tests = \
     client-tests/versions_test \
     client-tests/keys_test \
     client-tests/bits_test \
+    client-tests/bad_input_test \
     client-tests/hash_test \
     client-tests/hash_expiry_test \
     client-tests/copy_test \
@@ -86,6 +87,9 @@ client_tests_debug_test_LDADD = $(client_tests_ldadd)
 client_tests_keys_test_SOURCES = client-tests/keys_test.c
 client_tests_keys_test_CFLAGS = $(client_tests_cflags)
 client_tests_keys_test_LDADD = $(client_tests_ldadd)
+client_tests_bad_input_test_SOURCES = client-tests/bad_input_test.c
+client_tests_bad_input_test_CFLAGS = $(client_tests_cflags)
+client_tests_bad_input_test_LDADD = $(client_tests_ldadd)
 client_tests_bits_test_SOURCES = client-tests/bits_test.c
 client_tests_bits_test_CFLAGS = $(client_tests_cflags)
 client_tests_bits_test_LDADD = $(client_tests_ldadd)

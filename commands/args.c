@@ -112,14 +112,26 @@ reply_missing(struct request *rq, enum ks_status status)
         reply_error_status(rq, status);
 }
 
-void
-reply_error_subcommand(struct request *rq)
+static void
+say_subcommand(struct request *rq, const char *also)
 {
     char name[32];
     size_t len = MIN(rq->argv[0].len, sizeof(name));
 
     for (size_t i = 0; i < len; i++)
         name[i] = (char)toupper((unsigned char)rq->argv[0].p[i]);
-    reply_error(rq->reply, "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
-        ARG_SHOWN(rq, 1), (int)len, name);
+    reply_error(rq->reply, "ERR unknown subcommand%s '%.*s'. Try %.*s HELP.",
+        also, ARG_SHOWN(rq, 1), (int)len, name);
+}
+
+void
+reply_error_subcommand(struct request *rq)
+{
+    say_subcommand(rq, "");
+}
+
+void
+reply_error_subcommand_syntax(struct request *rq)
+{
+    say_subcommand(rq, " or wrong number of arguments for");
 }

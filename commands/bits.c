@@ -144,7 +144,7 @@ parse_range(
     }
     if (rq->argc > i && !arg_i64(rq, i, &start))
         return false;
-    if (out->has_end && !arg_i64(rq, i + 1, &end))
+    if (out->has_end && !open_end && !arg_i64(rq, i + 1, &end))
         return false;
     if (rq->argc == i + 3) {
         bits = arg_is(rq, i + 2, "bit");
@@ -153,6 +153,9 @@ parse_range(
             return false;
         }
     }
+    /* of BITPOS, Redis reads it last */
+    if (out->has_end && open_end && !arg_i64(rq, i + 1, &end))
+        return false;
     if (bits)
         n *= 8;
     if (start < 0)
@@ -176,7 +179,7 @@ range_is_crossed(struct request *rq, int i)
 {
     int64_t start, end;
 
-    return rq->argc > i + 1 && str_to_i64(arg_str(rq, i), &start) &&
+    return rq->argc > i + 1 && rq->argc <= i + 3 && str_to_i64(arg_str(rq, i), &start) &&
         str_to_i64(arg_str(rq, i + 1), &end) && start < 0 && end < 0 &&
         start > end;
 }

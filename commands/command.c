@@ -416,8 +416,7 @@ static void
 reject(struct request *rq, struct mark mark)
 {
     METRIC_INC(rq->thread->metrics, commands);
-    if (unlikely(rq->session->transaction != NULL))
-        transaction_reject(rq, mark.len);
+    transaction_reject(rq, mark.len);
     count_error(rq, mark, false);
 }
 

@@ -534,6 +534,8 @@ void reply_error_status(struct request *rq, enum ks_status status); /* OOM,
     too large, wrong type */
 void reply_error_subcommand(struct request *rq); /* unknown subcommand argv[1],
     "Try X HELP." */
+void reply_error_subcommand_syntax(struct request *rq); /* ... or too many
+    arguments for it */
 
 /* Null for KS_MISS, else that error. */
 void reply_missing(struct request *rq, enum ks_status status);

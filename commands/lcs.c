@@ -194,18 +194,16 @@ cmd_lcs(struct request *rq)
     struct lcs l;
     bool strings;
 
-    if (!parse_lcs(rq, &options))
-        return;
     ks_lock_to_read(rq->thread->ks, keys, 2);
     strings = value_read(rq, &keys[0], &a) != KS_WRONG_TYPE;
     strings &= value_read(rq, &keys[1], &b) != KS_WRONG_TYPE;
     ks_unlock(rq->thread->ks);
     l = (struct lcs){.a = a.bytes, .b = b.bytes};
-    if (strings)
-        reply_lcs(rq, &l, &options);
-    else
+    if (!strings)
         reply_error(
             rq->reply, "ERR The specified keys must contain string values");
+    else if (parse_lcs(rq, &options))
+        reply_lcs(rq, &l, &options);
     value_drop(rq, &a);
     value_drop(rq, &b);
 }

@@ -8,23 +8,23 @@
 
 /* ---- USAGE --------------------------------------------------------------- */
 
-/* A count of samples is read and has no effect: strings are not sampled. */
+/* Counts of samples are read and have no effect: nothing is sampled. */
 static bool
 read_samples(struct request *rq)
 {
     int64_t samples;
 
-    if (rq->argc == 3)
-        return true;
-    if (rq->argc != 5 || !arg_is(rq, 3, "samples")) {
-        reply_error_syntax(rq);
-        return false;
-    }
-    if (!arg_i64(rq, 4, &samples))
-        return false;
-    if (samples < 0) {
-        reply_error_syntax(rq);
-        return false;
+    for (int i = 3; i < rq->argc; i += 2) {
+        if (!arg_is(rq, i, "samples") || i + 1 == rq->argc) {
+            reply_error_syntax(rq);
+            return false;
+        }
+        if (!arg_i64(rq, i + 1, &samples))
+            return false;
+        if (samples < 0) {
+            reply_error_syntax(rq);
+            return false;
+        }
     }
     return true;
 }

@@ -123,7 +123,7 @@ cmd_client_pause(struct request *rq)
     uint64_t until_ms;
 
     if (rq->argc > 4) {
-        reply_error_subcommand(rq);
+        reply_error_subcommand_syntax(rq);
         return;
     }
     if (rq->argc == 4 && arg_is(rq, 3, "write")) {
@@ -158,7 +158,7 @@ cmd_client_unblock(struct request *rq)
     int64_t id;
 
     if (rq->argc > 4) {
-        reply_error_subcommand(rq);
+        reply_error_subcommand_syntax(rq);
         return;
     }
     if (rq->argc == 4 && !arg_is(rq, 3, "timeout") &&

@@ -16,6 +16,8 @@ script_is_row(const struct command *row)
 
 #ifdef HAVE_LUA
 
+#define NOSCRIPT_TEXT "NOSCRIPT No matching script. Please use EVAL."
+
 /* How many keys follow; replies with the error and returns false if the number
  * is not good. */
 static bool
@@ -69,7 +71,7 @@ find_script(struct request *rq, bool by_sha)
         return found;
     if (!by_sha)
         return script_define(rq, arg_str(rq, 1), sha, false);
-    reply_error(rq->reply, "NOSCRIPT No matching script. Please use EVAL.");
+    reply_error(rq->reply, NOSCRIPT_TEXT);
     return NULL;
 }
 
@@ -78,6 +80,10 @@ eval(struct request *rq, bool by_sha, bool read_only)
 {
     struct script_call call = {.first_key = 3, .read_only = read_only};
 
+    if (by_sha && rq->argv[1].len != SHA1_HEX) {
+        reply_error(rq->reply, NOSCRIPT_TEXT);
+        return;
+    }
     if (!read_key_count(rq, &call.n_keys))
         return;
     call.script = find_script(rq, by_sha);

@@ -275,7 +275,7 @@ cmd_slowlog_get(struct request *rq)
     size_t at;
 
     if (rq->argc > 3) {
-        reply_error_arity(rq);
+        reply_error_subcommand_syntax(rq);
         return;
     }
     if (rq->argc == 3 && (!str_to_i64(arg_str(rq, 2), &count) || count < -1)) {

@@ -280,6 +280,7 @@ float_write(char *out, long double value)
 
 struct float_increment {
     long double by;
+    bool valid; /* there is a number in `by` */
     char digits[FLOAT_MAX_CHARS];
     size_t len; /* of digits */
     const char *error;
@@ -291,7 +292,7 @@ float_increment(void *ctx, const struct ks_old *old, struct ks_new *new)
     struct float_increment *job = ctx;
     long double value = 0;
 
-    if (old->exists && !float_read(old->value, &value)) {
+    if (!job->valid || (old->exists && !float_read(old->value, &value))) {
         job->error = not_float;
         return;
     }
@@ -311,10 +312,8 @@ cmd_incrbyfloat(struct request *rq)
 {
     struct float_increment job;
 
-    if (!float_read(arg_str(rq, 2), &job.by)) {
-        reply_error(rq->reply, "%s", not_float);
-        return;
-    }
+    /* a wrong type is told before a wrong number */
+    job.valid = float_read(arg_str(rq, 2), &job.by);
     if (!edit(rq, float_increment, &job, &job.error))
         return;
     notify_string(rq, "incrbyfloat");

@@ -259,9 +259,8 @@ transaction_reject(struct request *rq, size_t error_at)
     struct buf *out = rq->reply->out;
     struct buf why = {0};
 
-    if (!in_multi(rq->session))
-        return;
-    rq->session->transaction->spoiled = true;
+    if (in_multi(rq->session))
+        rq->session->transaction->spoiled = true;
     if (rq->command == NULL || rq->command->handler != cmd_exec)
         return;
     /* EXEC itself ends the transaction, whatever is wrong with it; the reason
