@@ -3,6 +3,8 @@
 #include "keyspace/internal.h"
 #include "keyspace/testing.h"
 
+#include <malloc.h>
+
 #define LIMIT (64 * MIB)
 
 static struct fixture f;
@@ -60,6 +62,21 @@ others(void)
     ck_assert(found.is_other);
     return found;
 }
+
+/* A scrape of metrics asks for those of all databases. */
+START_TEST(a_list_takes_no_more_room_than_it_needs)
+{
+    struct ks_namespace *all;
+    size_t n;
+
+    open_with(":", "", 1000);
+    n = ks_namespaces(f.ks, 1, &all);
+    ck_assert_uint_le(n, 2);
+    ck_assert_uint_le(malloc_usable_size(all), 3 * sizeof(*all));
+    free(all);
+    fixture_close(&f);
+}
+END_TEST
 
 START_TEST(a_namespace_ends_with_the_first_delimiter)
 {
@@ -337,6 +354,7 @@ main(void)
     TCase *c = tcase_create("namespace");
 
     tcase_set_timeout(c, 240);
+    tcase_add_test(c, a_list_takes_no_more_room_than_it_needs);
     tcase_add_test(c, a_namespace_ends_with_the_first_delimiter);
     tcase_add_test(c, the_longest_configured_prefix_counts);
     tcase_add_test(c, configured_prefixes_have_entries_from_the_start);
