@@ -279,7 +279,7 @@ be_humble(void)
     static const struct sched_param none = {0};
 
     if (sched_setscheduler(0, SCHED_BATCH, &none) != 0)
-        log_info("maintenance is scheduled as workers are: %s",
+        log_debug("maintenance is scheduled as workers are: %s",
             strerror(errno));
     (void)prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
 }
