@@ -24,7 +24,7 @@ bench_programs = \
 
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs) bench/compare.tsv bench/results.tsv
-EXTRA_DIST += bench/compare bench/footprint bench/hashes bench/plot.py \
+EXTRA_DIST += bench/compare bench/footprint bench/hashes bench/tls bench/plot.py \
     bench/run.sh docs/BENCHMARKS.md docs/bench
 dist_check_SCRIPTS += bench/plot_test.sh
 

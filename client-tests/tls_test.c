@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -152,6 +154,32 @@ START_TEST(values_of_all_sizes_pass)
     }
     tls_close(ssl);
     SSL_CTX_free(ctx);
+}
+END_TEST
+
+/* A client with Nagle's algorithm holds back the end of what it sends in several
+ * pieces, until the rest is acknowledged: with every command for 40 ms, if the
+ * server waits for the end. */
+START_TEST(the_end_of_a_long_command_is_not_waited_for)
+{
+    static const size_t lengths[] = {17000, 70000};
+    static const int off = 0;
+    size_t len = lengths[_i];
+    SSL *ssl = tls_connect(rules, tls_port);
+    char *value = pattern(len);
+    double best = 1;
+
+    setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
+    for (int i = 0; i < 12; i++) {
+        double start = now_s();
+
+        set_value(ssl, value, len);
+        if (i >= 4) /* the kernel is quick at first */
+            best = MIN(best, now_s() - start);
+    }
+    ck_assert_msg(best < 0.035, "a SET took %.3f s", best);
+    free(value);
+    tls_close(ssl);
 }
 END_TEST
 
@@ -977,6 +1005,8 @@ add_own_tests(TCase *tc)
     tcase_add_test(tc, sessions_are_resumed);
     tcase_add_test(tc, config_set_renews_the_certificate);
     tcase_add_test(tc, hup_renews_the_certificate);
+    tcase_add_loop_test(
+        tc, the_end_of_a_long_command_is_not_waited_for, 0, 2);
     tcase_add_test(tc, the_port_can_be_changed_while_clients_stay);
     tcase_add_test(tc, a_port_can_change_its_kind);
     tcase_add_test(tc, a_server_without_tls_can_get_a_port);

@@ -18,7 +18,10 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define RECORD_BYTES ((size_t)SSL3_RT_MAX_PLAIN_LENGTH)
 
@@ -326,12 +329,28 @@ watch(struct conn *c, short want)
     return true;
 }
 
+/* More is under way: a client sends what is longer than a record in several
+ * calls, and unless it has turned Nagle's algorithm off, its kernel holds the
+ * last of it back until ours acknowledges the rest. That would be with a reply,
+ * for which the last is missing, or after 40 ms. */
+static void
+acknowledge(struct conn *c)
+{
+    static const int on = 1;
+
+    if (setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on)) != 0)
+        log_debug("no early acknowledgement err=\"%s\"", strerror(errno));
+}
+
 /* What was read may have changed what the connection waits for. */
 static ssize_t
 after_read(struct conn *c, ssize_t n)
 {
     int saved = errno;
 
+    if (n > 0 && !c->tls->has_input &&
+        (c->input != NULL || (size_t)n >= RECORD_BYTES))
+        acknowledge(c);
     if (!watch(c, c->interest)) {
         errno = ECONNRESET;
         return -1;
@@ -394,7 +413,7 @@ const struct io_engine io_tls = {
     .watch = watch,
     .receive = receive,
     .receive_into = receive_into,
-    .expect_large = keep,
+    .expect_large = acknowledge,
     .park = keep,
     .start_send = start_send,
     .forget = forget,
