@@ -118,6 +118,9 @@ expect 78 "ashlard: *no-such-thing*" --no-such-thing 1
 expect 78 "ashlard: *too small*" --maxmemory 1mb
 expect 78 "ashlard: *nowhere to listen*" --port 0
 expect 64 "ashlard: *needs one FILE" --check-config
+echo 'run-as no-such-user' >"$dir/bad.conf"
+expect 78 "ashlard: run-as: there is no user*" --check-config "$dir/bad.conf"
+printf 'port 7000\nprot 1\n' >"$dir/bad.conf"
 one_line "$dir/bad.conf"
 one_line --maxmemory 1mb
 

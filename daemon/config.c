@@ -314,6 +314,10 @@ config_would_start(const struct config *c, struct buf *err)
             "nowhere to listen");
         return false;
     }
+    if (c->daemon.port != 0 && c->daemon.port == c->tls.tls_port) {
+        buf_printf(err, "port and tls-port are both %d", (int)c->daemon.port);
+        return false;
+    }
     return check_maxmemory(c, err);
 }
 

@@ -155,6 +155,13 @@ START_TEST(somewhere_to_listen_is_needed)
 }
 END_TEST
 
+START_TEST(two_ports_are_two)
+{
+    ck_assert(!load_one("--tls-port", "6379"));
+    assert_complains(TLS_BUILT ? "are both 6379" : "without TLS");
+}
+END_TEST
+
 START_TEST(a_unix_path_that_the_system_cannot_hold_is_refused)
 {
     char path[120];

@@ -774,6 +774,10 @@ int64_t rlimit_raise(const struct config *c, int64_t clients);
 
 /* ---- run_as.c, core_dumps.c [main thread] -------------------------------- */
 
+/* Is there such a user, who is not root? "" is good. False with a sentence in
+ * err. */
+bool run_as_check(const char *spec, struct buf *err);
+
 /* Become the user of run-as; "" does nothing. False with a sentence in err. */
 bool run_as_begin(const char *spec, struct buf *err);
 

@@ -118,7 +118,7 @@ check_config(struct config *c, int argc, char **argv)
         return complain(EX_USAGE, &err);
     }
     if (!config_load(c, argv[2], 0, NULL, &err) || !check_users(c, &err) ||
-        !tls_check(&c->tls, &err))
+        !run_as_check(c->daemon.run_as, &err) || !tls_check(&c->tls, &err))
         return complain(EX_CONFIG, &err);
     return EXIT_SUCCESS;
 }

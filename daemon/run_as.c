@@ -134,6 +134,14 @@ become(const struct identity *who)
 }
 
 bool
+run_as_check(const char *spec, struct buf *err)
+{
+    struct identity who = {0};
+
+    return *spec == '\0' || find_identity(spec, &who, err);
+}
+
+bool
 run_as_begin(const char *spec, struct buf *err)
 {
     struct identity who = {0};
