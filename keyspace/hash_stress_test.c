@@ -8,49 +8,21 @@
  * while fields expire, items are evicted and moved. $ASHLAR_STRESS scales the
  * operations.
  */
-#include "keyspace/testing.h"
+#include "keyspace/stress.h"
 
-#include <pthread.h>
-#include <time.h>
-
+#define N_THREADS 4
 #define N_HASHES 600
 #define N_HOT 4 /* half of all is done to these */
 #define N_SAME 10
-
-#ifdef __SANITIZE_THREAD__
-#define N_OPERATIONS 1500
-#define EVICTIONS 0 /* so few need not fill the memory */
-#else
 #define N_OPERATIONS 12000
-#define EVICTIONS 50
-#endif
-
-static struct fixture f;
-static _Atomic bool stop;
-
-struct worker {
-    pthread_t thread;
-    unsigned operations;
-    uint64_t random;
-    uint64_t seen;
-};
-
-static uint64_t
-roll(struct worker *w)
-{
-    uint64_t x = w->random += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
+#define TIGHT (8 * MIB)
 
 static struct ks_key
-hash_key(uint64_t n, char name[32])
+hash_key(const struct stress_worker *w, uint64_t n, char name[32])
 {
     int len = snprintf(name, 32, "hash:%llu:key", (unsigned long long)n);
 
-    return ks_key(f.ks, 0, (struct str){name, (size_t)len});
+    return ks_key(w->f->ks, 0, (struct str){name, (size_t)len});
 }
 
 static struct str
@@ -97,17 +69,17 @@ check_value(uint64_t hash, uint64_t i, struct str value)
 /* ---- what a thread does -------------------------------------------------- */
 
 static void
-write_same(struct worker *w, struct ks_thread *t, uint64_t n)
+write_same(struct stress_worker *w, uint64_t n)
 {
     static _Thread_local char names[N_SAME][32];
     static _Thread_local char values[N_SAME][MAX_VALUE];
-    uint64_t number = roll(w) % 1000000;
+    uint64_t number = stress_random(w) % 1000000;
     char name[32];
-    struct ks_key key = hash_key(n, name);
+    struct ks_key key = hash_key(w, n, name);
     struct hash_edit *e;
 
-    ck_assert_int_eq(
-        hash_edit(t, &key, HASH_CREATE, N_SAME, N_SAME * (32 + MAX_VALUE), &e),
+    ck_assert_int_eq(hash_edit(w->t, &key, HASH_CREATE, N_SAME,
+                         N_SAME * (32 + MAX_VALUE), &e),
         KS_OK);
     for (unsigned i = 0; i < N_SAME; i++)
         (void)hash_edit_set(e, same_name(i, names[i]),
@@ -117,29 +89,32 @@ write_same(struct worker *w, struct ks_thread *t, uint64_t n)
 
 /* Some fields that are not looked at: hashes of a third number get many. */
 static void
-write_others(struct worker *w, struct ks_thread *t, uint64_t n)
+write_others(struct stress_worker *w, uint64_t n)
 {
     static _Thread_local char names[64][32];
     uint64_t range = n % 3 == 0 ? 2000 : 20;
     unsigned n_fields = n % 3 == 0 ? 64 : 2;
     char name[32];
-    struct ks_key key = hash_key(n, name);
-    bool add = roll(w) % 2;
+    struct ks_key key = hash_key(w, n, name);
+    bool add = stress_random(w) % 2;
     struct hash_edit *e;
     enum ks_status status;
 
-    status = hash_edit(t, &key, HASH_MUST_EXIST, n_fields, n_fields * 64, &e);
+    status =
+        hash_edit(w->t, &key, HASH_MUST_EXIST, n_fields, n_fields * 64, &e);
     if (status == KS_MISS)
         return;
     ck_assert_int_eq(status, KS_OK);
     for (unsigned i = 0; i < n_fields; i++) {
         struct str field = {names[i],
             (size_t)snprintf(names[i], 32, "other:%llu",
-                (unsigned long long)(roll(w) % range))};
+                (unsigned long long)(stress_random(w) % range))};
 
         if (add)
             (void)hash_edit_set(e, field, STR("not looked at"),
-                roll(w) % 4 ? KS_NO_EXPIRY : clock_wall_ms() + roll(w) % 200);
+                stress_random(w) % 4
+                    ? KS_NO_EXPIRY
+                    : clock_wall_ms() + stress_random(w) % 200);
         else
             (void)hash_edit_delete(e, field);
     }
@@ -147,32 +122,30 @@ write_others(struct worker *w, struct ks_thread *t, uint64_t n)
 }
 
 static void
-read_one(struct worker *w, struct ks_thread *t, uint64_t n)
+read_one(struct stress_worker *w, uint64_t n)
 {
-    struct read_back r = {{0}};
     char name[32], field[32];
-    struct ks_key key = hash_key(n, name);
-    uint64_t i = roll(w) % (n < N_HOT ? 2 : N_SAME);
+    struct ks_key key = hash_key(w, n, name);
+    uint64_t i = stress_random(w) % (n < N_HOT ? 2 : N_SAME);
     struct ks_info info;
 
-    if (hash_get(t, &key, KS_READ, same_name(i, field), place_in_buf, &r,
+    if (hash_get(w->t, &key, KS_READ, same_name(i, field), place_in_buf, &w->r,
             &info) == KS_OK) {
         (void)check_value(n, i, (struct str){info.value, info.value_len});
-        w->seen++;
+        w->hits++;
     }
-    buf_free(&r.buf);
 }
 
 static void
-read_all(struct worker *w, struct ks_thread *t, uint64_t n)
+read_all(struct stress_worker *w, uint64_t n)
 {
     char name[32], field[32];
-    struct ks_key key = hash_key(n, name);
+    struct ks_key key = hash_key(w, n, name);
     struct hash_field found;
     struct hash_reader *r;
     uint64_t first = 0, at = 0, fields = 0;
 
-    if (hash_open(t, &key, KS_READ, &r) != KS_OK)
+    if (hash_open(w->t, &key, KS_READ, &r) != KS_OK)
         return;
     for (unsigned i = 0; i < N_SAME; i++) {
         uint64_t number;
@@ -187,87 +160,48 @@ read_all(struct worker *w, struct ks_thread *t, uint64_t n)
         fields++;
     ck_assert_uint_eq(fields, hash_reader_count(r));
     hash_close(r);
-    w->seen++;
+    w->hits++;
 }
 
-static void *
-work(void *arg)
+static void
+operate(struct stress_worker *w, unsigned i)
 {
-    struct worker *w = arg;
-    struct ks_thread *t = ks_thread_new(f.ks);
+    uint64_t dice = stress_random(w) % 100;
+    uint64_t n = stress_random(w) % (stress_random(w) % 2 ? N_HOT : N_HASHES);
+    char name[32];
+    struct ks_key key = hash_key(w, n, name);
 
-    for (unsigned i = 0; i < w->operations; i++) {
-        uint64_t dice = roll(w) % 100;
-        uint64_t n = roll(w) % (roll(w) % 2 ? N_HOT : N_HASHES);
-        char name[32];
-
-        if (dice < 30) {
-            for (unsigned n_reads = n < N_HOT ? 30 : 1; n_reads > 0; n_reads--)
-                read_one(w, t, n);
-        } else if (dice < 50) {
-            read_all(w, t, n);
-        } else if (dice < 75) {
-            write_same(w, t, n);
-        } else if (dice < 98) {
-            write_others(w, t, n);
-        } else {
-            struct ks_key key = hash_key(n, name);
-
-            (void)ks_delete(t, &key);
-        }
-        if (i % 64 == 0) {
-            clock_refresh();
-            ks_thread_poll(t);
-        }
+    (void)i;
+    if (dice < 30) {
+        for (unsigned n_reads = n < N_HOT ? 30 : 1; n_reads > 0; n_reads--)
+            read_one(w, n);
+    } else if (dice < 50) {
+        read_all(w, n);
+    } else if (dice < 75) {
+        write_same(w, n);
+    } else if (dice < 98) {
+        write_others(w, n);
+    } else {
+        (void)ks_delete(w->t, &key);
     }
-    ks_thread_free(t);
-    return NULL;
-}
-
-static void *
-maintain(void *arg)
-{
-    struct ks_thread *t = ks_thread_new(f.ks);
-
-    (void)arg;
-    while (!atomic_load(&stop)) {
-        clock_refresh();
-        for (int i = 0; i < 20 && ks_maintain(t); i++)
-            ;
-        nanosleep(&(struct timespec){0, 200000}, NULL);
-    }
-    ks_thread_free(t);
-    return NULL;
 }
 
 static void
 run_stress(size_t limit)
 {
-    const char *s = getenv("ASHLAR_STRESS");
-    double factor = s != NULL && strtod(s, NULL) > 0 ? strtod(s, NULL) : 1;
-    struct worker w[4] = {{0}};
-    pthread_t maintainer;
+    struct stress_worker w[N_THREADS + 1] = {{.operate = stress_maintain}};
+    struct fixture f;
     struct ks_metrics metrics;
-    uint64_t seen = 0;
 
     fixture_open(&f, limit);
-    atomic_store(&stop, false);
-    pthread_create(&maintainer, NULL, maintain, NULL);
-    for (unsigned i = 0; i < 4; i++) {
-        w[i].random = i * 1000003 + 17;
-        w[i].operations = (unsigned)(N_OPERATIONS * factor);
-        pthread_create(&w[i].thread, NULL, work, &w[i]);
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        pthread_join(w[i].thread, NULL);
-        seen += w[i].seen;
-    }
-    atomic_store(&stop, true);
-    pthread_join(maintainer, NULL);
-    ck_assert_uint_gt(seen, (uint64_t)(N_OPERATIONS / 10 * factor));
+    for (unsigned i = 1; i <= N_THREADS; i++)
+        w[i] = (struct stress_worker){
+            .operate = operate, .operations = stress_scaled(N_OPERATIONS)};
+    ck_assert_uint_gt(
+        stress_run(&f, w, N_THREADS + 1), stress_scaled(N_OPERATIONS / 10));
     ks_metrics(f.ks, &metrics);
-    if (limit < 64 * MIB)
-        ck_assert_uint_ge(metrics.evicted, EVICTIONS);
+    if (limit == TIGHT)
+        ck_assert_uint_gt(metrics.evicted, stress_scaled(50));
     else
         ck_assert_uint_eq(metrics.evicted, 0);
     fixture_close(&f);
@@ -281,7 +215,7 @@ END_TEST
 
 START_TEST(no_reader_sees_half_of_a_change_under_eviction)
 {
-    run_stress(8 * MIB);
+    run_stress(TIGHT);
 }
 END_TEST
 

@@ -5,28 +5,20 @@
  * a stale chunk or a mixed-up handle is seen. Readers, writers, deleters and
  * updaters run while the index grows, pages are drained, items expire and, with
  * the small limit, are evicted. Counters of updates must add up exactly.
- * $ASHLAR_STRESS scales the number of operations (default 1).
+ * $ASHLAR_STRESS scales the number of operations.
  */
-#include "keyspace/testing.h"
-
-#include <pthread.h>
-#include <time.h>
+#include "keyspace/stress.h"
 
 #define N_KEYS 20000
 #define N_COUNTERS 16
 #define MAX_VALUE 40000
+#define OPERATIONS 240000
+#define TIGHT (6 * MIB)
 
-static struct fixture f;
-static _Atomic bool stop;
-
-struct worker {
-    pthread_t thread;
-    unsigned id;
-    unsigned operations;
-    uint64_t random;
+/* What a worker has for itself. */
+struct own {
     uint64_t increments[N_COUNTERS];
-    uint64_t hits;
-    char *value; /* MAX_VALUE bytes */
+    char value[MAX_VALUE];
 };
 
 struct head {
@@ -34,20 +26,6 @@ struct head {
     uint64_t salt;
     uint64_t len;
 };
-
-static uint64_t
-mix(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-static uint64_t
-roll(struct worker *w)
-{
-    return mix(w->random += 0x9e3779b97f4a7c15u);
-}
 
 static uint64_t
 checksum(const char *p, size_t len)
@@ -60,17 +38,17 @@ checksum(const char *p, size_t len)
 }
 
 static size_t
-make_value(struct worker *w, uint64_t key)
+make_value(struct stress_worker *w, char *to, uint64_t key)
 {
-    uint64_t r = roll(w);
+    uint64_t r = stress_random(w);
     size_t body = r % 64 == 0 ? 17000 + r % 20000 : r % 700;
     struct head h = {key, r, body};
     uint64_t sum;
 
-    memcpy(w->value, &h, sizeof(h));
-    memset(w->value + sizeof(h), (int)(r >> 40), body);
-    sum = checksum(w->value, sizeof(h) + body);
-    memcpy(w->value + sizeof(h) + body, &sum, 8);
+    memcpy(to, &h, sizeof(h));
+    memset(to + sizeof(h), (int)(r >> 40), body);
+    sum = checksum(to, sizeof(h) + body);
+    memcpy(to + sizeof(h) + body, &sum, 8);
     return sizeof(h) + body + 8;
 }
 
@@ -91,13 +69,13 @@ check_value(uint64_t key, const char *p, size_t len)
 
 /* Names of several shapes, which become templates while the threads run. */
 static struct ks_key
-number_key(char *name, uint64_t n)
+number_key(const struct fixture *f, char *name, uint64_t n)
 {
     static const char *const shapes[] = {"stress:%llu", "stress:%08llu:key",
         "stress:ad%014llxd", "%llu:stress:words"};
     int len = snprintf(name, 32, shapes[n % 4], (unsigned long long)n);
 
-    return ks_key(f.ks, n % 8 == 7 ? 1 : 0, (struct str){name, (size_t)len});
+    return ks_key(f->ks, n % 8 == 7 ? 1 : 0, (struct str){name, (size_t)len});
 }
 
 static void
@@ -126,127 +104,72 @@ lengthen(void *ctx, const struct ks_old *old, struct ks_new *new)
 }
 
 static void
-one_operation(struct worker *w, struct ks_thread *t, struct read_back *r)
+operate(struct stress_worker *w, unsigned i)
 {
-    uint64_t dice = roll(w) % 100, n = roll(w) % N_KEYS;
+    struct own *own = w->ctx;
+    uint64_t dice = stress_random(w) % 100, n = stress_random(w) % N_KEYS;
     char name[32];
-    struct ks_key key = number_key(name, n);
+    struct ks_key key = number_key(w->f, name, n);
 
+    (void)i;
     if (dice < 55) {
-        if (read_value(&f, t, &key, r)) {
-            check_value(n, r->buf.p, r->buf.len);
+        if (read_value(w->f, w->t, &key, &w->r)) {
+            check_value(n, w->r.buf.p, w->r.buf.len);
             w->hits++;
         }
     } else if (dice < 85) {
-        uint64_t until = dice < 70 ? KS_NO_EXPIRY
-            : clock_wall_ms() + 1 + roll(w) % 300;
-        size_t len = make_value(w, n);
+        uint64_t until = dice < 70
+            ? KS_NO_EXPIRY
+            : clock_wall_ms() + 1 + stress_random(w) % 300;
+        size_t len = make_value(w, own->value, n);
 
-        ck_assert_int_eq(ks_set(t, &key, (struct str){w->value, len}, until),
-            KS_OK);
+        ck_assert_int_eq(
+            ks_set(w->t, &key, (struct str){own->value, len}, until), KS_OK);
     } else if (dice < 92) {
-        (void)ks_delete(t, &key);
+        (void)ks_delete(w->t, &key);
     } else if (dice < 96) {
-        uint64_t until = clock_wall_ms() + 50 + roll(w) % 1000;
+        uint64_t until = clock_wall_ms() + 50 + stress_random(w) % 1000;
 
-        ck_assert_int_eq(ks_update(t, &key, lengthen, &until), KS_OK);
+        ck_assert_int_eq(ks_update(w->t, &key, lengthen, &until), KS_OK);
     } else {
-        uint64_t c = roll(w) % N_COUNTERS, scratch;
+        uint64_t c = stress_random(w) % N_COUNTERS, scratch;
         int len = snprintf(name, sizeof(name), "counter:%u", (unsigned)c);
 
-        key = ks_key(f.ks, 2, (struct str){name, (size_t)len});
-        ck_assert_int_eq(ks_update(t, &key, increment, &scratch), KS_OK);
-        w->increments[c]++;
+        key = ks_key(w->f->ks, 2, (struct str){name, (size_t)len});
+        ck_assert_int_eq(ks_update(w->t, &key, increment, &scratch), KS_OK);
+        own->increments[c]++;
     }
-}
-
-static void *
-work(void *arg)
-{
-    struct worker *w = arg;
-    struct ks_thread *t = ks_thread_new(f.ks);
-    struct read_back r = {{0}};
-
-    for (unsigned i = 0; i < w->operations; i++) {
-        one_operation(w, t, &r);
-        if (i % 64 == 0) {
-            clock_refresh();
-            ks_thread_poll(t);
-        }
-    }
-    buf_free(&r.buf);
-    ks_thread_free(t);
-    return NULL;
-}
-
-static void *
-maintain(void *arg)
-{
-    struct ks_thread *t = ks_thread_new(f.ks);
-
-    (void)arg;
-    while (!atomic_load(&stop)) {
-        clock_refresh();
-        for (int i = 0; i < 20 && ks_maintain(t); i++)
-            ;
-        nanosleep(&(struct timespec){0, 200000}, NULL);
-    }
-    ks_thread_free(t);
-    return NULL;
 }
 
 /* New keys all the time, so that the index grows under the others. */
-static void *
-grow(void *arg)
+static void
+grow(struct stress_worker *w, unsigned i)
 {
-    struct worker *w = arg;
-    struct ks_thread *t = ks_thread_new(f.ks);
-    struct read_back r = {{0}};
+    uint64_t back = 1000000 + stress_random(w) % (i + 1);
+    char name[32];
+    struct ks_key key = number_key(w->f, name, 1000000 + i);
 
-    for (unsigned i = 0; i < w->operations; i++) {
-        char name[32];
-        uint64_t n = 1000000 + i, back = 1000000 + roll(w) % (i + 1);
-        struct ks_key key = number_key(name, n);
-
-        ck_assert_int_eq(ks_set(t, &key, (struct str){w->value, 0},
-            KS_NO_EXPIRY), KS_OK);
-        key = number_key(name, back);
-        if (read_value(&f, t, &key, &r)) {
-            ck_assert_uint_eq(r.buf.len, 0);
-            w->hits++;
-        }
-        if (i % 64 == 0) {
-            clock_refresh();
-            ks_thread_poll(t);
-        }
+    ck_assert_int_eq(ks_set(w->t, &key, STR(""), KS_NO_EXPIRY), KS_OK);
+    key = number_key(w->f, name, back);
+    if (read_value(w->f, w->t, &key, &w->r)) {
+        ck_assert_uint_eq(w->r.buf.len, 0);
+        w->hits++;
     }
-    buf_free(&r.buf);
-    ks_thread_free(t);
-    return NULL;
 }
 
 static uint64_t
-counter_value(unsigned c)
+counter_value(struct fixture *f, unsigned c)
 {
     char name[32];
     int len = snprintf(name, sizeof(name), "counter:%u", c);
-    struct ks_key key = ks_key(f.ks, 2, (struct str){name, (size_t)len});
+    struct ks_key key = ks_key(f->ks, 2, (struct str){name, (size_t)len});
     struct read_back r = {{0}};
     uint64_t n = 0;
 
-    if (read_value(&f, f.t, &key, &r))
+    if (read_value(f, f->t, &key, &r))
         memcpy(&n, r.buf.p, 8);
     buf_free(&r.buf);
     return n;
-}
-
-static unsigned
-scaled(unsigned n)
-{
-    const char *s = getenv("ASHLAR_STRESS");
-    double factor = s != NULL ? strtod(s, NULL) : 1;
-
-    return (unsigned)(n * (factor > 0 ? factor : 1));
 }
 
 static bool
@@ -259,52 +182,62 @@ count_visit(void *ctx, struct str name, const struct ks_info *info)
 }
 
 static void
-run_stress(unsigned n_threads, size_t limit, bool exact)
+check_counters(struct fixture *f, const struct own *own, unsigned n_threads)
 {
-    struct worker w[9] = {{0}};
-    pthread_t maintainer;
-    uint64_t hits = 0, walked = 0;
-    struct ks_memory memory;
-    struct ks_db_stats s;
-
-    fixture_open(&f, limit);
-    atomic_store(&stop, false);
-    pthread_create(&maintainer, NULL, maintain, NULL);
-    for (unsigned i = 0; i <= n_threads; i++) {
-        w[i].id = i;
-        w[i].random = i * 1000003 + 17;
-        w[i].operations = scaled(240000 / n_threads);
-        w[i].value = xcalloc(1, MAX_VALUE);
-        pthread_create(&w[i].thread, NULL, i == n_threads ? grow : work,
-            &w[i]);
-    }
-    for (unsigned i = 0; i <= n_threads; i++) {
-        pthread_join(w[i].thread, NULL);
-        hits += w[i].hits;
-        free(w[i].value);
-    }
-    atomic_store(&stop, true);
-    pthread_join(maintainer, NULL);
-    ck_assert_uint_gt(hits, scaled(10000));
-    ks_memory(f.ks, &memory);
-    ck_assert_uint_gt(memory.templates, 3);
-    for (unsigned c = 0; exact && c < N_COUNTERS; c++) {
+    for (unsigned c = 0; c < N_COUNTERS; c++) {
         uint64_t want = 0;
 
         for (unsigned i = 0; i < n_threads; i++)
-            want += w[i].increments[c];
-        ck_assert_uint_eq(counter_value(c), want);
+            want += own[i].increments[c];
+        ck_assert_uint_eq(counter_value(f, c), want);
     }
+}
+
+/* A walk sees what is there, apart from what has expired since. */
+static void
+check_walk(struct fixture *f)
+{
+    struct ks_db_stats s;
+    uint64_t walked = 0, cursor = 0;
+
     clock_refresh();
-    for (uint64_t cursor = 0;;) {
-        cursor = ks_scan(f.t, 0, cursor, 1000, count_visit, &walked);
-        if (cursor == 0)
-            break;
-    }
-    ks_db_stats(f.ks, 0, &s);
+    do
+        cursor = ks_scan(f->t, 0, cursor, 1000, count_visit, &walked);
+    while (cursor != 0);
+    ks_db_stats(f->ks, 0, &s);
     ck_assert_uint_le(walked, s.items);
     ck_assert_uint_ge(walked + s.expires, s.items);
+}
+
+/* With a tight limit items are evicted, counters too. */
+static void
+run_stress(unsigned n_threads, size_t limit)
+{
+    struct stress_worker w[10] = {{.operate = stress_maintain},
+        {.operate = grow, .operations = stress_scaled(OPERATIONS / n_threads)}};
+    struct own *own = xcalloc(n_threads, sizeof(*own));
+    struct fixture f;
+    struct ks_memory memory;
+    struct ks_metrics metrics;
+
+    fixture_open(&f, limit);
+    for (unsigned i = 0; i < n_threads; i++)
+        w[i + 2] = (struct stress_worker){.operate = operate,
+            .operations = stress_scaled(OPERATIONS / n_threads),
+            .ctx = &own[i]};
+    ck_assert_uint_gt(stress_run(&f, w, n_threads + 2), stress_scaled(10000));
+    ks_memory(f.ks, &memory);
+    ck_assert_uint_gt(memory.templates, 3);
+    ks_metrics(f.ks, &metrics);
+    if (limit == TIGHT) {
+        ck_assert_uint_gt(metrics.evicted, stress_scaled(80));
+    } else {
+        ck_assert_uint_eq(metrics.evicted, 0);
+        check_counters(&f, own, n_threads);
+    }
+    check_walk(&f);
     fixture_close(&f);
+    free(own);
 }
 
 /* ---- torn reads ----------------------------------------------------------------------
@@ -319,81 +252,67 @@ run_stress(unsigned n_threads, size_t limit, bool exact)
 #define HOT_VALUE 12000
 #define IN_PLACE_VALUE 2000
 
-static void *
-overwrite(void *arg)
+static void
+overwrite(struct stress_worker *w, unsigned i)
 {
-    struct worker *w = arg;
-    struct ks_thread *t = ks_thread_new(f.ks);
-    uint64_t *words = xcalloc(HOT_VALUE / 8, 8);
+    uint64_t *words = w->ctx;
+    char name[32];
+    uint64_t hot = stress_random(w) % HOT_KEYS;
+    struct ks_key key = number_key(w->f, name, hot);
+    size_t n = hot < HOT_KEYS / 2
+        ? stress_random(w) % (HOT_VALUE / 16) + HOT_VALUE / 16
+        : IN_PLACE_VALUE / 8;
 
-    for (unsigned i = 0; !atomic_load(&stop); i++) {
-        char name[32];
-        uint64_t hot = roll(w) % HOT_KEYS;
-        struct ks_key key = number_key(name, hot);
-        size_t n = hot < HOT_KEYS / 2 ?
-            roll(w) % (HOT_VALUE / 16) + HOT_VALUE / 16 : IN_PLACE_VALUE / 8;
-
-        for (size_t k = 0; k < n; k++)
-            words[k] = (uint64_t)w->id << 32 | i;
-        ck_assert_int_eq(ks_set(t, &key, (struct str){(char *)words, n * 8},
-            KS_NO_EXPIRY), KS_OK);
-    }
-    free(words);
-    ks_thread_free(t);
-    return NULL;
+    for (size_t k = 0; k < n; k++)
+        words[k] = (uint64_t)w->id << 32 | i;
+    ck_assert_int_eq(
+        ks_set(w->t, &key, (struct str){(char *)words, n * 8}, KS_NO_EXPIRY),
+        KS_OK);
 }
 
-static void *
-read_hot(void *arg)
+static void
+read_hot(struct stress_worker *w, unsigned i)
 {
-    struct worker *w = arg;
-    struct ks_thread *t = ks_thread_new(f.ks);
-    struct read_back r = {{0}};
+    char name[32];
+    struct ks_key key = number_key(w->f, name, stress_random(w) % HOT_KEYS);
+    const uint64_t *words;
+    uint64_t differ = 0;
 
-    for (unsigned i = 0; i < w->operations; i++) {
-        char name[32];
-        struct ks_key key = number_key(name, roll(w) % HOT_KEYS);
-        const uint64_t *words;
-        uint64_t differ = 0;
-
-        if (!read_value(&f, t, &key, &r))
-            continue;
-        w->hits++;
-        words = (const uint64_t *)(const void *)r.buf.p;
-        for (size_t k = 1; k < r.buf.len / 8; k++)
-            differ |= words[k] ^ words[0];
-        ck_assert_msg(differ == 0, "torn read of a hot key");
-    }
-    buf_free(&r.buf);
-    ks_thread_free(t);
-    return NULL;
+    (void)i;
+    if (!read_value(w->f, w->t, &key, &w->r))
+        return;
+    w->hits++;
+    words = (const uint64_t *)(const void *)w->r.buf.p;
+    for (size_t k = 1; k < w->r.buf.len / 8; k++)
+        differ |= words[k] ^ words[0];
+    ck_assert_msg(differ == 0, "torn read of a hot key");
 }
 
 static void
 run_torn(unsigned n_threads)
 {
-    struct worker w[8] = {{0}};
-    uint64_t hits = 0;
+    struct stress_worker w[8];
+    uint64_t *words = xcalloc(n_threads * HOT_VALUE / 8, sizeof(*words));
+    struct fixture f;
+    char name[32];
 
     fixture_open(&f, 256 * MIB);
-    atomic_store(&stop, false);
-    for (unsigned i = 0; i < n_threads; i++) {
-        w[i].id = i;
-        w[i].random = i * 7919 + 3;
-        w[i].operations = scaled(400000 / n_threads);
-        pthread_create(&w[i].thread, NULL, i % 2 ? overwrite : read_hot,
-            &w[i]);
+    for (unsigned i = 0; i < HOT_KEYS; i++) {
+        struct ks_key key = number_key(&f, name, i);
+
+        ck_assert_int_eq(
+            ks_set(f.t, &key, (struct str){(char *)words, 16}, KS_NO_EXPIRY),
+            KS_OK);
     }
-    for (unsigned i = 0; i < n_threads; i += 2)
-        pthread_join(w[i].thread, NULL);
-    atomic_store(&stop, true);
-    for (unsigned i = 0; i < n_threads; i++) {
-        if (i % 2)
-            pthread_join(w[i].thread, NULL);
-        hits += w[i].hits;
-    }
-    ck_assert_uint_gt(hits, 1000);
+    for (unsigned i = 0; i < n_threads; i++)
+        w[i] = i % 2 ? (struct stress_worker){.operate = overwrite,
+                           .ctx = words + i * HOT_VALUE / 8}
+                     : (struct stress_worker){.operate = read_hot,
+                           .operations = stress_scaled(400000 / n_threads)};
+    ck_assert_uint_ge(stress_run(&f, w, n_threads),
+        (uint64_t)w[0].operations * (n_threads / 2));
     fixture_close(&f);
+    free(words);
 }
 
 START_TEST(no_read_is_torn_with_two_threads)
@@ -410,25 +329,25 @@ END_TEST
 
 START_TEST(two_threads_with_room_for_all)
 {
-    run_stress(2, 1 * GIB, true);
+    run_stress(2, 1 * GIB);
 }
 END_TEST
 
 START_TEST(eight_threads_with_room_for_all)
 {
-    run_stress(8, 1 * GIB, true);
+    run_stress(8, 1 * GIB);
 }
 END_TEST
 
 START_TEST(two_threads_under_eviction)
 {
-    run_stress(2, 24 * MIB, false);
+    run_stress(2, TIGHT);
 }
 END_TEST
 
 START_TEST(eight_threads_under_eviction)
 {
-    run_stress(8, 24 * MIB, false);
+    run_stress(8, TIGHT);
 }
 END_TEST
 

@@ -48,7 +48,7 @@ keyspace_overwrite_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/keyspace_stress_test
 keyspace_keyspace_stress_test_SOURCES = keyspace/keyspace_stress_test.c \
-	keyspace/testing.h
+	keyspace/stress.c keyspace/stress.h keyspace/testing.h
 keyspace_keyspace_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_keyspace_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
@@ -102,6 +102,6 @@ keyspace_hash_shape_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/hash_stress_test
 keyspace_hash_stress_test_SOURCES = keyspace/hash_stress_test.c \
-	keyspace/testing.h
+	keyspace/stress.c keyspace/stress.h keyspace/testing.h
 keyspace_hash_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_hash_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)
