@@ -15,7 +15,7 @@
 #define N_HOT 4 /* half of all is done to these */
 #define N_SAME 10
 #define N_OPERATIONS 12000
-#define TIGHT (8 * MIB)
+#define TIGHT (6 * MIB)
 
 static struct ks_key
 hash_key(const struct stress_worker *w, uint64_t n, char name[32])

@@ -141,18 +141,20 @@ operate(struct stress_worker *w, unsigned i)
     }
 }
 
-/* New keys all the time, so that the index grows under the others. */
+/* New keys all the time, with the value `ctx`, so that the index grows under
+ * the others, or memory runs short. */
 static void
 grow(struct stress_worker *w, unsigned i)
 {
+    const struct str *value = w->ctx;
     uint64_t back = 1000000 + stress_random(w) % (i + 1);
     char name[32];
     struct ks_key key = number_key(w->f, name, 1000000 + i);
 
-    ck_assert_int_eq(ks_set(w->t, &key, STR(""), KS_NO_EXPIRY), KS_OK);
+    ck_assert_int_eq(ks_set(w->t, &key, *value, KS_NO_EXPIRY), KS_OK);
     key = number_key(w->f, name, back);
     if (read_value(w->f, w->t, &key, &w->r)) {
-        ck_assert_uint_eq(w->r.buf.len, 0);
+        ck_assert_uint_eq(w->r.buf.len, value->len);
         w->hits++;
     }
 }
@@ -209,12 +211,17 @@ check_walk(struct fixture *f)
     ck_assert_uint_ge(walked + s.expires, s.items);
 }
 
-/* With a tight limit items are evicted, counters too. */
+/* With a tight limit items are evicted, counters too: the values that grow()
+ * writes, which do not expire, have no room by themselves. */
 static void
 run_stress(unsigned n_threads, size_t limit)
 {
+    static const char kilobyte[1024];
+    struct str value = {kilobyte, limit == TIGHT ? sizeof(kilobyte) : 0};
     struct stress_worker w[10] = {{.operate = stress_maintain},
-        {.operate = grow, .operations = stress_scaled(OPERATIONS / n_threads)}};
+        {.operate = grow,
+            .operations = stress_scaled(OPERATIONS / n_threads),
+            .ctx = &value}};
     struct own *own = xcalloc(n_threads, sizeof(*own));
     struct fixture f;
     struct ks_memory memory;
