@@ -37,6 +37,9 @@ check_PROGRAMS += \
     base/steps_test \
     base/str_test
 
+thread_tests += base/clock_test base/log_test base/metrics_test \
+    base/options_test
+
 base_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
 base_tests_ldadd = libbase.a $(CHECK_LIBS)
 

@@ -155,6 +155,9 @@ check_PROGRAMS += \
     commands/transaction_test \
     commands/version_test
 
+thread_tests += commands/atomicity_test commands/stats_test \
+    commands/transaction_test
+
 commands_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
 commands_tests_ldadd = libcommandsharness.a libcommands.a libkeyspace.a \
     libslab.a libprotocol.a libbase.a $(LUA_LIBS) $(CHECK_LIBS) -lm

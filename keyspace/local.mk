@@ -47,6 +47,7 @@ keyspace_overwrite_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_overwrite_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/keyspace_stress_test
+thread_tests += keyspace/keyspace_stress_test
 keyspace_keyspace_stress_test_SOURCES = keyspace/keyspace_stress_test.c \
 	keyspace/stress.c keyspace/stress.h keyspace/testing.h
 keyspace_keyspace_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -78,6 +79,7 @@ keyspace_space_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_space_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/space_stress_test
+thread_tests += keyspace/space_stress_test
 keyspace_space_stress_test_SOURCES = keyspace/space_stress_test.c \
 	keyspace/testing.h
 keyspace_space_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
@@ -101,6 +103,7 @@ keyspace_hash_shape_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_hash_shape_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/hash_stress_test
+thread_tests += keyspace/hash_stress_test
 keyspace_hash_stress_test_SOURCES = keyspace/hash_stress_test.c \
 	keyspace/stress.c keyspace/stress.h keyspace/testing.h
 keyspace_hash_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

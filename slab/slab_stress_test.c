@@ -8,7 +8,7 @@
  * and pages and extents take each other's place. At the end everything is
  * freed and the books must balance.
  *
- * ASHLAR_STRESS_ROUNDS scales the work (default 100).
+ * $ASHLAR_STRESS scales the work (default 1).
  */
 #include "slab/test.h"
 
@@ -56,9 +56,9 @@ struct worker {
 static uint64_t
 rounds(uint64_t n)
 {
-    const char *scale = getenv("ASHLAR_STRESS_ROUNDS");
+    const char *scale = getenv("ASHLAR_STRESS");
 
-    return n * (scale != NULL ? strtoull(scale, NULL, 10) : 100) / 100;
+    return (uint64_t)((double)n * (scale != NULL ? strtod(scale, NULL) : 1));
 }
 
 /* ---- chunks -------------------------------------------------------------- */
