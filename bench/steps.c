@@ -3,12 +3,13 @@
  * read through LATENCY STEPS, while the daemon has much to do beside commands;
  * and how long GETs take meanwhile.
  *
- *   steps [--tsv] [grow|expire|flush|full|large]...
+ *   steps [--tsv] [grow|expire|flush|full|shift|large]...
  *
  * grow    The index grows from nothing to 4 M keys.
  * expire  1 M keys have one deadline.
  * flush   A namespace of 1 M keys among 2 M is flushed.
  * full    Every SET evicts; sizes of 20 to 1000 bytes.
+ * shift   The same, in a cache that was full of values of 1 to 8 bytes.
  * large   The same, and now and then a value of up to 64 MiB comes.
  *
  * Clients send 16 commands at a time meanwhile, so that a turn of the event loop
@@ -127,21 +128,33 @@ probe(struct busy *b, struct client *c)
         bench_histogram_add(times, (uint64_t)(bench_wall_ns() - start), 1);
 }
 
-/* SETs of new keys, each of 20 to 1000 bytes. */
+/* SETs of new keys, values of lo to hi bytes. */
 static void
-set_new(struct busy *b, struct client *c)
+set_between(struct busy *b, struct client *c, size_t lo, size_t hi)
 {
     for (unsigned i = 0; i < DEPTH; i++) {
         char buf[32];
         struct str words[] = {{"SET", 3}, key_of(b->prefix, b->n++, buf),
-            {filler, 20 + bench_below(&b->state, 981)}};
+            {filler, lo + bench_below(&b->state, hi - lo + 1)}};
 
         client_append(c, 3, words);
     }
     client_finish(c, DEPTH, NULL);
 }
 
-/* The same; every 10000th is of up to 64 MiB. */
+static void
+set_new(struct busy *b, struct client *c)
+{
+    set_between(b, c, 20, 1000);
+}
+
+static void
+set_tiny(struct busy *b, struct client *c)
+{
+    set_between(b, c, 1, 8);
+}
+
+/* The same as set_new; every 10000th is of up to 64 MiB. */
 static void
 set_some_large(struct busy *b, struct client *c)
 {
@@ -429,10 +442,13 @@ run_flush(void)
     drop_close(&s);
 }
 
-/* Two clients write into a full cache. */
+typedef void (*turn_fn)(struct busy *b, struct client *c);
+
+/* Two clients write into a cache that another turn has filled. */
 static void
-run_writers(const char *name, void (*turn)(struct busy *b, struct client *c))
+run_writers(const char *name, turn_fn fill, turn_fn turn)
 {
+    struct busy filler_client = {.turn = fill, .prefix = "f"};
     struct busy writer[2] = {
         {.turn = turn, .prefix = "a"}, {.turn = turn, .prefix = "b"}};
     struct daemon d;
@@ -440,10 +456,12 @@ run_writers(const char *name, void (*turn)(struct busy *b, struct client *c))
 
     start(&d, "512mb");
     client_open(&c, &d);
-    for (size_t i = 0; i < ARRAY_LEN(writer); i++)
-        busy_start(&writer[i], &d);
+    busy_start(&filler_client, &d);
     while (client_figure(&c, "INFO stats", "evicted_keys") == 0)
         usleep(10000);
+    busy_end(&filler_client);
+    for (size_t i = 0; i < ARRAY_LEN(writer); i++)
+        busy_start(&writer[i], &d);
     command(&c, "CONFIG RESETSTAT");
     sleep((unsigned)bench_amount(8, 2));
     for (size_t i = 0; i < ARRAY_LEN(writer); i++)
@@ -458,13 +476,19 @@ run_writers(const char *name, void (*turn)(struct busy *b, struct client *c))
 static void
 run_full(void)
 {
-    run_writers("every SET evicts", set_new);
+    run_writers("every SET evicts", set_new, set_new);
+}
+
+static void
+run_shift(void)
+{
+    run_writers("every SET evicts, after tiny values", set_tiny, set_new);
 }
 
 static void
 run_large(void)
 {
-    run_writers("some SETs of up to 64 MiB", set_some_large);
+    run_writers("some SETs of up to 64 MiB", set_new, set_some_large);
 }
 
 int
@@ -474,7 +498,8 @@ main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } cases[] = {{"grow", run_grow}, {"expire", run_expire},
-        {"flush", run_flush}, {"full", run_full}, {"large", run_large}};
+        {"flush", run_flush}, {"full", run_full}, {"shift", run_shift},
+        {"large", run_large}};
 
     bench_begin("steps", &argc, argv);
     memset(filler, 'v', sizeof(filler));

@@ -33,6 +33,7 @@
 
 #define MAP_LINES (512u << 10) /* of a partition: 5.7 M items */
 #define GROW_STEP_LINES 4
+#define GROW_MORE_LINES 32 /* where all lines in reach are full */
 #define MAX_READ_TRIES 8
 #define TAIL_LINES 4          /* for what finds no room on the last line */
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
@@ -128,10 +129,11 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
     }
     (void)madvise(ix->map, ix->map_bytes, MADV_DONTDUMP);
     ix->huge = slab_wants_huge(slab);
-    (void)madvise(ix->map, ix->map_bytes,
-        ix->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    (void)madvise(ix->map, ix->map_bytes, MADV_NOHUGEPAGE);
     ix->max_lines = lines - MAX_TRAVEL;
     at_start = range_for(ix, 1);
+    if (ix->huge)
+        (void)madvise(ix->map, at_start, MADV_HUGEPAGE);
     for (unsigned i = 0; i < N_PARTITIONS; i++) {
         struct partition *p = &ix->partition[i];
 
@@ -510,33 +512,95 @@ grow_start(struct index *ix, struct partition *p)
     return true;
 }
 
+/* 0.87: above it the way to a free slot grows quickly (research: ENGINE). */
+static uint32_t
+most_items(uint32_t n_lines)
+{
+    return (uint32_t)((uint64_t)LINE_SLOTS * n_lines * 87 / 100);
+}
+
+static bool
+too_full(const struct index *ix, const struct partition *p)
+{
+    uint32_t n = atomic_load_explicit(&p->n_old, memory_order_relaxed);
+
+    if (n < lines_within(atomic_load_explicit(&ix->touched_bytes,
+            memory_order_relaxed)))
+        return true;
+    return atomic_load_explicit(&p->n_items, memory_order_relaxed) >
+        most_items(n);
+}
+
+/* ---- ahead of growth ----------------------------------------------------------------- */
+
+/* Items of a partition that come while the maintenance thread sleeps and
+ * touches memory: 75000 in all. */
+#define ITEMS_AHEAD 300
+#define LOOK_US 5000 /* between looks at how many there are */
+
+/* Is a partition so full that all will grow soon? */
+static bool
+grows_soon(const struct index *ix)
+{
+    uint32_t n = lines_within(
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed));
+    uint32_t most = most_items(n);
+    uint32_t items = 0;
+
+    for (unsigned i = 0; i < N_PARTITIONS; i++)
+        items = MAX(items, atomic_load_explicit(&ix->partition[i].n_items,
+            memory_order_relaxed));
+    return items + MIN(ITEMS_AHEAD, most / 16) > most && n < ix->max_lines;
+}
+
+/* The range is resident up to `to`: partitions may grow there. Writers may have
+ * been quicker, and then they have charged it. */
+static void
+offer_range(struct index *ix, size_t to)
+{
+    size_t have =
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
+
+    while (have < to &&
+        !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have, to,
+            memory_order_relaxed, memory_order_relaxed))
+        ;
+    slab_uncharge_from(ix->slab, SLAB_INDEX,
+        ix->charged_ahead - (have < to ? to - have : 0));
+    ix->charged_ahead = 0;
+}
+
 bool
 index_populate(struct index *ix)
 {
-    size_t end = atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
+    size_t touched =
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
 
-    if (!ix->huge || ix->populated >= end)
+    if (!ix->huge)
         return false;
+    if (ix->populated >= MAX(ix->ahead_to, touched)) {
+        if (clock_mono_us() < ix->look_at_us)
+            return false;
+        ix->look_at_us = clock_mono_us() + LOOK_US;
+        if (!grows_soon(ix))
+            return false;
+        ix->ahead_to =
+            range_for(ix, lines_after(ix, lines_within(touched)));
+    }
+    if (ix->populated >= touched) {
+        slab_charge_to(ix->slab, SLAB_INDEX, HUGE_PAGE_BYTES);
+        ix->charged_ahead += HUGE_PAGE_BYTES;
+    }
+    (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
 #ifdef MADV_POPULATE_WRITE
     (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES,
         MADV_POPULATE_WRITE); /* else the first to write there does it */
 #endif
     ix->populated += HUGE_PAGE_BYTES;
-    return ix->populated < end;
-}
-
-/* 0.87: above it the way to a free slot grows quickly (research: ENGINE). */
-static bool
-too_full(const struct index *ix, const struct partition *p)
-{
-    uint32_t n = atomic_load_explicit(&p->n_old, memory_order_relaxed);
-    uint64_t slots = (uint64_t)LINE_SLOTS * n;
-
-    if (n < lines_within(atomic_load_explicit(&ix->touched_bytes,
-            memory_order_relaxed)))
+    if (ix->populated < MAX(ix->ahead_to, touched))
         return true;
-    return (uint64_t)atomic_load_explicit(&p->n_items, memory_order_relaxed) *
-        100 > slots * 87;
+    offer_range(ix, ix->populated);
+    return false;
 }
 
 bool
@@ -552,7 +616,7 @@ index_insert(struct index *ix, uint64_t hash, uint32_t handle)
         handle)) {
         if (!growing(p) && !grow_start(ix, p))
             return false;
-        grow_lines(ix, p, UINT32_MAX);
+        grow_lines(ix, p, GROW_MORE_LINES);
     }
     add_items(p, 1);
     return true;

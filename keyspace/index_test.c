@@ -236,6 +236,43 @@ START_TEST(partitions_grow_together_into_what_is_resident)
 }
 END_TEST
 
+static size_t
+index_charged(void)
+{
+    struct slab_stats stats;
+
+    slab_stats(f.slab, &stats);
+    return stats.account_bytes[SLAB_INDEX];
+}
+
+START_TEST(growth_finds_its_range_touched_and_charged_ahead)
+{
+    struct index *ix = &f.ks->index;
+    size_t first = ix->touched_bytes, charged;
+    unsigned n = 0;
+
+    ck_assert(!index_populate(ix)); /* nothing is to grow soon */
+    ck_assert_uint_eq(ix->populated, first);
+    do {
+        for (unsigned i = 0; i < 1000; i++)
+            set_number(n++);
+        ck_assert_uint_eq(ix->touched_bytes, ix->populated);
+        charged = index_charged();
+        ck_assert_uint_eq(charged, ix->touched_bytes);
+        ix->look_at_us = 0;
+        while (index_populate(ix))
+            continue;
+    } while (ix->populated == first && n < 1000000);
+    ck_assert_uint_gt(ix->populated, first);
+    ck_assert_uint_eq(ix->touched_bytes, ix->populated);
+    charged = index_charged();
+    ck_assert_uint_eq(charged, ix->populated);
+    ck_assert_uint_lt(n, first / CACHE_LINE * LINE_SLOTS * 87 / 100);
+    for (unsigned i = 0; i < n; i++)
+        assert_number(i, true);
+}
+END_TEST
+
 START_TEST(the_lines_of_partitions_are_apart)
 {
     struct index *ix = &f.ks->index;
@@ -280,6 +317,7 @@ main(void)
     TCase *huge = make_case("huge", open_huge_index);
 
     tcase_add_test(huge, partitions_grow_together_into_what_is_resident);
+    tcase_add_test(huge, growth_finds_its_range_touched_and_charged_ahead);
     suite_add_tcase(s, make_case("small", open_index));
     suite_add_tcase(s, huge);
     return run_suite(s);

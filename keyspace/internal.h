@@ -344,6 +344,10 @@ struct index {
     uint32_t max_lines;        /* per partition, MAX_TRAVEL not included */
     bool huge;                 /* [immutable] huge pages were asked for */
     size_t populated;          /* [maintenance] bytes touched ahead of use */
+    size_t ahead_to;           /* [maintenance] bytes to touch for the growth
+                                  to come; these are charged already: */
+    size_t charged_ahead;      /* [maintenance] */
+    uint64_t look_at_us;       /* [maintenance] when to ask again */
     _Atomic size_t touched_bytes;
     _Atomic uint64_t grow_steps;
 };
@@ -357,9 +361,9 @@ bool index_init(struct index *ix, struct slab *slab,
     const struct hash_seed *seed, const struct templates *templates,
     struct buf *err);
 void index_destroy(struct index *ix);
-/* Touch one huge page of the range that growth has taken, which takes hundreds
- * of microseconds, before a writer does. True if there is more. Maintenance
- * thread. */
+/* Touch one huge page of the range that growth has taken or is about to take,
+ * which takes hundreds of microseconds, before a writer does: where a writer is
+ * first, it gets small pages. True if there is more. Maintenance thread. */
 bool index_populate(struct index *ix);
 
 static inline unsigned

@@ -67,7 +67,8 @@ struct region {
     size_t bytes; /* [immutable] whole super-pages, without the slack */
     int fd;       /* [immutable] memfd, or -1 */
     bool wants_huge; /* [immutable] huge pages are wanted ... */
-    bool huge;       /* [immutable] ... and asked for here */
+    bool huge;       /* [immutable] ... and asked for here, */
+    _Atomic size_t huge_upto; /* [maintenance] writes: up to this offset */
 };
 
 /* What stands at offset 0 of the region, for a later process to check before
@@ -92,8 +93,9 @@ bool region_open(
     struct region *r, const struct slab_config *cfg, struct buf *err);
 void region_close(struct region *r);
 
-/* Touch a range ahead of its use; it still reads as zeros. */
-void region_populate(const struct region *r, size_t offset, size_t bytes);
+/* Touch a range ahead of its use, in huge pages if these are wanted; it still
+ * reads as zeros. One thread at a time. */
+void region_populate(struct region *r, size_t offset, size_t bytes);
 
 /* Give the memory behind a range back to the system; it reads as zeros then.
  * False (logged) when the system refuses: the memory is still there. */
@@ -253,7 +255,8 @@ struct reserve {
     uint32_t n_supers_seen;              /* [lock] whose records are touched */
     uint64_t *ready;   /* [lock] bitmap: uncarved, but resident and charged */
     uint32_t n_ready;  /* [lock] */
-    uint32_t n_taken;  /* [lock] carved since the last slab_populate() */
+    uint32_t n_taken;  /* [lock] carved since there were enough ready ones */
+    uint64_t taken_us; /* [lock] when the last one was */
 };
 
 void reserve_open(struct slab *s);
@@ -279,6 +282,8 @@ bool page_is_held(struct slab *s, uint32_t page);
 /* Give a super-page that slab_populate() has touched back to the system, whose
  * memory nobody used. Returns bytes given back, or 0. No lock held. */
 size_t reserve_give_back_ready(struct slab *s);
+/* Whether more of them are ready than those who take none need. */
+bool reserve_is_idle(struct slab *s);
 
 /* Give one run of free pages, about `want` bytes, back to the system. Returns
  * bytes given back, 0 when the reserve is empty. No lock held. */

@@ -90,16 +90,23 @@ bit_test(const uint64_t *map, uint32_t i)
     return map[i / 64] >> i % 64 & 1;
 }
 
-/* The lowest bit set of the first `n`, or `n`. */
+/* The lowest bit set at `from` or later of the first `n`, or `n`. */
+static uint32_t
+bit_first_from(const uint64_t *map, uint32_t from, uint32_t n)
+{
+    uint32_t i = from / 64;
+    uint64_t mask = UINT64_MAX << from % 64;
+
+    for (; i < (n + 63) / 64; i++, mask = UINT64_MAX)
+        if ((map[i] & mask) != 0)
+            return i * 64 + (uint32_t)__builtin_ctzll(map[i] & mask);
+    return n;
+}
+
 static uint32_t
 bit_first(const uint64_t *map, uint32_t n)
 {
-    uint32_t i;
-
-    for (i = 0; i < (n + 63) / 64; i++)
-        if (map[i] != 0)
-            return i * 64 + (uint32_t)__builtin_ctzll(map[i]);
-    return n;
+    return bit_first_from(map, 0, n);
 }
 
 static size_t
@@ -157,12 +164,30 @@ super_page_size(const struct slab *s, uint32_t super)
     return LOAD(&s->super_size[super]);
 }
 
-/* [lock] Carve the lowest free super-page; n_supers when there is none. */
+/* [lock] The super-page to carve next; n_supers when there is none. One that is
+ * ready, else one where the first touch is of 4 KiB and not of a huge page,
+ * which takes up to milliseconds; the lowest of these. */
+static uint32_t
+next_super(const struct slab *s)
+{
+    const struct reserve *r = &s->reserve;
+    uint32_t super = bit_first_from(r->ready, 0, s->n_supers);
+
+    if (super == s->n_supers)
+        super = bit_first_from(r->uncarved,
+            (uint32_t)(LOAD(&s->region.huge_upto) / super_bytes(s)),
+            s->n_supers);
+    if (super == s->n_supers)
+        super = bit_first(r->uncarved, s->n_supers);
+    return super;
+}
+
+/* [lock] Carve a free super-page; n_supers when there is none. */
 static uint32_t
 carve(struct slab *s, unsigned page_size)
 {
     struct reserve *r = &s->reserve;
-    uint32_t super = bit_first(r->uncarved, s->n_supers);
+    uint32_t super = next_super(s);
 
     if (super == s->n_supers)
         return super;
@@ -171,6 +196,7 @@ carve(struct slab *s, unsigned page_size)
         r->n_supers_seen = super + 1;
     }
     bit_clear(r->uncarved, super);
+    bit_clear(r->ready, super);
     bit_set(r->with_cold[page_size], super);
     r->supers[super].cold = all_pages(page_size);
     STORE(&s->super_size[super], (uint8_t)page_size);
@@ -437,11 +463,11 @@ static bool
 take_ready(struct slab *s)
 {
     struct reserve *r = &s->reserve;
-    uint32_t super = bit_first(r->uncarved, s->n_supers);
+    uint32_t super = next_super(s);
 
     if (super == s->n_supers || !bit_test(r->ready, super))
         return false;
-    bit_clear(r->ready, super);
+    /* carve() takes the same */
     r->n_ready--;
     return true;
 }
@@ -463,6 +489,7 @@ commit_super(struct slab *s, unsigned page_size)
             budget_uncharge(s, super_bytes(s));
     }
     s->reserve.n_taken++;
+    s->reserve.taken_us = clock_mono_us();
     super = carve(s, page_size);
     pages = super < s->n_supers ? s->reserve.supers[super].cold : 0;
     if (pages != 0) {
@@ -485,8 +512,21 @@ commit_super(struct slab *s, unsigned page_size)
 
 /* ---- touched ahead ------------------------------------------------------- */
 
-/* 16 MiB: what a fast writer fills while the maintenance thread sleeps. */
+/* At least 16 MiB, and twice what was taken while the maintenance thread slept;
+ * when nobody has taken any for a while, 4 MiB. */
 #define READY_SUPERS 8
+#define READY_MOST 64
+#define READY_IDLE 2
+#define IDLE_US 1000000
+
+/* [lock] How many are to be ready; none near the limit. */
+static uint32_t
+ready_wanted(const struct slab *s)
+{
+    uint32_t n = MIN(MAX(2 * s->reserve.n_taken, READY_SUPERS), READY_MOST);
+
+    return (uint32_t)MIN(n, slab_headroom(s) / (2 * super_bytes(s)));
+}
 
 /* [lock] The lowest super-page that is neither carved nor ready. */
 static uint32_t
@@ -511,11 +551,10 @@ slab_populate(struct slab *s)
     uint32_t super;
     bool more;
 
-    /* Near the limit there will be no further ones. */
-    if (!s->region.huge || slab_headroom(s) < 2 * READY_SUPERS * bytes)
+    if (!s->region.huge)
         return false;
     spin_lock(&r->lock);
-    more = r->n_taken > 0 && r->n_ready < READY_SUPERS;
+    more = r->n_taken > 0 && r->n_ready < ready_wanted(s);
     if (!more)
         r->n_taken = 0;
     super = next_unready(s);
@@ -533,6 +572,20 @@ slab_populate(struct slab *s)
     if (!more) /* somebody was quicker, and charged it */
         budget_uncharge(s, bytes);
     return true;
+}
+
+bool
+reserve_is_idle(struct slab *s)
+{
+    struct reserve *r = &s->reserve;
+    bool idle;
+
+    if (!s->region.huge)
+        return false;
+    spin_lock(&r->lock);
+    idle = r->n_ready > READY_IDLE && clock_mono_us() - r->taken_us > IDLE_US;
+    spin_unlock(&r->lock);
+    return idle;
 }
 
 size_t

@@ -386,11 +386,30 @@ START_TEST(huge_pages_are_touched_and_charged_before_they_are_taken)
     ck_assert_uint_eq(s->reserve.n_ready, calls - 1);
     ck_assert_uint_lt(slab_used(s), used + super_bytes(s));
 
+    /* When there are none, the first touch is not of a huge page. */
+    while (s->reserve.n_ready > 0)
+        alloc_n(t, 4000, &handles[n++], 1);
+    next = s->super_limit;
+    s->reserve.n_taken = 0;
+    while (s->reserve.n_taken == 0)
+        alloc_n(t, 4000, &handles[n++], 1);
+    ck_assert_uint_eq(
+        s->region.huge_upto, (size_t)next * super_bytes(s));
+    ck_assert_uint_eq(s->super_limit, next + 1);
+    while (slab_populate(s))
+        continue;
+
+    /* Who takes none needs less. */
+    ck_assert_uint_eq(slab_trim(s, SIZE_MAX, 1000), 0);
+    s->reserve.taken_us -= 2000000;
+    ck_assert_uint_eq(slab_trim(s, SIZE_MAX, 1000), 6 * super_bytes(s));
+    ck_assert_uint_eq(s->reserve.n_ready, 2);
+
     /* A lower limit takes back what is not. */
     slab_set_limit(s, slab_used(s) - 2 * super_bytes(s));
     while (slab_trim(s, 0, 0) > 0)
         continue;
-    ck_assert_uint_lt(s->reserve.n_ready, calls - 1);
+    ck_assert_uint_eq(s->reserve.n_ready, 0);
     ck_assert_uint_le(slab_used(s), slab_limit(s));
     release_n(t, handles, n);
     close_slab(s, t);

@@ -151,15 +151,13 @@ try_reserve(struct region *r, size_t bytes, enum slab_backing backing)
 
 /* Advice only: where it is refused things work as well. Without the explicit
  * refusal of huge pages, a machine that hands them out unasked would make 2 MiB
- * resident for the first byte of a 64 KiB page. */
+ * resident for the first byte of a 64 KiB page. Where they are wanted,
+ * region_populate() asks for them bit by bit. */
 static void
 advise(const struct region *r)
 {
     (void)madvise(r->base, r->bytes + SLACK_BYTES, MADV_DONTDUMP);
-    if (madvise(r->base, r->bytes, r->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) !=
-            0 &&
-        r->huge)
-        log_warn("no huge pages for items err=%s", strerror(errno));
+    (void)madvise(r->base, r->bytes, MADV_NOHUGEPAGE);
 }
 
 bool
@@ -207,9 +205,26 @@ region_close(struct region *r)
     r->fd = -1;
 }
 
-void
-region_populate(const struct region *r, size_t offset, size_t bytes)
+/* Ask for huge pages from the last such place on, so that the range is divided
+ * in two at most. */
+static void
+ask_for_huge(struct region *r, size_t upto)
 {
+    static _Atomic uint64_t complained;
+    size_t from = LOAD(&r->huge_upto);
+
+    if (!r->huge || upto <= from)
+        return;
+    if (madvise(r->base + from, upto - from, MADV_HUGEPAGE) != 0 &&
+        log_ratelimit(&complained))
+        log_warn("no huge pages for items err=%s", strerror(errno));
+    STORE(&r->huge_upto, upto);
+}
+
+void
+region_populate(struct region *r, size_t offset, size_t bytes)
+{
+    ask_for_huge(r, offset + bytes);
 #ifdef MADV_POPULATE_WRITE
     /* Advice only: else the first to write there does it. */
     (void)madvise(r->base + offset, bytes, MADV_POPULATE_WRITE);

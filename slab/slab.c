@@ -181,7 +181,7 @@ slab_trim(struct slab *s, size_t reserve_bytes, uint32_t max_age_ms)
             got = reserve_give_back(s, MAX(over, idle));
         if (got == 0)
             got = extent_cool_oldest(s, over > 0 ? 0 : max_age_ms);
-        if (got == 0 && over > 0)
+        if (got == 0 && (over > 0 || reserve_is_idle(s)))
             got = reserve_give_back_ready(s);
         if (got == 0)
             break;
