@@ -446,7 +446,8 @@ typedef void (*turn_fn)(struct busy *b, struct client *c);
 
 /* Two clients write into a cache that another turn has filled. */
 static void
-run_writers(const char *name, turn_fn fill, turn_fn turn)
+run_writers(
+    const char *name, const char *limit, turn_fn fill, turn_fn turn)
 {
     struct busy filler_client = {.turn = fill, .prefix = "f"};
     struct busy writer[2] = {
@@ -454,7 +455,7 @@ run_writers(const char *name, turn_fn fill, turn_fn turn)
     struct daemon d;
     struct client c;
 
-    start(&d, "512mb");
+    start(&d, limit);
     client_open(&c, &d);
     busy_start(&filler_client, &d);
     while (client_figure(&c, "INFO stats", "evicted_keys") == 0)
@@ -476,19 +477,20 @@ run_writers(const char *name, turn_fn fill, turn_fn turn)
 static void
 run_full(void)
 {
-    run_writers("every SET evicts", set_new, set_new);
+    run_writers("every SET evicts", "512mb", set_new, set_new);
 }
 
 static void
 run_shift(void)
 {
-    run_writers("every SET evicts, after tiny values", set_tiny, set_new);
+    run_writers(
+        "every SET evicts, after tiny values", "64mb", set_tiny, set_new);
 }
 
 static void
 run_large(void)
 {
-    run_writers("some SETs of up to 64 MiB", set_new, set_some_large);
+    run_writers("some SETs of up to 64 MiB", "512mb", set_new, set_some_large);
 }
 
 int
