@@ -81,7 +81,13 @@ bench-docs: bench
 .PHONY: bench bench-programs bench-docs
 
 # These start ./ashlard, or $ASHLARD; minutes, so not part of `make bench`.
-EXTRA_PROGRAMS += bench/live_memory bench/steps
+EXTRA_PROGRAMS += bench/key_memory bench/live_memory bench/steps
+bench_key_memory_SOURCES = \
+    bench/daemon.c \
+    bench/daemon.h \
+    bench/key_memory.c \
+    $(bench_common)
+bench_key_memory_LDADD = $(bench_libs)
 bench_live_memory_SOURCES = \
     bench/daemon.c \
     bench/daemon.h \
