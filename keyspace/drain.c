@@ -67,22 +67,35 @@ move_chunk(struct ks_thread *t, uint32_t from)
 
 enum how { MOVE_OR_KEEP, MOVE_OR_EVICT, EVICT };
 
-static void
-empty_page(struct ks_thread *t, uint32_t page, enum how how)
+/* Go on with a page from chunk `at` for about `items` of its live ones; returns
+ * where to go on, or UINT32_MAX at the end. */
+static uint32_t
+empty_some(struct ks_thread *t, uint32_t page, enum how how, uint32_t at,
+    uint32_t items)
 {
     struct slab_run run;
+    uint64_t before = t->metrics.moves + t->metrics.evicted;
 
     if (!slab_page_run(t->slab, page, &run))
-        return;
+        return UINT32_MAX;
     /* headers, not marks, tell what is live: a mark may be late */
-    for (uint32_t i = 0; i < run.n; i++) {
+    for (uint32_t i = at; i < run.n; i++) {
         uint32_t handle = run.handle + i * run.step;
 
+        if (t->metrics.moves + t->metrics.evicted - before >= items)
+            return i;
         if (i + 8 < run.n)
             __builtin_prefetch(slab_ptr(t->slab, handle + 8 * run.step));
         if ((how == EVICT || !move_chunk(t, handle)) && how != MOVE_OR_KEEP)
             (void)remove_chunk(t, handle, REMOVE_EVICT);
     }
+    return UINT32_MAX;
+}
+
+static void
+empty_page(struct ks_thread *t, uint32_t page, enum how how)
+{
+    (void)empty_some(t, page, how, 0, UINT32_MAX);
 }
 
 bool
@@ -149,6 +162,31 @@ drain_pending(struct ks_thread *t)
         return false;
     empty_page(t, page, MOVE_OR_KEEP);
     return slab_drain_end(t->slab, page);
+}
+
+void
+drain_help(struct ks_thread *t, uint32_t items)
+{
+    struct draining *d = &t->draining;
+    unsigned cls;
+
+    if (d->page == 0 || !slab_drain_resume(t->slab, d->page)) {
+        cls = slab_drain_candidate(t->slab);
+        *d = (struct draining){.page = 0};
+        if (cls < SLAB_MAX_CLASSES)
+            d->page = slab_drain_begin(t->slab, cls);
+        if (d->page == 0 || d->page == UINT32_MAX) {
+            d->page = 0;
+            return;
+        }
+    }
+    d->at = empty_some(t, d->page, MOVE_OR_KEEP, d->at, items);
+    if (d->at != UINT32_MAX) {
+        slab_drain_pause(t->slab, d->page);
+    } else {
+        (void)slab_drain_end(t->slab, d->page);
+        d->page = 0;
+    }
 }
 
 void

@@ -738,7 +738,12 @@ struct evictions_ahead {
     struct victim ready;           /* its index line too */
 };
 
-/* A handle whose item is out of the index: to be freed after the unlock. */
+/* A page that this thread drains bit by bit. Others may go on with it. */
+struct draining {
+    uint32_t page; /* 0: none (the first page is never drained) */
+    uint32_t at;   /* its next chunk */
+};
+
 struct ks_thread {
     uint32_t magic;
     struct ks *ks;
@@ -751,6 +756,7 @@ struct ks_thread {
     void *ns_block;                                /* owned: where ns stands */
     struct histogram histogram;
     struct evictions_ahead ahead;
+    struct draining draining;
     uint64_t random;
     struct template_memo memo;
     struct ns_memo ns_memo[NS_MEMOS];
@@ -1104,6 +1110,8 @@ bool drain_far_above(struct ks_thread *t);
  * `evicted` items went in vain, the sparsest page. */
 void drain_any(struct ks_thread *t, unsigned evicted);
 bool drain_pending(struct ks_thread *t);
+/* Drain such a class for about `items` moves; the next call goes on there. */
+void drain_help(struct ks_thread *t, uint32_t items);
 
 /* Take an item out if it is (still) in the index and `want` agrees; used by
  * eviction, expiry and draining on chunks found by walking pages. Returns true

@@ -67,6 +67,43 @@ room_for(struct ks_thread *t, size_t bytes)
     return 0;
 }
 
+/* ---- ahead of need ------------------------------------------------------- */
+
+/* The maintenance thread keeps a reserve of free pages. Writers that are quicker
+ * than it make room a little at a time before there is none left: else one of
+ * them would have to empty a whole page at once, which takes milliseconds. */
+#define HELP_EVERY 4 /* accesses; a power of two */
+#define HELP_ITEMS 64
+#define HELP_BELOW_MOST (2 * MIB) /* of free pages; a quarter of the reserve */
+#define HELP_BELOW_LEAST (128 * KIB) /* a small cache could not spare it */
+
+static bool
+needs_help(const struct ks_thread *t)
+{
+    size_t limit = slab_limit(t->slab);
+    size_t low = MIN(limit / 400, HELP_BELOW_MOST);
+
+    return slab_used(t->slab) + low > limit && low >= HELP_BELOW_LEAST &&
+        slab_headroom(t->slab) < low && evict_takes_any(t);
+}
+
+__attribute__((noinline)) static void
+help(struct ks_thread *t)
+{
+    uint64_t begun;
+
+    if (likely(!needs_help(t)))
+        return;
+    begun = step_begin();
+    for (unsigned i = 0; i < HELP_ITEMS; i++)
+        if (!evict_one(t, SLAB_MAX_CLASSES))
+            break;
+    drain_help(t, HELP_ITEMS);
+    step_end(STEP_EVICT, begun);
+}
+
+/* ---- for items ----------------------------------------------------------- */
+
 uint32_t
 room_alloc(struct ks_thread *t, size_t bytes, enum room room)
 {
@@ -81,6 +118,8 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
         METRIC_INC(&t->metrics, eviction_failures);
         return 0;
     }
+    if (t->accesses % HELP_EVERY == 0)
+        help(t);
     handle = slab_alloc(t->slab_thread, bytes);
     t->room_is_scarce = handle == 0;
     if (likely(handle != 0))
@@ -90,6 +129,8 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
     step_end(STEP_EVICT, begun);
     return handle;
 }
+
+/* ---- for others ----------------------------------------------------------- */
 
 /* More than could be had if every item went. */
 static bool

@@ -168,8 +168,9 @@ slab_drain_page(struct slab *s, uint32_t page)
     return begun;
 }
 
-bool
-slab_drain_end(struct slab *s, uint32_t page)
+/* DRAINING -> PENDING, or into the reserve. True if it is gone. */
+static bool
+end(struct slab *s, uint32_t page)
 {
     uint32_t kind = page_kind_of(s, page);
     struct size_class *c = &s->classes[kind_class(kind)];
@@ -189,9 +190,42 @@ slab_drain_end(struct slab *s, uint32_t page)
     }
     spin_unlock(&s->reserve.lock);
     spin_unlock(&c->lock);
+    return gone;
+}
+
+bool
+slab_drain_end(struct slab *s, uint32_t page)
+{
+    bool gone = end(s, page);
+
     if (!gone)
         atomic_fetch_add_explicit(&s->flush_asked, 1, memory_order_relaxed);
     return gone;
+}
+
+void
+slab_drain_pause(struct slab *s, uint32_t page)
+{
+    (void)end(s, page);
+}
+
+bool
+slab_drain_resume(struct slab *s, uint32_t page)
+{
+    uint32_t kind;
+    bool pending;
+
+    CHECK(s, SLAB_MAGIC);
+    spin_lock(&s->reserve.lock);
+    kind = LOAD(&s->pages[page].kind);
+    pending = kind_state(kind) == PAGE_PENDING;
+    if (pending) {
+        list_remove(s, &s->reserve.pending, page);
+        STORE(&s->pages[page].kind,
+            page_kind(PAGE_DRAINING, kind_class(kind)));
+    }
+    spin_unlock(&s->reserve.lock);
+    return pending;
 }
 
 uint32_t

@@ -291,6 +291,12 @@ uint32_t slab_due_take(struct slab *s, uint32_t page);
 uint32_t slab_drain_begin(struct slab *s, unsigned cls);
 bool slab_drain_end(struct slab *s, uint32_t page);
 
+/* Leave a page that was begun for a while, and go on with it: others may do so
+ * meanwhile. False if nothing of it is left to be done, or another thread is at
+ * it. */
+void slab_drain_pause(struct slab *s, uint32_t page);
+bool slab_drain_resume(struct slab *s, uint32_t page);
+
 /* The page that holds the least share of live chunks, at most 1/`share` of
  * it, over all classes, taken out of allocation as by slab_drain_begin(),
  * though its live chunks may find no room in other pages: the caller evicts
