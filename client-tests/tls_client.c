@@ -45,9 +45,9 @@ read_key(const char *dir, const char *name)
     return key;
 }
 
-/* An unsigned certificate of `key`, good for an hour. */
+/* An unsigned certificate of `key`, good for so long from now on. */
 static X509 *
-new_certificate(const char *name, EVP_PKEY *key)
+new_certificate(const char *name, EVP_PKEY *key, long seconds)
 {
     static long serial = 1;
     X509 *cert = X509_new();
@@ -56,8 +56,8 @@ new_certificate(const char *name, EVP_PKEY *key)
     ck_assert_ptr_nonnull(cert);
     X509_set_version(cert, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), serial++);
-    X509_gmtime_adj(X509_getm_notBefore(cert), -60);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(cert), seconds);
     X509_set_pubkey(cert, key);
     subject = X509_get_subject_name(cert);
     X509_NAME_add_entry_by_txt(
@@ -75,12 +75,12 @@ allow_signing(X509 *cert)
     X509_EXTENSION_free(is_ca);
 }
 
-void
-make_certificate(const char *dir, const char *name, const char *issuer)
+static void
+make(const char *dir, const char *name, const char *issuer, long seconds)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     EVP_PKEY *signer = issuer != NULL ? read_key(dir, issuer) : key;
-    X509 *cert = new_certificate(name, key);
+    X509 *cert = new_certificate(name, key, seconds);
     X509 *above = issuer != NULL ? read_certificate(dir, issuer) : cert;
     FILE *f;
 
@@ -102,6 +102,18 @@ make_certificate(const char *dir, const char *name, const char *issuer)
     }
     X509_free(cert);
     EVP_PKEY_free(key);
+}
+
+void
+make_certificate(const char *dir, const char *name, const char *issuer)
+{
+    make(dir, name, issuer, 3600);
+}
+
+void
+make_expired_certificate(const char *dir, const char *name, const char *issuer)
+{
+    make(dir, name, issuer, -60);
 }
 
 /* ---- connections -------------------------------------------------------- */

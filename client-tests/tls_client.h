@@ -13,6 +13,10 @@
  * the one called `issuer` there, or by itself (NULL). */
 void make_certificate(const char *dir, const char *name, const char *issuer);
 
+/* The same, one that was good until a minute ago. */
+void make_expired_certificate(
+    const char *dir, const char *name, const char *issuer);
+
 /* The rules of a client that trusts DIR/ca.crt and shows the certificate
  * `name`, or none (NULL). version: TLS1_2_VERSION, ...; 0: any. SSL_CTX_free().
  */

@@ -78,6 +78,7 @@ set_up(void)
     make_certificate(tests_dir(), "renewed", "ca");
     make_certificate(tests_dir(), "one", "ca");
     make_certificate(tests_dir(), "stranger", "other-ca");
+    make_expired_certificate(tests_dir(), "late", "ca");
     rules = tls_rules(tests_dir(), "one", 0);
     server = start_tls(NULL);
 }
@@ -373,6 +374,7 @@ START_TEST(clients_show_the_certificates_that_are_asked_for)
 
     ck_assert(is_let_in("one"));
     ck_assert(!is_let_in("stranger"));
+    ck_assert(!is_let_in("late"));
     ck_assert(!is_let_in(NULL));
     expect(c, "+OK", "CONFIG SET tls-auth-clients optional");
     ck_assert(is_let_in("one"));
@@ -594,6 +596,10 @@ START_TEST(hup_renews_the_certificate)
     copy_file("/dev/null", path_of("live.crt"));
     reload_until(s, "the former ones stay");
     expect_certificate("renewed");
+    /* It is what the administrator wants, but hardly. */
+    copy_file(path_of("late.crt"), path_of("live.crt"));
+    copy_file(path_of("late.key"), path_of("live.key"));
+    reload_until(s, "live.crt\" has expired");
     tls_say(before, "PING\r\n");
     tls_hear(before, "+PONG\r\n");
     tls_close(before);

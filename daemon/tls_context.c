@@ -248,6 +248,19 @@ tls_free(struct tls *t)
     free(t);
 }
 
+/* Clients that look refuse it, and nobody else would say why. */
+static void
+warn_of_dates(const SSL_CTX *ctx, const char *file)
+{
+    const X509 *cert = ossl.SSL_CTX_get0_certificate(ctx);
+
+    if (ossl.X509_cmp_current_time(ossl.X509_get0_notAfter(cert)) < 0)
+        log_warn("the certificate of tls-cert-file \"%s\" has expired", file);
+    else if (ossl.X509_cmp_current_time(ossl.X509_get0_notBefore(cert)) > 0)
+        log_warn("the certificate of tls-cert-file \"%s\" is not valid yet",
+            file);
+}
+
 bool
 tls_reload(struct tls *t, const struct tls_options *o, struct buf *err)
 {
@@ -260,6 +273,7 @@ tls_reload(struct tls *t, const struct tls_options *o, struct buf *err)
     ctx = make_context(o, err);
     if (ctx == NULL)
         return false;
+    warn_of_dates(ctx, o->tls_cert_file);
     pthread_mutex_lock(&t->lock);
     former = t->ctx;
     t->ctx = ctx;

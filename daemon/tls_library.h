@@ -22,6 +22,7 @@
     X(SSL_CTX_check_private_key)    \
     X(SSL_CTX_ctrl)                 \
     X(SSL_CTX_free)                 \
+    X(SSL_CTX_get0_certificate)     \
     X(SSL_CTX_load_verify_dir)      \
     X(SSL_CTX_load_verify_file)     \
     X(SSL_CTX_new)                  \
@@ -48,7 +49,10 @@
     X(SSL_set_fd)                   \
     X(SSL_shutdown)                 \
     X(SSL_write_ex)                 \
-    X(TLS_server_method)
+    X(TLS_server_method)            \
+    X(X509_cmp_current_time)        \
+    X(X509_get0_notAfter)           \
+    X(X509_get0_notBefore)
 /* clang-format on */
 
 #define TLS_FUNCTION_MEMBER(name) __typeof__(name) *name;
@@ -61,7 +65,7 @@ struct tls_library {
 extern struct tls_library ossl;
 
 /* Fill `ossl`; further calls do nothing. False with a sentence in err. Main
- * thread. */
+ * thread at the start, then any under the config lock. */
 bool tls_library_load(struct buf *err);
 
 /* Append the earliest error of the calling thread in OpenSSL's words, and
