@@ -99,6 +99,22 @@ START_TEST(a_pause_of_all_ends_by_itself)
 }
 END_TEST
 
+START_TEST(keys_expire_after_a_pause_without_another_command)
+{
+    redisContext *c = server_connect(server);
+    struct wire *w = wire_connect(server);
+
+    expect(c, "+OK", "CONFIG SET notify-keyspace-events Ex");
+    wire_run(w, "SUBSCRIBE __keyevent@0__:expired",
+        "[\"subscribe\" \"__keyevent@0__:expired\" :1]");
+    expect(c, "+OK", "SET k v PX 50");
+    expect(c, "+OK", "CLIENT PAUSE 100");
+    wire_expect(w, "[\"message\" \"__keyevent@0__:expired\" \"k\"]");
+    wire_close(w);
+    redisFree(c);
+}
+END_TEST
+
 START_TEST(large_values_and_wrong_commands_wait_their_turn)
 {
     enum { LEN = 1 << 20 };
@@ -201,6 +217,7 @@ pause_suite(void)
     tcase_add_test(tc, arguments_are_checked);
     tcase_add_test(tc, writes_wait_on_every_worker_and_then_run_in_order);
     tcase_add_test(tc, a_pause_of_all_ends_by_itself);
+    tcase_add_test(tc, keys_expire_after_a_pause_without_another_command);
     tcase_add_test(tc, large_values_and_wrong_commands_wait_their_turn);
     tcase_add_test(tc, errors_are_told_at_once);
     tcase_add_test(tc, a_client_that_goes_waits_no_more);

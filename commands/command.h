@@ -364,7 +364,8 @@ struct command_thread *command_thread_new(struct commands *c,
 void command_thread_free(struct command_thread *t);
 
 /* Publish what happened to keys outside of commands: between batches; and the
- * same for a thread that is no worker. Cheap. */
+ * same for a thread that is no worker, which also ends a pause that is over, so
+ * that keys expire again when no command comes. Cheap. */
 void command_thread_poll(struct command_thread *t);
 void commands_poll(struct commands *c, struct ks_thread *ks);
 

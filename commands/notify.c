@@ -291,6 +291,8 @@ commands_poll(struct commands *c, struct ks_thread *ks)
     struct command_thread t = {
         .commands = c, .ks = ks, .worker = COMMANDS_NO_WORKER};
 
+    if (unlikely(commands_active(c) & ACTIVE_PAUSE))
+        (void)commands_pause_ms(c);
     command_thread_poll(&t);
     buf_free(&t.events);
     buf_free(&t.scratch);
