@@ -667,16 +667,17 @@ index_prefetch_item(const struct index *ix, uint64_t hash)
 
     for (unsigned m = match_tags(line, tag_of(hash)); m != 0; m &= m - 1) {
         uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
+        const char *chunk;
         struct slab_mark mark;
-        const char *item;
 
         if (handle == 0)
             continue;
-        item = slab_ptr(ix->slab, handle);
+        chunk = slab_ptr(ix->slab, handle);
+        __builtin_prefetch(chunk);
         mark = slab_mark(ix->slab, handle);
-        __builtin_prefetch(item);
         /* most small items end in the next line */
-        __builtin_prefetch(item + MIN(mark.chunk_bytes, 2 * CACHE_LINE) - 1);
+        if ((uintptr_t)chunk % CACHE_LINE + mark.chunk_bytes > CACHE_LINE)
+            __builtin_prefetch(chunk + CACHE_LINE);
         __builtin_prefetch((const void *)mark.stamp);
         __builtin_prefetch((const void *)mark.state);
         return;
