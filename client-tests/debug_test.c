@@ -77,6 +77,21 @@ TABLE_TEST(keys_are_populated_and_described,
     {"DEBUG LOADAOF", "+OK"},
     {"DBSIZE", ":6"})
 
+TABLE_TEST(errors_are_counted_by_any_code,
+    {"CONFIG RESETSTAT", "+OK"},
+    {"DEBUG ERROR \"OUCH it hurts\"", "-OUCH it hurts"},
+    {"DEBUG ERROR \"OUCH again\"", "-OUCH again"},
+    {"DEBUG ERROR \"a:b#c d\"", "-a:b#c d"},
+    {"DEBUG ERROR nothing", "-nothing"},
+    {"INFO errorstats",
+        "\"# Errorstats\\r\\nerrorstat_ERR:count=1\\r\\n"
+        "errorstat_OUCH:count=2\\r\\nerrorstat_a_b_c:count=1\\r\\n\"",
+        "=\"txt:# Errorstats\\r\\nerrorstat_ERR:count=1\\r\\n"
+        "errorstat_OUCH:count=2\\r\\nerrorstat_a_b_c:count=1\\r\\n\""},
+    {"CONFIG RESETSTAT", "+OK"},
+    {"INFO errorstats", "\"# Errorstats\\r\\n\"",
+        "=\"txt:# Errorstats\\r\\n\""})
+
 TABLE_TEST(the_thread_sleeps_and_logs,
     {"DEBUG SLEEP 0.01", "+OK"},
     {"DEBUG SLEEP 0", "+OK"},
@@ -206,6 +221,7 @@ debug_suite(void)
     tcase_add_test(tc, a_digest_tells_values_apart);
     tcase_add_test(tc, a_value_of_every_type_can_be_asked_for);
     tcase_add_test(tc, keys_are_populated_and_described);
+    tcase_add_test(tc, errors_are_counted_by_any_code);
     tcase_add_test(tc, the_thread_sleeps_and_logs);
     tcase_add_test(tc, slow_commands_are_latency_events);
     tcase_add_test(tc, exec_is_not_slow_but_what_it_runs);

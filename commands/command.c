@@ -60,6 +60,7 @@ commands_init(struct commands *c)
     if (*c->values->requirepass != '\0')
         acl_requirepass_changed(c);
     c->state->latency = latency_events_new();
+    c->state->other_codes = other_codes_new();
     c->state->tracking = tracking_new(ks_slab(c->ks));
     c->state->monitors = monitors_new();
     c->state->scripts = scripts_new(ks_slab(c->ks));
@@ -82,6 +83,7 @@ commands_free(struct commands *c)
     tracking_free(c->state->tracking);
     slowlog_free(c->state->slowlog, ks_slab(c->ks));
     latency_events_free(c->state->latency);
+    other_codes_free(c->state->other_codes);
     free(c->state->base);
     pubsub_free(c->state->pubsub);
     command_index_free(c->state->index);

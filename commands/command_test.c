@@ -153,6 +153,24 @@ START_TEST(errors_are_counted_by_their_code)
 }
 END_TEST
 
+START_TEST(codes_beyond_the_room_for_them_count_as_others)
+{
+    char line[64];
+    const char *info;
+
+    for (int i = 0; i < 200; i++) {
+        snprintf(line, sizeof(line), "-CODE%d text", i);
+        command_stats_error(h->thread, str_of(line));
+        command_stats_error(h->thread, STR("-CODE7 text"));
+    }
+    info = SAY(h, "INFO", "errorstats");
+    ck_assert_ptr_nonnull(strstr(info, "errorstat_CODE7:count=201\r\n"));
+    ck_assert_ptr_nonnull(strstr(info, "errorstat_CODE126:count=1\r\n"));
+    ck_assert_ptr_null(strstr(info, "errorstat_CODE128:"));
+    ck_assert_ptr_nonnull(strstr(info, "errorstat_OTHER:count=72\r\n"));
+}
+END_TEST
+
 START_TEST(a_value_that_looks_like_an_error_is_none)
 {
     RUN(h, "$6\r\n-ERR x\r\n", "ECHO", "-ERR x");
@@ -351,7 +369,9 @@ HARNESS_MAIN("command", start, stop,
     a_client_from_before_the_password_goes_on,
     without_the_password_any_client_may_run_again,
     calls_failures_and_rejections_are_counted_apart,
-    errors_are_counted_by_their_code, a_value_that_looks_like_an_error_is_none,
+    errors_are_counted_by_their_code,
+    codes_beyond_the_room_for_them_count_as_others,
+    a_value_that_looks_like_an_error_is_none,
     one_call_in_256_is_measured_on_average,
     the_time_of_long_commands_is_always_taken,
     the_last_command_of_a_session_is_its_row,

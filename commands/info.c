@@ -374,13 +374,14 @@ section_errorstats(struct commands *c, struct buf *out)
 {
     struct command_stats *sum = command_stats_sum(c);
 
-    for (int i = 0; i < ERROR_CODES_N; i++) {
+    for (int i = 0; i < ERROR_OTHER; i++) {
         if (sum->errors[i] > 0)
             buf_printf(out, "errorstat_%s:count=%llu\r\n",
                 error_code_name((enum error_code)i),
                 (unsigned long long)sum->errors[i]);
     }
     free(sum);
+    other_codes_write(c->state->other_codes, out);
 }
 
 static void

@@ -270,6 +270,21 @@ command_stats_measure(struct command_thread *t, const struct command *row)
 /* Count the time of a call. Owner thread. */
 void command_stats_time(struct command_row_stats *row, uint64_t ns);
 
+/* ---- codes of errors that only some scripts give (error_codes.c) --------- */
+
+#define ERROR_CODE_CHARS 31
+
+struct other_codes;
+struct other_codes *other_codes_new(void);
+void other_codes_free(struct other_codes *o);
+void other_codes_reset(struct other_codes *o);
+
+/* Count an error of a code; if there are too many codes, as OTHER. */
+void other_codes_count(struct other_codes *o, struct str code);
+
+/* Append the lines of INFO errorstats. */
+void other_codes_write(struct other_codes *o, struct buf *out);
+
 /* ---- replicas, of which there are none (replicas.c) ---------------------- */
 
 #define NOREPLICAS_TEXT "NOREPLICAS Not enough good replicas to write."
@@ -369,6 +384,7 @@ struct command_state {
     struct acl *acl;
     struct acl_log *acl_log;
     struct latency_events *latency;      /* [immutable] the pointer */
+    struct other_codes *other_codes;     /* [immutable] the pointer */
     struct tracking *tracking;           /* [immutable] the pointer */
     _Atomic unsigned notify_flags;       /* enum notify_class */
     struct monitors *monitors;           /* [immutable] the pointer */

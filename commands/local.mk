@@ -64,6 +64,7 @@ libcommands_a_SOURCES = \
     commands/rename.c \
     commands/replicas.c \
     commands/report.c \
+    commands/error_codes.c \
     commands/pubsub.c \
     commands/rdb.h \
     commands/rdb_hash.c \

@@ -132,6 +132,7 @@ command_stats_reset(struct commands *c)
     c->state->base = sum_all_stats(c);
     sum_all_metrics(c, &c->state->base_metrics);
     pthread_mutex_unlock(&c->state->lock);
+    other_codes_reset(c->state->other_codes);
     for (size_t i = 0; i < ARRAY_LEN(c->steps); i++)
         if (c->steps[i] != NULL)
             atomic_store(&c->steps[i]->reset, true);
@@ -151,15 +152,10 @@ error_code_name(enum error_code code)
     return code_names[code];
 }
 
+/* The number of a code, or ERROR_OTHER. */
 static enum error_code
-code_of(struct str line)
+code_of(struct str word)
 {
-    const char *end;
-    struct str word = {line.p + 1, line.len - 1};
-
-    end = memchr(word.p, ' ', word.len);
-    if (end != NULL)
-        word.len = (size_t)(end - word.p);
     for (int i = 0; i < ERROR_OTHER; i++) {
         if (str_eq(word, str_of(code_names[i])))
             return (enum error_code)i;
@@ -167,11 +163,19 @@ code_of(struct str line)
     return ERROR_OTHER;
 }
 
+/* What has no short first word is an ERR to Redis. */
 void
 command_stats_error(struct command_thread *t, struct str line)
 {
+    const char *end =
+        memchr(line.p, ' ', MIN(line.len, (size_t)ERROR_CODE_CHARS + 1));
+    struct str word = {line.p + 1, end == NULL ? 0 : (size_t)(end - line.p) - 1};
+    enum error_code code = end == NULL ? ERROR_ERR : code_of(word);
+
     METRIC_INC(t->metrics, errors);
-    METRIC_INC(t->stats, errors[code_of(line)]);
+    METRIC_INC(t->stats, errors[code]);
+    if (unlikely(code == ERROR_OTHER))
+        other_codes_count(t->commands->state->other_codes, word);
 }
 
 /* ---- time ---------------------------------------------------------------- */
