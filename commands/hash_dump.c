@@ -96,11 +96,12 @@ hash_image_begin(struct buf *image)
 }
 
 void
-hash_image_add(struct buf *image, struct str name, struct str value)
+hash_image_add(
+    struct buf *image, struct str name, struct str value, uint64_t expire_ms)
 {
     char head[FIELD_BYTES];
 
-    put_u64(put_u32(put_u32(head, name.len), value.len), KS_NO_EXPIRY);
+    put_u64(put_u32(put_u32(head, name.len), value.len), expire_ms);
     buf_append(image, head, sizeof(head));
     buf_append(image, name.p, name.len);
     buf_append(image, value.p, value.len);

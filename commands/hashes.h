@@ -47,7 +47,8 @@ bool hash_image_read(struct str bytes, struct hash_image *out);
 
 /* Make such bytes: begin, add the fields, say at the end how many there are. */
 void hash_image_begin(struct buf *image);
-void hash_image_add(struct buf *image, struct str name, struct str value);
+void hash_image_add(
+    struct buf *image, struct str name, struct str value, uint64_t expire_ms);
 void hash_image_end(struct buf *image, uint64_t n_fields);
 
 /* The hash in the body of a payload of Redis as such bytes (rdb_hash.c).

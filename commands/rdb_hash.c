@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* rdb_hash.c - hashes that a Redis or Valkey server dumped: the two forms that
- * servers since Redis 7.0 write of a hash whose fields do not expire.
+/* rdb_hash.c - hashes that a Redis or Valkey server dumped: the forms that
+ * servers since Redis 7.0 write.
  *
  *     4   number of fields, then names and values, all strings
  *     16  one string, a list pack: a header of 6 bytes, entries, 0xff; an entry
  *         is a byte that tells its kind, perhaps a length, the bytes, and how
  *         long all that was
+ *     22  of Valkey 9: as 4, and after each value its deadline, 8 bytes, -1 for
+ *         none
+ *     24  of Redis 7.4: the earliest deadline, 8 bytes, and the number of
+ *         fields; then of each its deadline beyond the earliest and 1, or 0 for
+ *         none, as a length, name and value
+ *     25  of Redis 7.4: 8 bytes that say nothing more, and as 16, but after each
+ *         value its deadline, 0 for none
  *
- * The fields are written as hash_dump.c has them. Payloads come from clients:
- * no length in them is trusted. Any worker.
+ * Deadlines are milliseconds of wall time. The fields are written as hash_dump.c
+ * has them; one whose time has come is left out when they are stored. Payloads
+ * come from clients: no length in them is trusted. Any worker.
  */
 #include "commands/hashes.h"
 #include "commands/rdb.h"
 
 #define TYPE_HASH 4
 #define TYPE_HASH_LIST_PACK 16
+#define TYPE_HASH_VALKEY_EXPIRING 22
+#define TYPE_HASH_EXPIRING 24
+#define TYPE_HASH_LIST_PACK_EXPIRING 25
 
 /* Add a field. Before each further mebibyte there must be room for all of it:
  * few bytes of a payload can be many here. */
 static enum rdb_status
-add(struct request *rq, struct buf *image, struct str name, struct str value)
+add(struct request *rq, struct buf *image, struct str name, struct str value,
+    uint64_t expire_ms)
 {
     size_t len = image->len + name.len + value.len;
 
@@ -27,7 +39,7 @@ add(struct request *rq, struct buf *image, struct str name, struct str value)
         return RDB_TOO_LARGE;
     if (len / MIB != image->len / MIB && !ks_make_room(rq->thread->ks, len))
         return RDB_NO_MEMORY;
-    hash_image_add(image, name, value);
+    hash_image_add(image, name, value, expire_ms);
     return RDB_OK;
 }
 
@@ -150,14 +162,30 @@ take_entry(struct rdb_input *in, struct str *out, char digits[24])
     return take_bytes(in, length_bytes((size_t)(in->p - start)), &p);
 }
 
+/* An entry that is a deadline. */
+static bool
+take_deadline(struct rdb_input *in, uint64_t *expire_ms)
+{
+    char digits[24];
+    struct str text;
+    int64_t ms;
+
+    if (!take_entry(in, &text, digits) || !str_to_i64(text, &ms) || ms < 0 ||
+        ms > HASH_MAX_EXPIRE_MS)
+        return false;
+    *expire_ms = ms == 0 ? KS_NO_EXPIRY : (uint64_t)ms;
+    return true;
+}
+
 static enum rdb_status
-read_list_pack(
-    struct request *rq, struct str bytes, struct buf *image, uint64_t *n)
+read_list_pack(struct request *rq, struct str bytes, bool deadlines,
+    struct buf *image, uint64_t *n)
 {
     struct rdb_input in = {
         (const uint8_t *)bytes.p, (const uint8_t *)bytes.p + bytes.len};
     char digits[2][24];
     enum rdb_status status = RDB_OK;
+    uint64_t expire_ms = KS_NO_EXPIRY;
     struct str name, value;
     const uint8_t *p;
 
@@ -165,55 +193,97 @@ read_list_pack(
         return RDB_DAMAGED;
     for (*n = 0; in.p < in.end && *in.p != 0xff && status == RDB_OK; ++*n) {
         if (!take_entry(&in, &name, digits[0]) ||
-            !take_entry(&in, &value, digits[1]))
+            !take_entry(&in, &value, digits[1]) ||
+            (deadlines && !take_deadline(&in, &expire_ms)))
             return RDB_DAMAGED;
-        status = add(rq, image, name, value);
+        status = add(rq, image, name, value, expire_ms);
     }
     return status == RDB_OK && in.end - in.p != 1 ? RDB_DAMAGED : status;
 }
 
-/* ---- the two forms ----------------------------------------------------- */
+/* ---- the forms --------------------------------------------------------- */
+
+/* A deadline before the field, as a length. */
+static bool
+take_relative(struct rdb_input *in, uint64_t earliest, uint64_t *expire_ms)
+{
+    uint64_t ms;
+
+    if (!rdb_take_length(in, &ms) || ms > (uint64_t)HASH_MAX_EXPIRE_MS)
+        return false;
+    *expire_ms = ms == 0 ? KS_NO_EXPIRY : earliest + ms - 1;
+    return true;
+}
+
+/* One after the value. */
+static bool
+take_absolute(struct rdb_input *in, uint64_t *expire_ms)
+{
+    int64_t ms;
+
+    if (!take_signed(in, 8, &ms) || ms < -1 || ms > HASH_MAX_EXPIRE_MS)
+        return false;
+    *expire_ms = ms == -1 ? KS_NO_EXPIRY : (uint64_t)ms;
+    return true;
+}
 
 static enum rdb_status
-read_pair(struct request *rq, struct rdb_input *in, struct buf *image)
+read_pair(struct request *rq, struct rdb_input *in, uint8_t type,
+    uint64_t earliest, struct buf *image)
 {
     struct room name_room = {0}, value_room = {0};
+    uint64_t expire_ms = KS_NO_EXPIRY;
     struct str name, value;
-    enum rdb_status status = rdb_take_string(rq, in, &name, &name_room);
+    enum rdb_status status;
 
+    if (type == TYPE_HASH_EXPIRING && !take_relative(in, earliest, &expire_ms))
+        return RDB_DAMAGED;
+    status = rdb_take_string(rq, in, &name, &name_room);
     if (status != RDB_OK)
         return status;
     status = rdb_take_string(rq, in, &value, &value_room);
+    if (status == RDB_OK && type == TYPE_HASH_VALKEY_EXPIRING &&
+        !take_absolute(in, &expire_ms))
+        status = RDB_DAMAGED;
     if (status == RDB_OK)
-        status = add(rq, image, name, value);
+        status = add(rq, image, name, value, expire_ms);
     room_drop(rq, &name_room);
     room_drop(rq, &value_room);
     return status;
 }
 
 static enum rdb_status
-read_pairs(
-    struct request *rq, struct rdb_input *in, struct buf *image, uint64_t *n)
+read_pairs(struct request *rq, struct rdb_input *in, uint8_t type,
+    struct buf *image, uint64_t *n)
 {
     enum rdb_status status = RDB_OK;
+    int64_t earliest = 0;
 
+    if (type == TYPE_HASH_EXPIRING &&
+        (!take_signed(in, 8, &earliest) || earliest < 0 ||
+            earliest > HASH_MAX_EXPIRE_MS))
+        return RDB_DAMAGED;
     if (!rdb_take_length(in, n))
         return RDB_DAMAGED;
     for (uint64_t i = 0; i < *n && status == RDB_OK; i++)
-        status = read_pair(rq, in, image);
+        status = read_pair(rq, in, type, (uint64_t)earliest, image);
     return status;
 }
 
 static enum rdb_status
-read_packed(
-    struct request *rq, struct rdb_input *in, struct buf *image, uint64_t *n)
+read_packed(struct request *rq, struct rdb_input *in, bool deadlines,
+    struct buf *image, uint64_t *n)
 {
     struct room room;
     struct str bytes;
-    enum rdb_status status = rdb_take_string(rq, in, &bytes, &room);
+    enum rdb_status status;
+    const uint8_t *earliest;
 
+    if (deadlines && !take_bytes(in, 8, &earliest))
+        return RDB_DAMAGED;
+    status = rdb_take_string(rq, in, &bytes, &room);
     if (status == RDB_OK)
-        status = read_list_pack(rq, bytes, image, n);
+        status = read_list_pack(rq, bytes, deadlines, image, n);
     room_drop(rq, &room);
     return status;
 }
@@ -230,12 +300,20 @@ rdb_read_hash(struct request *rq, struct str body, struct buf *image)
     if (!take_bytes(&in, 1, &type))
         return RDB_DAMAGED;
     hash_image_begin(image);
-    if (*type == TYPE_HASH)
-        status = read_pairs(rq, &in, image, &n);
-    else if (*type == TYPE_HASH_LIST_PACK)
-        status = read_packed(rq, &in, image, &n);
-    else
+    switch (*type) {
+    case TYPE_HASH:
+    case TYPE_HASH_EXPIRING:
+    case TYPE_HASH_VALKEY_EXPIRING:
+        status = read_pairs(rq, &in, *type, image, &n);
+        break;
+    case TYPE_HASH_LIST_PACK:
+    case TYPE_HASH_LIST_PACK_EXPIRING:
+        status = read_packed(
+            rq, &in, *type == TYPE_HASH_LIST_PACK_EXPIRING, image, &n);
+        break;
+    default:
         return RDB_OTHER_TYPE;
+    }
     if (status == RDB_OK && (n == 0 || in.p != in.end))
         status = RDB_DAMAGED;
     hash_image_end(image, n);

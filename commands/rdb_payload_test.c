@@ -272,10 +272,69 @@ START_TEST(hashes_of_redis_are_restored)
     RUN(h, ":100\r\n", "HSTRLEN", "k", "long");
     RUN(h, ":4800\r\n", "HSTRLEN", "k", "longer");
     ck_assert_str_eq(restore(WITHOUT_NUL(plain_hash)), OK);
-    RUN(h,
-        "*4\r\n$3\r\nann\r\n$2\r\n12\r\n$4\r\n-300\r\n$6\r\n100000\r\n",
+    RUN(h, "*4\r\n$3\r\nann\r\n$2\r\n12\r\n$4\r\n-300\r\n$6\r\n100000\r\n",
         "HMGET", "k", "name", "n", "m", "i32");
     RUN(h, ":100\r\n", "HSTRLEN", "k", "long");
+}
+END_TEST
+
+#define LATER "\0\0\0\0\0\x20\0\0" /* 2^45 ms */
+#define NEVER "\xff\xff\xff\xff\xff\xff\xff\xff"
+#define LONG_AGO "\xe8\3\0\0\0\0\0\0"
+#define IN_7_4 "\x18"
+#define PACKED_IN_7_4 "\x19"
+#define IN_VALKEY_9 "\x16"
+
+/* Of Redis 7.4 as a table and as a list pack, and of Valkey 9; "b" expires. */
+static const struct str expiring[] = {
+    STR(IN_7_4 LATER "\3\0\1a\1"
+                     "1\1\1b\1"
+                     "2\6\1c\1"
+                     "3"),
+    STR(PACKED_IN_7_4 LATER "\x2c\x2c\0\0\0\x9\0"
+                            "\x81"
+                            "a\2\1\1\0\1\x81"
+                            "b\2\2\1\xf4" LATER "\x9\x81"
+                            "c\2\3\1\xf4"
+                            "\5\0\0\0\0\x20\0\0\x9\xff"),
+    STR(IN_VALKEY_9 "\3\1a\1"
+                    "1" NEVER "\1b\1"
+                    "2" LATER "\1c\1"
+                    "3"
+                    "\5\0\0\0\0\x20\0\0"),
+};
+
+START_TEST(deadlines_of_fields_are_restored)
+{
+    ck_assert_str_eq(restore_body(expiring[_i]), OK);
+    RUN(h, "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n", "HMGET", "k", "a", "b",
+        "c");
+    RUN(h, "*3\r\n:-1\r\n:35184372088832\r\n:35184372088837\r\n",
+        "HPEXPIRETIME", "k", "FIELDS", "3", "a", "b", "c");
+    for (size_t len = 0; len < expiring[_i].len; len++)
+        ck_assert_str_eq(restore_body((struct str){expiring[_i].p, len}), BAD);
+    RUN(h, ":3\r\n", "HLEN", "k");
+}
+END_TEST
+
+START_TEST(fields_that_have_expired_are_not_restored)
+{
+    ck_assert_str_eq(restore_body(STR(IN_7_4 LONG_AGO "\2\0\1a\1"
+                                                      "1\1\1b\1"
+                                                      "2")),
+        OK);
+    RUN(h, "*1\r\n$1\r\na\r\n", "HKEYS", "k");
+    ck_assert_str_eq(restore_body(STR(IN_VALKEY_9 "\1\1a\1"
+                                                  "1" LONG_AGO)),
+        OK);
+    RUN(h, ":0\r\n", "EXISTS", "k");
+    ck_assert_str_eq(restore_body(STR(IN_7_4 NEVER "\1\1\1b\1"
+                                                   "2")),
+        BAD);
+    ck_assert_str_eq(restore_body(STR(IN_VALKEY_9 "\1\1a\1"
+                                                  "1\xfe\xff\xff\xff\xff\xff"
+                                                  "\xff\xff")),
+        BAD);
 }
 END_TEST
 
@@ -300,11 +359,9 @@ START_TEST(a_damaged_hash_of_redis_does_no_harm)
         }
     }
     ck_assert_str_eq(restore_body(STR("\4\0")), BAD);
+    ck_assert_str_eq(restore_body(STR("\20\7\7\0\0\0\0\0\377")), BAD);
     ck_assert_str_eq(
-        restore_body(STR("\20\7\7\0\0\0\0\0\377")), BAD);
-    ck_assert_str_eq(
-        restore_body(STR("\4\201\377\377\377\377\377\377\377\377\1a\1b")),
-        BAD);
+        restore_body(STR("\4\201\377\377\377\377\377\377\377\377\1a\1b")), BAD);
 }
 END_TEST
 
@@ -326,6 +383,9 @@ main(void)
         ARRAY_LEN(damaged));
     tcase_add_test(tc, bodies_at_random_do_no_harm);
     tcase_add_test(tc, hashes_of_redis_are_restored);
+    tcase_add_loop_test(
+        tc, deadlines_of_fields_are_restored, 0, ARRAY_LEN(expiring));
+    tcase_add_test(tc, fields_that_have_expired_are_not_restored);
     tcase_add_test(tc, a_damaged_hash_of_redis_does_no_harm);
     suite_add_tcase(s, tc);
     r = srunner_create(s);
