@@ -142,6 +142,7 @@ check_PROGRAMS += \
     commands/rename_test \
     commands/pubsub_test \
     commands/scan_test \
+    commands/script_hostile_test \
     commands/script_test \
     commands/session_test \
     commands/sha256_test \
@@ -238,6 +239,9 @@ commands_pubsub_test_LDADD = $(commands_tests_ldadd)
 commands_scan_test_SOURCES = commands/scan_test.c
 commands_scan_test_CFLAGS = $(commands_tests_cflags)
 commands_scan_test_LDADD = $(commands_tests_ldadd)
+commands_script_hostile_test_SOURCES = commands/script_hostile_test.c
+commands_script_hostile_test_CFLAGS = $(commands_tests_cflags)
+commands_script_hostile_test_LDADD = $(commands_tests_ldadd)
 commands_script_test_SOURCES = commands/script_test.c
 commands_script_test_CFLAGS = $(commands_tests_cflags)
 commands_script_test_LDADD = $(commands_tests_ldadd)
