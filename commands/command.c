@@ -490,32 +490,21 @@ make_keys(struct request *rq)
 
     if (likely(row->last_key == row->first_key && row->first_key < rq->argc)) {
         rq->n_keys = 1;
-        ks_key_foresee(c->ks, db, arg_str(rq, row->first_key), &rq->keys[0]);
+        ks_key_make(c->ks, db, arg_str(rq, row->first_key), &rq->keys[0]);
         return;
     }
     keys = command_keys_of(row, rq->argv, rq->argc);
     for (int i = keys.first;
          i <= keys.last && rq->n_keys < REQUEST_PREFETCH_KEYS; i += keys.step) {
-        struct ks_key *key = &rq->keys[rq->n_keys++];
-
-        ks_key_foresee(c->ks, db, arg_str(rq, i), key);
+        ks_key_make(c->ks, db, arg_str(rq, i), &rq->keys[rq->n_keys++]);
     }
 }
 
 void
-command_prefetch_lines(struct request *rq)
+command_make_keys(struct request *rq)
 {
     rq->n_keys = 0;
     rq->command = resolve(rq);
     if (rq->command != NULL && rq->command->first_key != 0)
         make_keys(rq);
-}
-
-void
-command_prefetch_items(struct request *rq)
-{
-    const struct ks *ks = rq->thread->commands->ks;
-
-    for (unsigned n = 0; n < rq->n_keys; n++)
-        ks_prefetch_item(ks, &rq->keys[n]);
 }

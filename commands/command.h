@@ -424,7 +424,7 @@ struct request {
     int argc;
     const struct command *command; /* set by prefetch or command_run */
     struct reply *reply;
-    /* The first keys: valid if command is set; by command_prefetch_lines(). */
+    /* The first keys: valid if command is set; by command_make_keys(). */
     unsigned n_keys;
     struct ks_key keys[REQUEST_PREFETCH_KEYS];
 };
@@ -443,11 +443,10 @@ bool command_waits(struct request *rq);
 /* How long the present pause lasts; 0 if there is none. */
 uint64_t commands_pause_ms(struct commands *c);
 
-/* Find the row of a request and prefetch the index lines of its keys; then
- * (second call) the items. For the batch loop; harmless on any input. Fills
- * rq->command so that command_run need not look again. */
-void command_prefetch_lines(struct request *rq);
-void command_prefetch_items(struct request *rq);
+/* Find the row of a request and make its first keys, for the batch loop to
+ * prefetch what they need. Fills rq->command, so that command_run() need not look
+ * again. Harmless on any input. */
+void command_make_keys(struct request *rq);
 
 /* For tests and docs: all rows, subcommands ("client|id") included. */
 size_t command_count(void);

@@ -328,8 +328,7 @@ START_TEST(a_select_between_prefetch_and_run_counts)
     SAY(h, "SELECT", "1");
     SAY(h, "SET", "k", "in 1");
     SAY(h, "SELECT", "0");
-    command_prefetch_lines(&rq);
-    command_prefetch_items(&rq);
+    command_make_keys(&rq);
     SAY(h, "SELECT", "1");
     h->out.len = 0;
     command_run(&rq);

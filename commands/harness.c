@@ -411,10 +411,8 @@ run(struct harness *h, struct resp_arg *argv, int n, bool prefetch)
 
     clear_output(h);
     h->reply.protocol = h->session->protocol;
-    if (prefetch) {
-        command_prefetch_lines(&rq);
-        command_prefetch_items(&rq);
-    }
+    if (prefetch)
+        command_make_keys(&rq);
     command_run(&rq);
     flatten(h);
     return h->flat.p;

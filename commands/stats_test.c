@@ -30,8 +30,7 @@ run(struct worker *w, struct reply *r, const char *const *words, int n)
     for (int i = 0; i < n; i++)
         argv[i] = (struct resp_arg){.p = words[i], .len = strlen(words[i])};
     r->out->len = 0;
-    command_prefetch_lines(&rq);
-    command_prefetch_items(&rq);
+    command_make_keys(&rq);
     command_run(&rq);
 }
 

@@ -658,8 +658,9 @@ index_prefetch_line(const struct index *ix, uint64_t hash)
     __builtin_prefetch(partition_line(p, home_line(p, hash)));
 }
 
-void
-index_prefetch_item(const struct index *ix, uint64_t hash)
+/* Ask for the item that is likely to be the one sought; its handle, or 0. */
+static inline uint32_t
+prefetch_item(const struct index *ix, uint64_t hash)
 {
 #ifndef ASHLAR_SEQLOCK_LOCKED /* reads the tags without a lock */
     const struct partition *p = &ix->partition[index_partition(hash)];
@@ -667,23 +668,40 @@ index_prefetch_item(const struct index *ix, uint64_t hash)
 
     for (unsigned m = match_tags(line, tag_of(hash)); m != 0; m &= m - 1) {
         uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
-        const char *chunk;
-        struct slab_mark mark;
 
         if (handle == 0)
             continue;
-        chunk = slab_ptr(ix->slab, handle);
-        __builtin_prefetch(chunk);
-        mark = slab_mark(ix->slab, handle);
-        /* most small items end in the next line */
-        if ((uintptr_t)chunk % CACHE_LINE + mark.chunk_bytes > CACHE_LINE)
-            __builtin_prefetch(chunk + CACHE_LINE);
-        __builtin_prefetch((const void *)mark.stamp);
-        __builtin_prefetch((const void *)mark.state);
-        return;
+        __builtin_prefetch(slab_ptr(ix->slab, handle));
+        return handle;
     }
 #else
     (void)ix;
     (void)hash;
 #endif
+    return 0;
+}
+
+/* Ask for the marks, and for where most small items end. */
+static inline void
+prefetch_mark(const struct index *ix, uint32_t handle)
+{
+    struct slab_mark mark = slab_mark(ix->slab, handle);
+    const char *item = slab_ptr(ix->slab, handle);
+
+    __builtin_prefetch((const void *)mark.stamp);
+    __builtin_prefetch((const void *)mark.state);
+    __builtin_prefetch(item + MIN(mark.chunk_bytes, 2 * CACHE_LINE) - 1);
+}
+
+void
+index_prefetch_items(
+    const struct index *ix, const struct ks_key *const *keys, unsigned n)
+{
+    uint32_t handle[INDEX_PREFETCH_ITEMS];
+
+    for (unsigned i = 0; i < n; i++)
+        handle[i] = prefetch_item(ix, keys[i]->hash);
+    for (unsigned i = 0; i < n; i++)
+        if (handle[i] != 0)
+            prefetch_mark(ix, handle[i]);
 }

@@ -419,7 +419,11 @@ struct index_line *index_walk(struct index *ix, uint64_t from, uint32_t *n,
 uint32_t index_physical_lines(const struct partition *p);
 
 void index_prefetch_line(const struct index *ix, uint64_t hash);
-void index_prefetch_item(const struct index *ix, uint64_t hash);
+/* The items that are likely to be the ones sought, whose lines should have come,
+ * and what is noted of them; so many at once. */
+#define INDEX_PREFETCH_ITEMS 16u
+void index_prefetch_items(
+    const struct index *ix, const struct ks_key *const *keys, unsigned n);
 
 /* ---- namespaces (namespace.c) -----------------------------------------------
  *

@@ -120,9 +120,6 @@ struct ks_key {
 
 void ks_key_make(const struct ks *ks, unsigned db, struct str name,
     struct ks_key *out);
-/* The same and ks_prefetch_line(). */
-void ks_key_foresee(const struct ks *ks, unsigned db, struct str name,
-    struct ks_key *out);
 
 static inline struct ks_key
 ks_key(const struct ks *ks, unsigned db, struct str name)
@@ -133,10 +130,13 @@ ks_key(const struct ks *ks, unsigned db, struct str name)
     return key;
 }
 
-/* Bring the index line, then the likely item, towards the cache. Call the first
- * for a batch of keys, then the second for all of them, then operate. */
-void ks_prefetch_line(const struct ks *ks, const struct ks_key *key);
-void ks_prefetch_item(const struct ks *ks, const struct ks_key *key);
+/* Bring the index lines of some keys, then the likely items and what is noted of
+ * them, towards the cache. Call the first, do something else, call the second, do
+ * something else, then operate. */
+void ks_prefetch_lines(
+    const struct ks *ks, const struct ks_key *const *keys, unsigned n);
+void ks_prefetch_items(
+    const struct ks *ks, const struct ks_key *const *keys, unsigned n);
 
 /* ---- reads ---------------------------------------------------------------------- */
 

@@ -53,8 +53,9 @@ lead_to_namespace(const struct ks *ks, struct ks_key *key)
         key->space = own;
 }
 
-static inline __attribute__((always_inline)) void
-key_make(const struct ks *ks, unsigned db, struct str name, struct ks_key *out)
+void
+ks_key_make(const struct ks *ks, unsigned db, struct str name,
+    struct ks_key *out)
 {
     const struct mapping *m = &ks->mapping;
 
@@ -67,21 +68,6 @@ key_make(const struct ks *ks, unsigned db, struct str name, struct ks_key *out)
     if (unlikely(atomic_load_explicit(&m->n_own, memory_order_relaxed) != 0))
         lead_to_namespace(ks, out);
     out->hash = index_hash(&ks->seed, name, out->space);
-}
-
-void
-ks_key_make(const struct ks *ks, unsigned db, struct str name,
-    struct ks_key *out)
-{
-    key_make(ks, db, name, out);
-}
-
-void
-ks_key_foresee(const struct ks *ks, unsigned db, struct str name,
-    struct ks_key *out)
-{
-    key_make(ks, db, name, out);
-    index_prefetch_line(&ks->index, out->hash);
 }
 
 __attribute__((noinline)) void

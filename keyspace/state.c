@@ -178,15 +178,20 @@ ks_slab(const struct ks *ks)
 /* ---- keys ----------------------------------------------------------------------- */
 
 void
-ks_prefetch_line(const struct ks *ks, const struct ks_key *key)
+ks_prefetch_lines(
+    const struct ks *ks, const struct ks_key *const *keys, unsigned n)
 {
-    index_prefetch_line(&ks->index, key->hash);
+    for (unsigned i = 0; i < n; i++)
+        index_prefetch_line(&ks->index, keys[i]->hash);
 }
 
 void
-ks_prefetch_item(const struct ks *ks, const struct ks_key *key)
+ks_prefetch_items(
+    const struct ks *ks, const struct ks_key *const *keys, unsigned n)
 {
-    index_prefetch_item(&ks->index, key->hash);
+    for (unsigned i = 0; i < n; i += INDEX_PREFETCH_ITEMS)
+        index_prefetch_items(
+            &ks->index, keys + i, MIN(n - i, INDEX_PREFETCH_ITEMS));
 }
 
 /* ---- partition locks --------------------------------------------------------------- */
