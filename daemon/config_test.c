@@ -258,6 +258,7 @@ main(void)
     tcase_add_test(t, a_malformed_output_limit_is_refused);
     tcase_add_test(t, too_little_memory_is_refused);
     tcase_add_test(t, somewhere_to_listen_is_needed);
+    tcase_add_test(t, two_ports_are_two);
     tcase_add_test(t, a_unix_path_that_the_system_cannot_hold_is_refused);
     tcase_add_test(t, log_levels_have_the_names_of_redis);
     tcase_add_test(t, the_metrics_listener_takes_addresses_and_paths);
