@@ -1011,6 +1011,9 @@ struct found_item {
 bool overwrite(struct ks_thread *t, const struct ks_key *key,
     const struct found_item *found, struct str value, uint64_t expire_ms,
     uint64_t now_ms);
+/* Whether a value is short enough for that, and wanted. */
+bool overwrite_may(
+    const struct ks_thread *t, const struct ks_key *key, size_t value_len);
 /* Whether an item that gets another value is to be stored anew for it. */
 bool overwrite_renews(struct ks_thread *t, const struct item_view *v);
 

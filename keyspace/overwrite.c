@@ -18,6 +18,24 @@
 #define RENEW_PACKED 64
 #define RENEW_RAW 4
 
+/* Readers of the line wait while a value is copied over another. */
+#define SHORT_VALUE ((size_t)2 * KIB)
+
+bool
+overwrite_may(
+    const struct ks_thread *t, const struct ks_key *key, size_t value_len)
+{
+    const struct keyspace_options *o = t->ks->options;
+
+    if (key->name.len + value_len > SHORT_VALUE ||
+        value_len > (size_t)o->large_value_threshold)
+        return false;
+    /* then a full cache takes no values, also none of the same size */
+    return likely(__atomic_load_n(&o->maxmemory_policy, __ATOMIC_RELAXED) !=
+               KS_NOEVICTION) ||
+        !ks_refuses_values(t);
+}
+
 bool
 overwrite_renews(struct ks_thread *t, const struct item_view *v)
 {

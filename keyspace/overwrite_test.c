@@ -265,6 +265,47 @@ START_TEST(a_full_cache_without_eviction_takes_no_value)
 }
 END_TEST
 
+static void
+put_string(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    (void)old;
+    new->action = KS_PUT;
+    new->part[0] = str_of(ctx);
+    new->n_parts = 1;
+}
+
+/* All of the old value but its first byte. */
+static void
+put_rest(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    (void)ctx;
+    new->action = KS_PUT;
+    new->part[0] = (struct str){old->value.p + 1, old->value.len - 1};
+    new->n_parts = 1;
+}
+
+START_TEST(updates_overwrite_too)
+{
+    struct ks_key key = key_of(&f, "n");
+    uint32_t before;
+
+    set(&f, "n", "41");
+    before = handle_of("n");
+    ck_assert_int_eq(
+        ks_update(f.t, &key, put_string, (void *)(uintptr_t) "42"), KS_OK);
+    assert_value(&f, "n", "42");
+    ck_assert_uint_eq(handle_of("n"), before);
+    set(&f, "n", "abcdefghijkl");
+    ck_assert_int_eq(ks_update(f.t, &key, put_rest, NULL), KS_OK);
+    assert_value(&f, "n", "bcdefghijkl");
+    f.options.large_value_threshold = 4;
+    ck_assert_int_eq(
+        ks_update(f.t, &key, put_string, (void *)(uintptr_t) "12345"), KS_OK);
+    assert_value(&f, "n", "12345");
+    f.options.large_value_threshold = 16384;
+}
+END_TEST
+
 int
 main(void)
 {
@@ -282,6 +323,7 @@ main(void)
     tcase_add_test(c, overwritten_keys_get_their_template);
     tcase_add_test(c, shapes_are_learned_from_overwrites);
     tcase_add_test(c, a_full_cache_without_eviction_takes_no_value);
+    tcase_add_test(c, updates_overwrite_too);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

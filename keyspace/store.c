@@ -193,28 +193,6 @@ store(struct ks_thread *t, const struct ks_key *key, const struct fresh *fresh)
     return STORED;
 }
 
-/* Short values are stored with the partition's lock held once: over the one that
- * there is, or in a chunk that the thread has. Readers of the line wait while a
- * value is copied over another. */
-#define SHORT_VALUE ((size_t)2 * KIB)
-
-static bool
-is_short(const struct ks_thread *t, const struct ks_key *key, size_t value_len)
-{
-    return key->name.len + value_len <= SHORT_VALUE &&
-        value_len <= (size_t)t->ks->options->large_value_threshold;
-}
-
-/* With noeviction a full cache takes no values, also none of the same size. */
-static inline bool
-refuses_values(const struct ks_thread *t)
-{
-    int64_t policy =
-        __atomic_load_n(&t->ks->options->maxmemory_policy, __ATOMIC_RELAXED);
-
-    return unlikely(policy == KS_NOEVICTION) && ks_refuses_values(t);
-}
-
 /* Under the lock; returns the handle, 0 when there is no such chunk. */
 static __attribute__((noinline)) uint32_t
 store_at_hand(struct ks_thread *t, const struct ks_key *key,
@@ -242,7 +220,8 @@ store_at_hand(struct ks_thread *t, const struct ks_key *key,
     return fresh.handle;
 }
 
-/* False when that cannot be: nothing was done. */
+/* Store a short value with the lock held once: over the one that there is, or in
+ * a chunk that the thread has. False when that cannot be: nothing was done. */
 static bool
 store_at_once(struct ks_thread *t, const struct ks_key *key, struct str value,
     uint64_t expire_ms)
@@ -254,7 +233,7 @@ store_at_once(struct ks_thread *t, const struct ks_key *key, struct str value,
     bool renews = false;
     uint32_t handle = 0;
 
-    if (!is_short(t, key, value.len) || refuses_values(t))
+    if (!overwrite_may(t, key, value.len))
         return false;
     ks_enter(t, p);
     if (key_is_current(t->ks, key)) {

@@ -66,6 +66,32 @@ update_publish(struct update *u, const struct fresh *fresh, bool keep_extent)
     return KS_OK;
 }
 
+/* Whether the new value is a string in one piece, and none of the old one. */
+static bool
+is_new_string(const struct update *u, const struct ks_new *new)
+{
+    uintptr_t p = (uintptr_t) new->part[0].p, old = (uintptr_t)u->old.value.p;
+
+    return u->old.exists && new->type == KS_STRING &&
+        !new->raw &&new->extent == 0 && new->n_parts == 1 &&
+        (p < old || p >= old + u->old.value.len);
+}
+
+/* Put it in the place of the old one, if it fits there. */
+static bool
+put_in_place(struct update *u, struct str value, uint64_t expire_ms)
+{
+    const struct found_item found = {u->handle, u->place, u->view};
+
+    if (!overwrite_may(u->t, &u->key, value.len) ||
+        overwrite_renews(u->t, &u->view) ||
+        !overwrite(u->t, &u->key, &found, value, expire_ms, u->now_ms))
+        return false;
+    u->due_handle = u->handle;
+    u->due_ms = expire_ms;
+    return true;
+}
+
 enum ks_status
 update_put(struct update *u, const struct ks_new *new)
 {
@@ -89,7 +115,8 @@ update_put(struct update *u, const struct ks_new *new)
         return KS_TOO_LARGE;
     if (shape.expire_ms <= u->now_ms) {
         update_delete(u);
-    } else {
+    } else if (!is_new_string(u, new) ||
+        !put_in_place(u, new->part[0], shape.expire_ms)) {
         if (new->extent != 0 &&
             (shape.is_hash ||
                 store_wants_extent(
