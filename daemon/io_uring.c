@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUSY_US 500
@@ -28,16 +29,29 @@
 
 /* ---- requests and completions -------------------------------------------- */
 
+/* The kernel takes none of the requests: it has no memory for them now. */
+static void
+wait_for_kernel(int failed)
+{
+    static const struct timespec moment = {.tv_nsec = 1000000};
+    static _Atomic uint64_t logged;
+
+    if (log_ratelimit(&logged))
+        log_warn("io_uring takes no requests err=\"%s\"", strerror(-failed));
+    nanosleep(&moment, NULL);
+}
+
 struct io_uring_sqe *
 uring_request(struct ring *r)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->uring);
+    struct io_uring_sqe *sqe;
 
-    if (sqe != NULL)
-        return sqe;
-    io_uring_submit(&r->uring);
-    sqe = io_uring_get_sqe(&r->uring);
-    ASSERT(sqe != NULL); /* no kernel thread polls: submitting empties it */
+    while ((sqe = io_uring_get_sqe(&r->uring)) == NULL) {
+        int submitted = io_uring_submit(&r->uring);
+
+        if (submitted < 0)
+            wait_for_kernel(submitted);
+    }
     return sqe;
 }
 
