@@ -10,9 +10,9 @@
  *   -d   requests that a connection sends at once, before it waits for all the
  *        replies to them
  *   -o   mix is one SET to ten GETs
- *   -r   at this rate, however quickly the replies come (open loop): batches are
- *        due at even intervals, and go to the connections that have nothing to
- *        wait for; one that finds none waits for one
+ *   -r   at this rate, however quickly the replies come (open loop): batches
+ *        are due at even intervals, and go to the connections that have nothing
+ *        to wait for; one that finds none waits for one
  *   -s   keys in sequence, each connection its share: to fill a server
  *
  * One thread, so pin it to a CPU that the server does not use. Keys are
