@@ -41,11 +41,17 @@ rank_class(size_t bytes, uint8_t state)
     return octave(bytes) * 8 + (state & MARK_REUSE);
 }
 
+static inline uint32_t
+density_bits(const struct ks *ks, unsigned cls, unsigned bucket)
+{
+    return atomic_load_explicit(
+        &ks->ranks.density[cls][bucket], memory_order_relaxed);
+}
+
 static inline float
 density(const struct ks *ks, unsigned cls, unsigned bucket)
 {
-    uint32_t u = atomic_load_explicit(
-        &ks->ranks.density[cls][bucket], memory_order_relaxed);
+    uint32_t u = density_bits(ks, cls, bucket);
     float f;
 
     memcpy(&f, &u, 4);

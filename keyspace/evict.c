@@ -48,6 +48,12 @@ only_volatile(enum ks_policy p)
         p == KS_VOLATILE_RANDOM || p == KS_VOLATILE_TTL;
 }
 
+static bool
+is_random(enum ks_policy p)
+{
+    return p == KS_ALLKEYS_RANDOM || p == KS_VOLATILE_RANDOM;
+}
+
 static void
 judge_item(struct judge *j, uint32_t handle, uint8_t state, uint16_t stamp,
     size_t bytes, float factor)
@@ -67,7 +73,7 @@ judge_item(struct judge *j, uint32_t handle, uint8_t state, uint16_t stamp,
         j->best = v;
         return;
     }
-    if (j->policy == KS_ALLKEYS_RANDOM || j->policy == KS_VOLATILE_RANDOM)
+    if (is_random(j->policy))
         v.score = (float)(next_random(j->t) >> 40);
     else
         v.score =
@@ -76,18 +82,73 @@ judge_item(struct judge *j, uint32_t handle, uint8_t state, uint16_t stamp,
         j->best = v;
 }
 
+_Static_assert(SLAB_MARK_FREE &MARK_EXTENT, "one test for both");
+
+/* A random one of the items that may go; run->n for none. */
+static uint32_t
+random_of_run(struct judge *j, const struct slab_run *run)
+{
+    uint8_t need = only_volatile(j->policy) ? MARK_EXPIRES : 0;
+    uint32_t first = (uint32_t)(next_random(j->t) >> 32) % run->n;
+
+    for (uint32_t i = 0; i < run->n; i++) {
+        uint32_t at = (first + i) % run->n;
+        uint8_t state = slab_run_state(run, at);
+
+        if (!(state & MARK_EXTENT) && (state & need) == need)
+            return at;
+    }
+    return run->n;
+}
+
+/* The item of a run that is worth the least; run->n for none. They are all of
+ * one size, so their densities are compared, which are not negative: as the
+ * numbers that their bits are. Only on a page that is due the items are looked
+ * at: one that has expired goes first. */
+static uint32_t
+least_of_run(struct judge *j, const struct slab_run *run)
+{
+    const unsigned cls = rank_class(run->chunk_bytes, 0);
+    uint8_t need = only_volatile(j->policy) ? MARK_EXPIRES : 0;
+    uint8_t suspect = due_has_passed(j->t, run->page) ? MARK_EXPIRES : 0;
+    uint32_t least = UINT32_MAX, at = run->n;
+
+    for (uint32_t i = 0; i < run->n; i++) {
+        uint8_t state = slab_run_state(run, i);
+        uint16_t age = (uint16_t)(j->now - slab_run_stamp(run, i));
+        uint32_t worth;
+
+        if ((state & MARK_EXTENT) || (state & need) != need)
+            continue;
+        if (unlikely(state & suspect) &&
+            item_peek_expired(
+                slab_ptr(j->t->slab, run->handle + i * run->step), j->now_ms))
+            return i;
+        worth =
+            density_bits(j->t->ks, cls + (state & MARK_REUSE), age_bucket(age));
+        if (worth < least) {
+            least = worth;
+            at = i;
+        }
+    }
+    return at;
+}
+
 static void
 judge_run(struct judge *j, const struct slab_run *run, float factor)
 {
-    j->chunk_class = run->cls;
-    for (uint32_t i = 0; i < run->n; i++) {
-        uint8_t state = slab_run_state(run, i);
+    uint32_t i =
+        is_random(j->policy) ? random_of_run(j, run) : least_of_run(j, run);
+    uint8_t state;
 
-        if (state == SLAB_MARK_FREE || (state & MARK_EXTENT))
-            continue;
-        judge_item(j, run->handle + i * run->step, state,
-            slab_run_stamp(run, i), run->chunk_bytes, factor);
-    }
+    if (i == run->n)
+        return;
+    state = slab_run_state(run, i);
+    if (state & MARK_EXTENT)
+        return; /* free by now */
+    j->chunk_class = run->cls;
+    judge_item(j, run->handle + i * run->step, state, slab_run_stamp(run, i),
+        run->chunk_bytes, factor);
 }
 
 static void
@@ -235,14 +296,15 @@ is_unchanged(const struct ks_thread *t, const struct victim *v)
 
 /* Ask for the index line of the victim whose item has come. */
 static void
-prefetch_victim_line(struct ks_thread *t, const struct victim *v)
+prefetch_victim_line(struct ks_thread *t, struct victim *v)
 {
     struct item_copy copy;
-    uint64_t hash;
 
-    if (item_peek(slab_ptr(t->slab, v->handle), clock_wall_ms(), &copy) &&
-        index_hash_item(&t->ks->index, &copy.view, &hash))
-        index_prefetch_line(&t->ks->index, hash);
+    v->has_hash =
+        item_peek(slab_ptr(t->slab, v->handle), clock_wall_ms(), &copy) &&
+        index_hash_item(&t->ks->index, &copy.view, &v->hash);
+    if (v->has_hash)
+        index_prefetch_line(&t->ks->index, v->hash);
 }
 
 /* Put the best of a comparison in the queue and take the victim that is to go
@@ -291,7 +353,10 @@ choose_victim(struct ks_thread *t, unsigned cls)
 static bool
 evict_victim(struct ks_thread *t, const struct victim *v)
 {
-    if (!remove_chunk(t, v->handle, REMOVE_EVICT)) {
+    bool gone = v->has_hash ? remove_hashed(t, v->handle, v->hash, REMOVE_EVICT)
+                            : remove_chunk(t, v->handle, REMOVE_EVICT);
+
+    if (!gone) {
         mark_correct(t, v->handle);
         return false;
     }

@@ -53,6 +53,12 @@ due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms)
     slab_due_note(t->slab, handle, due_of(expire_ms));
 }
 
+bool
+due_has_passed(const struct ks_thread *t, uint32_t page)
+{
+    return slab_due_get(t->slab, page) <= due_now();
+}
+
 /* Of a hash, whose fields may expire: those that have go, and the hash with the
  * last of them. The next deadline that nobody has noted. */
 static uint64_t

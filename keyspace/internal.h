@@ -731,6 +731,8 @@ struct victim {
     unsigned chunk_class;
     uint16_t stamp;
     uint8_t state;
+    bool has_hash;
+    uint64_t hash;   /* of its key */
 };
 
 /* Evictions come in numbers, and all that one looks at are misses of the CPU's
@@ -1126,6 +1128,9 @@ void drain_help(struct ks_thread *t, uint32_t items);
 enum remove_reason { REMOVE_EVICT, REMOVE_IF_EXPIRED, REMOVE_IF_DEAD };
 bool remove_chunk(struct ks_thread *t, uint32_t handle,
     enum remove_reason why);
+/* The same for who has hashed the key of the item, which may be gone by now. */
+bool remove_hashed(struct ks_thread *t, uint32_t handle, uint64_t hash,
+    enum remove_reason why);
 
 /* The next version; never one that was given before. Any thread. */
 uint64_t version_next(struct ks *ks);
@@ -1182,4 +1187,7 @@ event_note(struct ks_thread *t, enum ks_event_kind kind,
 
 /* expire.c */
 void due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms);
+/* Whether an item of the page may have expired, but for the last moments and
+ * for a page that is being swept. */
+bool due_has_passed(const struct ks_thread *t, uint32_t page);
 bool expire_sweep(struct ks_thread *t, bool gently);

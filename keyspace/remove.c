@@ -108,35 +108,21 @@ note_removed(struct ks_thread *t, const struct item_view *v, bool expired)
 }
 
 bool
-remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
+remove_hashed(
+    struct ks_thread *t, uint32_t handle, uint64_t hash, enum remove_reason why)
 {
-    struct item_copy copy;
     struct index_place place;
     uint64_t now_ms = clock_wall_ms();
-    void *chunk = slab_ptr(t->slab, handle);
-    struct owner owner;
-    uint64_t hash;
-    unsigned p;
+    unsigned p = index_partition(hash);
     bool gone = false, expired = false;
+    struct owner owner;
     struct item_view v;
 
-    if (why == REMOVE_IF_EXPIRED &&
-        (atomic_load_explicit(&t->ks->expired_held, memory_order_relaxed) &
-            KS_HOLD_REMOVAL))
-        return false;
-    if (!item_peek(chunk, now_ms, &copy))
-        return false;
-    if (why == REMOVE_IF_EXPIRED && !item_expired(&copy.view, now_ms) &&
-        item_kind(copy.view.header) != ITEM_HASH)
-        return false;
-    if (!index_hash_item(&t->ks->index, &copy.view, &hash))
-        return false;
-    p = index_partition(hash);
     if (!ks_try_enter(t, p))
         return false;
     /* with the handle in the index the chunk is an item, and nobody's else */
     if (index_find_handle(&t->ks->index, hash, handle, &place) &&
-        item_read(chunk, now_ms, &v)) {
+        item_read(slab_ptr(t->slab, handle), now_ms, &v)) {
         owner_of_item(t->ks, &v, &owner);
         expired = item_is_over(t, &v, now_ms);
         gone = may_go(t, &v, now_ms, owner.dead, why);
@@ -154,4 +140,23 @@ remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
         count_evicted(t, &owner, handle);
     item_free_to_page(t, handle, v.extent);
     return true;
+}
+
+bool
+remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
+{
+    struct item_copy copy;
+    uint64_t now_ms = clock_wall_ms(), hash;
+
+    if (why == REMOVE_IF_EXPIRED &&
+        (atomic_load_explicit(&t->ks->expired_held, memory_order_relaxed) &
+            KS_HOLD_REMOVAL))
+        return false;
+    if (!item_peek(slab_ptr(t->slab, handle), now_ms, &copy))
+        return false;
+    if (why == REMOVE_IF_EXPIRED && !item_expired(&copy.view, now_ms) &&
+        item_kind(copy.view.header) != ITEM_HASH)
+        return false;
+    return index_hash_item(&t->ks->index, &copy.view, &hash) &&
+        remove_hashed(t, handle, hash, why);
 }
