@@ -174,6 +174,8 @@ TABLE_TEST(what_is_wrong_first_is_told_first,
     {"CLIENT UNBLOCK 1 x",
         "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"},
     {"CLIENT PAUSE 0 WRITE x", FORM("PAUSE", "CLIENT")},
+    {"FUNCTION LOAD REPLACE x REPLACE y", "-ERR Unknown option given: x"},
+    {"FUNCTION LOAD REPLACE REPLACE x", "-ERR Missing library metadata"},
     {"INCRBYFLOAT s 1", NOT_FLOAT}, {"INCRBYFLOAT none x", NOT_FLOAT},
     {"EXISTS none", ":0"}, {"GET s", "\"abc\""}, {"DBSIZE", ":1"})
 

@@ -250,7 +250,8 @@ dist_check_SCRIPTS += \
 # Reads the notes of the others, so it runs after them, also under make -j.
 client-tests/coverage_test.log: $(client_tests:=.log)
 
-EXTRA_DIST += client-tests/testlib.sh client-tests/ecosystem
+EXTRA_DIST += client-tests/testlib.sh client-tests/ecosystem \
+    client-tests/differential
 
 clean-local: clean-covered
 clean-covered:

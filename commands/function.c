@@ -80,13 +80,14 @@ cmd_function_list(struct request *rq)
 void
 cmd_function_load(struct request *rq)
 {
-    bool replace = rq->argc > 3 && arg_is(rq, 2, "replace");
     struct str code = arg_str(rq, rq->argc - 1);
     size_t len = 0;
 
-    if (rq->argc > 3 + replace) {
-        reply_error(rq->reply, "ERR Unknown option given: %.*s",
-            ARG_SHOWN(rq, 2 + replace));
+    for (int i = 2; i < rq->argc - 1; i++) {
+        if (arg_is(rq, i, "replace"))
+            continue;
+        reply_error(
+            rq->reply, "ERR Unknown option given: %.*s", ARG_SHOWN(rq, i));
         return;
     }
     if (code.len < 2 || memcmp(code.p, "#!", 2) != 0) {
