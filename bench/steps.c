@@ -12,8 +12,8 @@
  * shift   The same, in a cache that was full of values of 1 to 8 bytes.
  * large   The same, and now and then a value of up to 64 MiB comes.
  *
- * Clients send 16 commands at a time meanwhile, so that a turn of the event loop
- * is as short as their commands allow. A step in which the worker may have been
+ * Clients send 16 commands at a time meanwhile, so that a turn of the event
+ * loop is as short as their commands allow. A step in which the worker may have been
  * without a CPU is counted apart by the daemon, and shown apart here: on a busy
  * machine it says nothing. STEPS_WORKERS in the environment is the number of
  * workers, 1 if it is not there. A case takes 5 to 20 s.

@@ -69,7 +69,7 @@ room_for(struct ks_thread *t, size_t bytes)
 
 /* ---- ahead of need ------------------------------------------------------- */
 
-/* The maintenance thread keeps a reserve of free pages. Writers that are quicker
+/* The maintenance thread keeps a reserve of free pages. Writers quicker
  * than it make room a little at a time before there is none left: else one of
  * them would have to empty a whole page at once, which takes milliseconds. */
 #define HELP_EVERY 4 /* accesses; a power of two */
@@ -130,7 +130,7 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
     return handle;
 }
 
-/* ---- for others ----------------------------------------------------------- */
+/* ---- for others ---------------------------------------------------------- */
 
 /* More than could be had if every item went. */
 static bool
