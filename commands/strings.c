@@ -61,7 +61,7 @@ static void
 mget_group(struct request *rq, int first, int n)
 {
     const struct ks *ks = rq->thread->commands->ks;
-    const struct ks_key *group[MGET_GROUP];
+    const struct ks_key *group[MGET_GROUP] = {NULL};
     struct ks_key keys[MGET_GROUP];
     struct ks_info info;
 
