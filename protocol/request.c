@@ -153,15 +153,15 @@ find_header(struct resp_parser *p, const struct feed *f, struct str *number,
     return RESP_COMMAND;
 }
 
-/* Read a number from 1 to 999 and its CRLF at `c`, where at least
+/* Read a number from 1 to 9999 and its CRLF at `c`, where at least
  * SHORTEST_BULK - 1 bytes are. Returns the bytes it takes, or 0 when there is
- * anything else. */
+ * anything else. The last of six may be one that has not come. */
 static inline unsigned
 read_short_number(const char *c, unsigned *out)
 {
     unsigned d0 = (unsigned char)c[0] - (unsigned)'0';
     unsigned d1 = (unsigned char)c[1] - (unsigned)'0';
-    unsigned d2;
+    unsigned d2, d3;
 
     if (d0 - 1 > 8)
         return 0;
@@ -176,10 +176,17 @@ read_short_number(const char *c, unsigned *out)
         return 4;
     }
     d2 = (unsigned char)c[2] - (unsigned)'0';
-    if (d2 > 9 || c[3] != '\r')
+    if (d2 > 9)
         return 0;
-    *out = d0 * 100 + d1 * 10 + d2;
-    return 5;
+    if (c[3] == '\r') {
+        *out = d0 * 100 + d1 * 10 + d2;
+        return 5;
+    }
+    d3 = (unsigned char)c[3] - (unsigned)'0';
+    if (d3 > 9 || c[4] != '\r')
+        return 0;
+    *out = d0 * 1000 + d1 * 100 + d2 * 10 + d3;
+    return 6;
 }
 
 /* ---- arrays of bulks ----------------------------------------------------- */
@@ -208,7 +215,7 @@ read_count(struct resp_parser *p, const struct feed *f)
 
     if (likely(f->len - p->pos >= SHORTEST_BULK)) {
         taken = read_short_number(f->input + p->pos + 1, &short_n);
-        if (likely(taken != 0)) {
+        if (likely(taken != 0 && taken < f->len - p->pos)) {
             p->scanned = 0;
             return take_count(p, short_n, p->pos + 1 + taken);
         }
@@ -275,7 +282,7 @@ read_shortest_header(const char *c, unsigned *len)
     return d1 <= 9 && c[3] == '\r' ? 5 : 0;
 }
 
-/* Take bulks of 1 to 999 bytes, and no more than `limit`, as long as they are
+/* Take bulks of 1 to 9999 bytes, and no more than `limit`, as long as they are
  * wholly there: the inner loop of the parser. Fills from *arg to `full`;
  * returns where it stops, at a bulk that is anything else or at the end. */
 static inline const char *

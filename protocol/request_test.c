@@ -280,6 +280,46 @@ START_TEST(a_head_is_kept_only_of_a_word)
 }
 END_TEST
 
+/* A command of one bulk of `n` bytes, with its count of digits. */
+static struct str
+bulk_of(size_t n, char *bytes, size_t room)
+{
+    int head = snprintf(bytes, room, "*1\r\n$%zu\r\n", n);
+
+    memset(bytes + head, 'x', n);
+    memcpy(bytes + (size_t)head + n, "\r\n", 2);
+    return (struct str){bytes, (size_t)head + n + 2};
+}
+
+START_TEST(bulks_of_up_to_four_digits_are_short)
+{
+    static const size_t lengths[] = {1, 9, 10, 99, 100, 999, 1000, 9999};
+    static char bytes[10032];
+    struct resp_head head = {.argc = 0};
+    struct resp_arg argv[16];
+    size_t consumed;
+
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        struct str all = bulk_of(lengths[i], bytes, sizeof(bytes));
+
+        for (size_t len = 0; len < MIN(all.len, 24); len++)
+            ck_assert_int_eq(take(&head, all.p, len, argv, &consumed), 0);
+        ck_assert_int_eq(take(&head, all.p, all.len - 1, argv, &consumed), 0);
+        ck_assert_int_eq(take(&head, all.p, all.len, argv, &consumed), 1);
+        ck_assert_uint_eq(argv[0].len, lengths[i]);
+        ck_assert_uint_eq(consumed, all.len);
+    }
+    ck_assert_int_eq(take(&head, "*1000\r", 6, argv, &consumed), 0);
+}
+END_TEST
+
+START_TEST(a_count_of_four_digits_may_lack_its_end)
+{
+    ck_assert_int_eq(parse("*1000\r"), RESP_MORE);
+    ck_assert_int_eq(parse("*1000\r\n$1\r\nx\r\n"), RESP_MORE);
+}
+END_TEST
+
 START_TEST(a_fresh_parser_owns_no_memory)
 {
     ck_assert_ptr_null(parser.argv);
@@ -708,6 +748,8 @@ request_suite(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_command_before_makes_no_difference);
     tcase_add_test(t, a_head_is_kept_only_of_a_word);
+    tcase_add_test(t, bulks_of_up_to_four_digits_are_short);
+    tcase_add_test(t, a_count_of_four_digits_may_lack_its_end);
     tcase_add_test(t, a_fresh_parser_owns_no_memory);
     tcase_add_test(t, arguments_point_into_the_input);
     tcase_add_test(t, inline_words_are_resolved_in_place);
