@@ -129,7 +129,8 @@ drain_sparsest(struct ks_thread *t)
 
 /* The limit was lowered: to evict items one by one, while others write more of
  * them, takes a minute for a GiB, and whole pages some seconds. What else is
- * evicted is far below a 64th. */
+ * evicted is far below a 64th. Pages that only have to be moved together go
+ * first: nothing is lost with them. */
 static bool
 is_far_above(const struct ks_thread *t)
 {
@@ -142,10 +143,14 @@ is_far_above(const struct ks_thread *t)
 bool
 drain_far_above(struct ks_thread *t)
 {
+    unsigned cls;
     uint32_t page;
 
     if (!is_far_above(t) || !evict_takes_any(t))
         return false;
+    cls = slab_drain_candidate(t->slab);
+    if (cls < SLAB_MAX_CLASSES && drain_class(t, cls))
+        return true;
     page = evict_worst_page(t);
     if (page == UINT32_MAX || !slab_drain_page(t->slab, page))
         return false;
