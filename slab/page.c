@@ -512,10 +512,9 @@ commit_super(struct slab *s, unsigned page_size)
 
 /* ---- touched ahead ------------------------------------------------------- */
 
-/* At least 16 MiB, and twice what was taken while the maintenance thread slept;
- * when nobody has taken any for a while, 4 MiB. */
+/* 16 MiB, and when nobody has taken any for a while, 4 MiB. More would spare a
+ * quick writer more small pages, but it is memory that nobody uses. */
 #define READY_SUPERS 8
-#define READY_MOST 64
 #define READY_IDLE 2
 #define IDLE_US 1000000
 
@@ -523,9 +522,8 @@ commit_super(struct slab *s, unsigned page_size)
 static uint32_t
 ready_wanted(const struct slab *s)
 {
-    uint32_t n = MIN(MAX(2 * s->reserve.n_taken, READY_SUPERS), READY_MOST);
-
-    return (uint32_t)MIN(n, slab_headroom(s) / (2 * super_bytes(s)));
+    return (uint32_t)MIN(
+        READY_SUPERS, slab_headroom(s) / (2 * super_bytes(s)));
 }
 
 /* [lock] The lowest super-page that is neither carved nor ready. */
