@@ -236,6 +236,16 @@ judge_now(struct ks_thread *t)
 
 #define PAGES_TO_COMPARE 8
 
+/* A run that says nothing about the items of its page. */
+static bool
+has_no_items(const struct slab_run *run)
+{
+    for (uint32_t i = 0; i < run->n; i++)
+        if (slab_run_state(run, i) != SLAB_MARK_FREE)
+            return false;
+    return true;
+}
+
 /* Items in extents go one by one, which is quick enough. */
 uint32_t
 evict_worst_page(struct ks_thread *t)
@@ -249,7 +259,7 @@ evict_worst_page(struct ks_thread *t)
         float score;
 
         if (!slab_sample(t->slab, next_random(t), SAMPLE, &run) ||
-            has_extents(&run))
+            has_no_items(&run) || has_extents(&run))
             continue;
         score = run_score(&j, &run);
         if (worst == UINT32_MAX || score < least) {
