@@ -176,17 +176,23 @@ judge_extents(struct judge *j)
     }
 }
 
-/* The items of such a page may have much more than the page. */
+/* A run that shows what goes with its page: it has items, and none of them has
+ * much more than its part of the page. */
 static bool
-has_extents(const struct slab_run *run)
+shows_all(const struct slab_run *run)
 {
+    bool has_items = false;
+
     for (uint32_t i = 0; i < run->n; i++) {
         uint8_t state = slab_run_state(run, i);
 
-        if (state != SLAB_MARK_FREE && (state & MARK_EXTENT))
-            return true;
+        if (state == SLAB_MARK_FREE)
+            continue;
+        if (state & MARK_EXTENT)
+            return false;
+        has_items = true;
     }
-    return false;
+    return has_items;
 }
 
 /* What the items of a run are worth per chunk, the share of free ones
@@ -236,16 +242,6 @@ judge_now(struct ks_thread *t)
 
 #define PAGES_TO_COMPARE 8
 
-/* A run that says nothing about the items of its page. */
-static bool
-has_no_items(const struct slab_run *run)
-{
-    for (uint32_t i = 0; i < run->n; i++)
-        if (slab_run_state(run, i) != SLAB_MARK_FREE)
-            return false;
-    return true;
-}
-
 /* Items in extents go one by one, which is quick enough. */
 uint32_t
 evict_worst_page(struct ks_thread *t)
@@ -259,7 +255,7 @@ evict_worst_page(struct ks_thread *t)
         float score;
 
         if (!slab_sample(t->slab, next_random(t), SAMPLE, &run) ||
-            has_no_items(&run) || has_extents(&run))
+            !shows_all(&run))
             continue;
         score = run_score(&j, &run);
         if (worst == UINT32_MAX || score < least) {
