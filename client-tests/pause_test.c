@@ -143,6 +143,37 @@ START_TEST(large_values_and_wrong_commands_wait_their_turn)
 }
 END_TEST
 
+/* What waits is taken up while the argument behind it is on its way. */
+START_TEST(a_pause_may_end_amid_a_large_argument)
+{
+    enum { LEN = 1 << 20 };
+    redisContext *c = server_connect(server);
+    struct wire *w = wire_connect(server);
+    char *value = malloc(LEN);
+
+    memset(value, 'x', LEN);
+    expect(c, "+OK", "CLIENT PAUSE 100000 WRITE");
+    wire_send_text(w,
+        "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n"
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\nxxx");
+    await_waiting(c, 1);
+    wire_send(w, value, LEN / 2);
+    expect(c, "+OK", "CLIENT UNPAUSE");
+    wire_expect(w, "+OK");
+    expect(c, "+OK", "CLIENT PAUSE 100000 WRITE");
+    wire_send(w, value, LEN / 2 - 3);
+    wire_send_text(w, "\r\n");
+    wire_send_command(w, "STRLEN k");
+    await_waiting(c, 1);
+    expect(c, "+OK", "CLIENT UNPAUSE");
+    wire_expect(w, "+OK");
+    wire_expect(w, ":1048576");
+    free(value);
+    wire_close(w);
+    redisFree(c);
+}
+END_TEST
+
 START_TEST(errors_are_told_at_once)
 {
     redisContext *c = server_connect(server);
@@ -219,6 +250,7 @@ pause_suite(void)
     tcase_add_test(tc, a_pause_of_all_ends_by_itself);
     tcase_add_test(tc, keys_expire_after_a_pause_without_another_command);
     tcase_add_test(tc, large_values_and_wrong_commands_wait_their_turn);
+    tcase_add_test(tc, a_pause_may_end_amid_a_large_argument);
     tcase_add_test(tc, errors_are_told_at_once);
     tcase_add_test(tc, a_client_that_goes_waits_no_more);
     tcase_add_test(tc, a_pipeline_of_thousands_waits_and_loses_nothing);

@@ -604,6 +604,8 @@ parse_source(struct batch *b, struct source *s)
         s->ended = false;
         return;
     }
+    if (c->input != NULL && c->input->large.len > 0)
+        return; /* in the middle of a large argument, taken up after a pause */
     if (conn_stalled(c)) {
         if (s->len == 0)
             return;
