@@ -170,6 +170,26 @@ END_TEST
 
 /* ---- users --------------------------------------------------------------- */
 
+/* As at a start: the line makes the default user, whatever requirepass says. */
+START_TEST(a_line_of_the_default_user_goes_before_a_new_password)
+{
+    struct server *s = start_with("requirepass one\n"
+                                  "user default on >line ~* +@all\n");
+    struct wire *w = wire_connect(s);
+
+    wire_run(w, "AUTH line", "+OK");
+    reload(s,
+        "requirepass two\n"
+        "user default on >line ~* +@all\n",
+        RELOADED);
+    wire_run(w, "AUTH two",
+        "-WRONGPASS invalid username-password pair or user is disabled.");
+    wire_run(w, "AUTH line", "+OK");
+    wire_close(w);
+    server_stop(s);
+}
+END_TEST
+
 START_TEST(users_of_the_file_change_with_it_and_keep_their_connections)
 {
     struct server *s = start_with("user ann on nopass ~* +@all\n"
@@ -319,6 +339,7 @@ reload_suite(void)
     tcase_add_test(tc, what_is_read_at_start_waits_for_one);
     tcase_add_test(tc, a_bad_file_is_refused_whole);
     tcase_add_test(tc, a_password_counts_after_the_reload);
+    tcase_add_test(tc, a_line_of_the_default_user_goes_before_a_new_password);
     tcase_add_test(
         tc, users_of_the_file_change_with_it_and_keep_their_connections);
     tcase_add_test(tc, config_rewrite_writes_the_users);

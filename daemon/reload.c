@@ -52,6 +52,7 @@ compare_row(void *ctx, const char *title, const struct option *row)
         diff->values = xrealloc(diff->values, (diff->n + 1) * sizeof(char *));
         diff->rows[diff->n] = row;
         diff->values[diff->n++] = next;
+        diff->has_requirepass |= strcmp(row->name, "requirepass") == 0;
     }
     free(now);
 }
