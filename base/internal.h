@@ -69,6 +69,8 @@ struct option_place {
     size_t index;
 };
 
+/* Find a row by its name, as options_find() does. False if there is none. Any
+ * thread. */
 bool options_place(
     const struct options *o, struct str name, struct option_place *out);
 
@@ -107,6 +109,7 @@ struct option_changes {
     } * of;               /* one per row, by its number */
 };
 
+/* Ends in commit or drop. */
 void option_changes_init(struct option_changes *c, struct options *o);
 
 /* Note `name value`. False with one sentence in `err`. */
@@ -130,11 +133,15 @@ bool option_changes_add_file(struct option_changes *c, const char *path,
 bool option_changes_include(struct option_changes *c,
     const struct option_word *words, int n, struct buf *err);
 
-/* Note a line of the kind, or find the one that declares `name`; NULL. */
+/* Note a line of the kind, its first word cut off. False with a sentence. */
 bool option_lines_add(struct option_changes *c, const struct option_word *words,
     int n, struct buf *err);
+
+/* The line that declares `name`; NULL if there is none. */
 const struct option_line *option_lines_find(
     const struct option_line_list *l, struct str name);
+
+/* Append copies; wipe and release. */
 void option_lines_copy(
     struct option_line_list *to, const struct option_line_list *from);
 void option_lines_free(struct option_line_list *l);

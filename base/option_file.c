@@ -304,14 +304,16 @@ bool
 option_file_read(const char *path, struct buf *out, struct buf *err)
 {
     FILE *file = fopen(path, "re");
+    size_t len;
     bool ok;
 
     if (file == NULL) {
         buf_printf(err, "%s: %s", path, strerror(errno));
         return false;
     }
-    out->len = fread(buf_reserve(out, MAX_FILE + 1), 1, MAX_FILE + 1, file);
-    ok = !ferror(file) && out->len <= MAX_FILE;
+    len = fread(buf_reserve(out, MAX_FILE + 1), 1, MAX_FILE + 1, file);
+    out->len += len;
+    ok = !ferror(file) && len <= MAX_FILE;
     if (!ok)
         buf_printf(err, "%s: %s", path,
             ferror(file) ? strerror(errno) : "longer than 1 MiB");

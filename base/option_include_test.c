@@ -66,6 +66,19 @@ expect_error(const char *text)
     buf_free(&want);
 }
 
+START_TEST(a_file_is_appended_to_what_the_buffer_holds)
+{
+    struct buf text = {0};
+
+    put("a.conf", "one\n");
+    buf_append(&text, "before:", 7);
+    ck_assert(option_file_read(in_dir("a.conf"), &text, &err));
+    buf_append(&text, "", 1);
+    ck_assert_str_eq(text.p, "before:one\n");
+    buf_free(&text);
+}
+END_TEST
+
 /* ---- include ------------------------------------------------------------- */
 
 START_TEST(an_included_file_is_read_in_the_place_of_its_line)
@@ -345,6 +358,7 @@ main(void)
 
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, make_dir, remove_dir);
+    tcase_add_test(t, a_file_is_appended_to_what_the_buffer_holds);
     tcase_add_test(t, an_included_file_is_read_in_the_place_of_its_line);
     tcase_add_test(t, a_path_begins_at_the_file_that_names_it);
     tcase_add_test(t, a_pattern_includes_all_that_match_by_name);

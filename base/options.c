@@ -182,8 +182,8 @@ changes_fixed(const struct option_place *at, const struct option_value *value)
     ASSERT(parsed);
     option_value_print(at->row, value, &wanted);
     option_value_print(at->row, &def, &fixed);
-    same = wanted.len == fixed.len &&
-        (fixed.len == 0 || memcmp(wanted.p, fixed.p, fixed.len) == 0);
+    same = str_eq((struct str){wanted.p, wanted.len},
+        (struct str){fixed.p, fixed.len});
     buf_free(&wanted);
     buf_free(&fixed);
     free(def.string);
