@@ -43,26 +43,12 @@ next_word(struct str *s, struct str *word)
 static bool
 parse_size(struct str s, size_t *out)
 {
-    static const struct {
-        const char *unit;
-        size_t factor;
-    } units[] = {{"", 1}, {"b", 1}, {"k", 1000}, {"kb", KIB},
-        {"m", 1000 * 1000}, {"mb", MIB}, {"g", 1000 * 1000 * 1000},
-        {"gb", GIB}};
-    size_t digits = 0;
-    int64_t n;
+    int64_t bytes;
 
-    while (digits < s.len && s.p[digits] >= '0' && s.p[digits] <= '9')
-        digits++;
-    if (!str_to_i64((struct str){s.p, digits}, &n) || n < 0)
+    if (!str_to_bytes(s, &bytes))
         return false;
-    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-        struct str unit = {s.p + digits, s.len - digits};
-
-        if (str_ieq(unit, str_of(units[i].unit)))
-            return !__builtin_mul_overflow((size_t)n, units[i].factor, out);
-    }
-    return false;
+    *out = (size_t)bytes;
+    return true;
 }
 
 /* ---- checks of single rows ----------------------------------------------- */

@@ -1,10 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* info.c - the daemon's lines of INFO. Any thread. */
+/* info.c - the daemon's lines of INFO, and sums over its threads that others
+ * show too. Any thread.
+ */
 #include "daemon/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+uint64_t
+daemon_items(const struct ashlard *d)
+{
+    uint64_t sum = 0;
+
+    for (unsigned db = 0; db < (unsigned)d->config.commands.databases; db++) {
+        struct ks_db_stats stats;
+
+        ks_db_stats(d->ks, db, &stats);
+        sum += stats.items;
+    }
+    return sum;
+}
 
 void
 daemon_metrics_sum(struct ashlard *d, struct daemon_metrics *sum)

@@ -172,7 +172,8 @@ bool config_load(
  * sentence in err. */
 bool config_would_start(const struct config *c, struct buf *err);
 
-
+/* Worker threads to run, 1 to MAX_WORKERS: what `workers` says, or one for each
+ * CPU that the process may use. Any thread. */
 unsigned config_workers(const struct config *c);
 
 /* File descriptors that the metrics listener may need; 0 if there is none. */
@@ -255,6 +256,10 @@ struct ashlard {
 /* Set up the callbacks that commands/ needs (clients.c). */
 void clients_host(struct ashlard *d, struct command_host *host);
 
+/* Items of all databases, expired ones that are not removed yet included. Any
+ * thread. */
+uint64_t daemon_items(const struct ashlard *d);
+
 /* Sum of the counters of all threads since the start; any thread. */
 void daemon_metrics_sum(struct ashlard *d, struct daemon_metrics *sum);
 
@@ -267,9 +272,8 @@ void info_append(void *ctx, const char *section, struct buf *out);
 
 /* ---- signals.c [main thread] --------------------------------------------- */
 
-/* TERM and INT end d->base's loop, HUP reads the configuration and opens the log
- * anew; a stop may also be
- * asked for by any thread with signals_stop(). */
+/* TERM and INT end d->base's loop, HUP reads the configuration and opens the
+ * log anew; any thread may ask for a stop by signals_stop(). */
 struct signals *signals_new(struct ashlard *d);
 void signals_free(struct signals *s);
 void signals_stop(struct signals *s);
@@ -370,7 +374,8 @@ void watchdog_free(struct watchdog *dog);
 
 /* ---- status.c ------------------------------------------------------------ */
 
-/* Append items, fill, hit ratio and a refused reload in one line. Any thread. */
+/* Append items, fill, hit ratio and a refused reload in one line. Any
+ * thread. */
 void status_append(struct ashlard *d, struct buf *out);
 
 /* ---- activation.c: sockets from the service manager [main thread] -------- */
@@ -754,8 +759,8 @@ uint64_t maint_silent_us(const struct maint *m);
 /* ---- web.c: the metrics listener ----------------------------------------- */
 
 /* Open the sockets the configuration names, or take over those that the service
- * manager has opened. NULL, with a sentence in err if
- * that is a failure, without one if it names none. Main thread. */
+ * manager has opened. NULL: with a sentence in err if that is a failure, without
+ * one if it names none. Main thread. */
 struct web *web_open(struct ashlard *d, struct buf *err);
 
 /* Answer, in a thread of its own, until web_stop(). All other threads run.

@@ -327,12 +327,16 @@ fit_clients(struct ashlard *d, struct buf *err)
 static bool
 write_pidfile(const char *path, struct buf *err)
 {
+    bool written;
     FILE *f;
 
     if (*path == '\0')
         return true;
     f = fopen(path, "we");
-    if (f != NULL && fprintf(f, "%d\n", (int)getpid()) > 0 && fclose(f) == 0)
+    written = f != NULL && fprintf(f, "%d\n", (int)getpid()) > 0;
+    if (f != NULL && fclose(f) != 0)
+        written = false;
+    if (written)
         return true;
     buf_printf(err, "cannot write pidfile %s: %s", path, strerror(errno));
     return false;

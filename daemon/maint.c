@@ -93,19 +93,6 @@ maint_silent_us(const struct maint *m)
     return now_us - MIN(now_us, moved_us);
 }
 
-static uint64_t
-count_items(struct ashlard *d)
-{
-    struct ks_db_stats db;
-    uint64_t sum = 0;
-
-    for (int i = 0; i < d->config.commands.databases; i++) {
-        ks_db_stats(d->ks, (unsigned)i, &db);
-        sum += db.items;
-    }
-    return sum;
-}
-
 static void
 note_history(struct maint *m, const struct daemon_metrics *sum)
 {
@@ -128,7 +115,7 @@ note_history(struct maint *m, const struct daemon_metrics *sum)
             .expired = ks.expired,
             .expired_late = ks.expired_late,
             .used = slab_used(d->slab),
-            .items = count_items(d),
+            .items = daemon_items(d),
             .clients = atomic_load(&d->n_clients),
         });
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* rlimit.c - file descriptors for as many clients as were asked for. */
+/* rlimit.c - file descriptors for as many clients as were asked for. The limit
+ * is the process's: main thread at the start and at a reload, and any worker
+ * under the config lock.
+ */
 #include "daemon/internal.h"
 
 #include <sys/resource.h>

@@ -12,20 +12,6 @@ append_problem(struct ashlard *d, struct buf *out)
     pthread_mutex_unlock(&d->config_lock);
 }
 
-static uint64_t
-count_items(const struct ashlard *d)
-{
-    uint64_t n = 0;
-
-    for (unsigned db = 0; db < (unsigned)d->config.commands.databases; db++) {
-        struct ks_db_stats stats;
-
-        ks_db_stats(d->ks, db, &stats);
-        n += stats.items;
-    }
-    return n;
-}
-
 static void
 append_hit_ratio(const struct ks_metrics *m, struct buf *out)
 {
@@ -44,7 +30,7 @@ status_append(struct ashlard *d, struct buf *out)
 
     ks_metrics(d->ks, &m);
     buf_printf(out, "serving %u clients: %llu items, %.1f of %.1f MiB (%zu %%)",
-        atomic_load(&d->n_clients), (unsigned long long)count_items(d),
+        atomic_load(&d->n_clients), (unsigned long long)daemon_items(d),
         (double)used / MIB, (double)limit / MIB,
         limit > 0 ? 100 * used / limit : 0);
     append_hit_ratio(&m, out);
