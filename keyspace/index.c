@@ -685,6 +685,14 @@ prefetch_item(const struct index *ix, uint64_t hash)
  * the way by then. */
 #define ITEM_AHEAD_BYTES ((size_t)20 * CACHE_LINE)
 
+/* Into the second-level cache, which has more lines on their way at a time than
+ * the first: what is many lines comes in half the time. */
+static inline void
+prefetch_far(const void *p)
+{
+    __builtin_prefetch(p, 0, 2);
+}
+
 /* Ask for the marks, and for the lines of the item behind its first. */
 static inline void
 prefetch_mark(const struct index *ix, uint32_t handle)
@@ -696,8 +704,8 @@ prefetch_mark(const struct index *ix, uint32_t handle)
     __builtin_prefetch((const void *)mark.stamp);
     __builtin_prefetch((const void *)mark.state);
     for (size_t at = CACHE_LINE; at + CACHE_LINE < n; at += CACHE_LINE)
-        __builtin_prefetch(item + at);
-    __builtin_prefetch(item + n - 1);
+        prefetch_far(item + at);
+    prefetch_far(item + n - 1);
 }
 
 void
