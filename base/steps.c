@@ -17,6 +17,7 @@
 
 #define LONG_NS 128000
 #define CALIBRATE_NS 200000
+#define CALIBRATE_LOOKS 8
 
 _Thread_local struct steps *steps_here;
 
@@ -42,15 +43,41 @@ step_begin(void)
 #endif
 }
 
+/* One moment by both clocks. */
+struct moment {
+    uint64_t ns, ticks;
+};
+
+/* Of several looks the shortest: in the middle of it the thread may lose its
+ * CPU, and the two would be of different moments. */
+static struct moment
+look_at_both(void)
+{
+    struct moment best = {0, 0};
+    uint64_t least = UINT64_MAX;
+
+    for (int i = 0; i < CALIBRATE_LOOKS; i++) {
+        uint64_t before = step_begin(), ns = monotonic_ns();
+        uint64_t took = step_begin() - before;
+
+        if (took >= least)
+            continue;
+        least = took;
+        best = (struct moment){ns, before + took / 2};
+    }
+    return best;
+}
+
 static void
 calibrate(void)
 {
-    uint64_t ns = monotonic_ns(), ticks = step_begin(), passed;
+    struct moment from = look_at_both(), to;
 
-    while ((passed = monotonic_ns() - ns) < CALIBRATE_NS)
-        ;
-    ticks = step_begin() - ticks;
-    tick_scale = (uint64_t)(((unsigned __int128)passed << 32) / MAX(ticks, 1));
+    do
+        to = look_at_both();
+    while (to.ns - from.ns < CALIBRATE_NS);
+    tick_scale = (uint64_t)(((unsigned __int128)(to.ns - from.ns) << 32) /
+        MAX(to.ticks - from.ticks, 1));
 }
 
 static uint64_t
