@@ -22,6 +22,11 @@
 
 #define CACHE_LINE 64
 
+/* Numbers stand in memory as they do in what outlives a process (the arena) or
+ * is compared by words (names, packed keys). */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+    "needs a little-endian machine");
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -67,6 +72,17 @@ bool str_to_bytes(struct str s, int64_t *out);
 /* Write `v` in decimal at `out` (at least 21 bytes); returns the length. No
  * NUL is written. */
 size_t i64_to_chars(char *out, int64_t v);
+
+/* One turn of a loop that waits for another thread. */
+static inline void
+cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 /* ---- assertions (assert.c): on in production ----------------------------- */
 
@@ -114,8 +130,8 @@ enum log_level {
 int log_open(enum log_level level, const char *path);
 void log_set_level(enum log_level level);
 
-/* For people, or name=value throughout: "ts=... level=info msg=\"accept failed\"
- * fd=12". Any thread. */
+/* For people, or name=value throughout: "ts=... level=info
+ * msg=\"accept failed\" fd=12". Any thread. */
 enum log_format {
     LOG_TEXT,
     LOG_LOGFMT
@@ -451,10 +467,11 @@ bool options_set(struct options *o, const char *name, const char *value,
 
 /* Read a file in redis.conf style: `name value...`, '#' comments, quotes and
  * escapes as Redis reads them. The first line of an OPT_REPEAT directive in a
- * file replaces the value, further ones add to it. `include PATTERN` reads other
- * files in its place; a relative path begins where the file is. On failure `err`
- * gets "FILE:LINE: reason" (or "FILE: reason"; those of an included file behind
- * those of the line that includes it) and the values are as before. */
+ * file replaces the value, further ones add to it. `include PATTERN` reads
+ * other files in its place; a relative path begins where the file is. On
+ * failure `err` gets "FILE:LINE: reason" (or "FILE: reason"; those of an
+ * included file behind those of the line that includes it) and the values are
+ * as before. */
 bool options_read_file(struct options *o, const char *path, struct buf *err);
 
 /* Read `--name value...` arguments, argv[0] excluded, as if each were a line of
@@ -467,8 +484,8 @@ bool options_read_args(
  * values, and what the file does not name and is not the default is added at
  * the end. Included files are not written: what they say and does not hold any
  * more is added at the end as well. The file is replaced as a whole or, on
- * failure (a sentence in `err`), not at all. `ctx` is given to the kind of lines
- * if there is one. One thread at a time. */
+ * failure (a sentence in `err`), not at all. `ctx` is given to the kind of
+ * lines if there is one. One thread at a time. */
 bool options_rewrite_file(
     struct options *o, const char *path, void *ctx, struct buf *err);
 

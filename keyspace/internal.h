@@ -16,17 +16,6 @@
 #include "keyspace/packing.h"
 #include "keyspace/shape.h"
 
-/* One turn of a waiting loop. */
-static inline void
-cpu_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* The fences of lock-free reads. ThreadSanitizer does not know fences; in its
  * build there are no such reads. */
 #ifdef ASHLAR_SEQLOCK_LOCKED

@@ -39,16 +39,6 @@ note_unlocked(const struct spinlock *l)
 #endif
 }
 
-static inline void
-pause_cpu(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* Wait until the lock looks free, by loads only: the line stays shared. */
 static void
 wait_until_free(struct spinlock *l)
@@ -56,7 +46,7 @@ wait_until_free(struct spinlock *l)
     unsigned spins = 0;
 
     while (LOAD(&l->held) != 0) {
-        pause_cpu();
+        cpu_relax();
         if (++spins % SPINS_BEFORE_YIELD == 0)
             sched_yield();
     }

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* slab.c - a slab as a whole: its birth, its end, its statistics. */
+/* slab.c - a slab as a whole: its birth, its end, what it gives back to the
+ * system, its statistics.
+ *
+ * slab_new() and slab_free() are for one thread, before others use the slab and
+ * after; slab_trim() for the maintenance thread, statistics for any.
+ */
 #include "slab/internal.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static void
 open_classes(struct slab *s, size_t limit_bytes)
@@ -85,6 +91,20 @@ write_superblock(struct slab *s)
     }
 }
 
+/* Extents begin at any multiple of 4 KiB and go back to the system one by one,
+ * which only takes whole pages of its own. */
+static bool
+has_small_pages(struct buf *err)
+{
+    long bytes = sysconf(_SC_PAGESIZE);
+
+    if (bytes == (long)EXTENT_UNIT)
+        return true;
+    buf_printf(err, "needs a system with memory pages of %zu bytes, not %ld",
+        EXTENT_UNIT, bytes);
+    return false;
+}
+
 struct slab *
 slab_new(const struct slab_config *cfg, struct buf *err)
 {
@@ -92,6 +112,8 @@ slab_new(const struct slab_config *cfg, struct buf *err)
     struct slab *s;
 
     ASSERT(cfg->limit_bytes > 0);
+    if (!has_small_pages(err))
+        return NULL;
     s = map_table(sizeof *s);
     if (!region_open(&s->region, cfg, err) ||
         !extents_open(s, cfg->extent_region_bytes, err)) {

@@ -56,9 +56,10 @@ struct slab_config {
     size_t extent_region_bytes;  /* for extents; 0: a multiple of RAM */
 };
 
-/* Reserve the address ranges and set up the class table. On failure returns
- * NULL and puts one sentence into `err`. Smaller ranges are tried when the
- * system refuses the asked ones (and logged). */
+/* Reserve the address ranges and set up the class table. On failure (no
+ * addresses, or a system without pages of 4 KiB) returns NULL and puts one
+ * sentence into `err`. Smaller ranges are tried when the system refuses the
+ * asked ones (and logged). */
 struct slab *slab_new(const struct slab_config *cfg, struct buf *err);
 
 /* Whether huge pages are wanted, for large tables beside the chunks too. */
@@ -93,7 +94,8 @@ void slab_thread_poll(struct slab_thread *t);
  * unless memory of another kind must be given back to stay in the budget. */
 uint32_t slab_alloc(struct slab_thread *t, size_t bytes);
 
-/* The same from this thread's magazine only: takes no lock. */
+/* The same from this thread's magazine only: takes no lock. 0 also while a page
+ * of the class is being drained. */
 uint32_t slab_take(struct slab_thread *t, size_t bytes);
 
 /* Free a chunk, allocated by any thread. Its memory stays mapped: a late
@@ -195,8 +197,8 @@ slab_mark(const struct slab *s, uint32_t handle)
     };
 }
 
-/* Use a chunk, whose mark `m` is, for another number of bytes from now on. False
- * when a chunk for so many is of another class. By its owner. */
+/* Use a chunk, whose mark `m` is, for another number of bytes from now on.
+ * False when a chunk for so many is of another class. By its owner. */
 bool slab_refit(struct slab *s, uint32_t handle, const struct slab_mark *m,
     size_t bytes);
 
@@ -352,8 +354,8 @@ void slab_charge_to(struct slab *s, enum slab_account account, size_t bytes);
 void slab_uncharge_from(struct slab *s, enum slab_account account,
     size_t bytes);
 
-/* What stays in use when all chunks and extents are gone, and a page for chunks:
- * below this limit nothing can be stored. */
+/* What stays in use when all chunks and extents are gone, and a page for
+ * chunks: below this limit nothing can be stored. */
 size_t slab_least_limit(const struct slab *s);
 
 /* Bytes that could be committed now: up to the limit, free committed pages and
