@@ -69,5 +69,6 @@ clock_fake(uint64_t wall_ms)
 void
 clock_unfake(void)
 {
-    atomic_store_explicit(&clock_faked_ms, CLOCK_NOT_FAKED, memory_order_relaxed);
+    atomic_store_explicit(
+        &clock_faked_ms, CLOCK_NOT_FAKED, memory_order_relaxed);
 }

@@ -3,9 +3,9 @@
  *
  * The set of directives: options.c owns it, option_value.c turns text into
  * values and back, option_file.c reads files and arguments, option_include.c
- * those that a file includes, option_lines.c keeps lines that are no directives,
- * option_rewrite.c writes a file back, option_docs.c makes the sample file, the
- * help and the man page.
+ * those that a file includes, option_lines.c keeps lines that are no
+ * directives, option_rewrite.c writes a file back, option_docs.c makes the
+ * sample file, the help and the man page.
  */
 #pragma once
 

@@ -17,7 +17,8 @@ expect_rewrite(
     if (name != NULL)
         ck_assert_msg(
             options_set(o, name, value, false, &err), "%s", error_text());
-    ck_assert_msg(options_rewrite_file(o, path, NULL, &err), "%s", error_text());
+    ck_assert_msg(
+        options_rewrite_file(o, path, NULL, &err), "%s", error_text());
     ck_assert(option_file_read(path, &text, &err));
     buf_append(&text, "", 1);
     ck_assert_str_eq(text.p, after);

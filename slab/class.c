@@ -19,10 +19,11 @@
  * LRU without overhead, where smaller caches have the plan of a larger one
  * (bench/hit_ratio):
  *
- *                     2.5 MB web07   2.8 MB orm-busy   4.8 MB tw14   135 MB tw04
- *   planned                 -1.1 %           -18.5 %        -2.5 %        -5.5 %
- *   as up to 128 MiB        -0.2 %           -15.0 %        -1.7 %
- *   pages of 64 KiB          +27 %            +9.4 %        +4.5 %        -5.1 %
+ *                        web07   orm-busy    tw14      tw04
+ *                       2.5 MB     2.8 MB  4.8 MB    135 MB
+ *   planned             -1.1 %    -18.5 %  -2.5 %    -5.5 %
+ *   as up to 128 MiB    -0.2 %    -15.0 %  -1.7 %
+ *   pages of 64 KiB      +27 %     +9.4 %  +4.5 %    -5.1 %
  *
  * What threads and depots hold follows the limit as well: a magazine at most
  * 8 KiB or 1/131072 of it, a depot four times that, but always some chunks.

@@ -198,7 +198,8 @@ START_TEST(the_reciprocal_finds_the_chunk_of_each_byte)
             ck_assert_uint_eq(
                 chunk_slot(c, c->page_bytes - 1), c->n_chunks - 1);
             /* a stale handle may be at any place of a larger page */
-            ck_assert_uint_eq(chunk_slot(c, SUPER_MAX_BYTES - 8), c->n_chunks - 1);
+            ck_assert_uint_eq(
+                chunk_slot(c, SUPER_MAX_BYTES - 8), c->n_chunks - 1);
         }
     }
 }

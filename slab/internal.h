@@ -29,8 +29,8 @@
 #include "slab/slab.h"
 
 #define SUPER_MAX_BYTES ((size_t)2 << 20)
-#define SUPER_PAGES_SHIFT 5
-#define SUPER_PAGES 32                      /* record slots of a super-page */
+#define SUPER_PAGES_SHIFT SLAB_SUPER_SHIFT
+#define SUPER_PAGES (1 << SUPER_PAGES_SHIFT) /* record slots of a super-page */
 #define N_PAGE_SIZES 3                      /* units of 1, 4 and 16 */
 #define N_BUCKETS 4                         /* fullness lists of a class */
 #define MAX_REGION_BYTES ((size_t)32 * GIB) /* what 32-bit handles reach */
@@ -230,7 +230,8 @@ void class_put_to_pages(
 /* The list for pages with so many free chunks; N_BUCKETS: none, when full. */
 unsigned class_bucket_of(const struct size_class *c, uint32_t n_free);
 
-/* [class lock] */
+/* A chunk goes back to its page, which leaves the class with its last one. All
+ * of the depot do. A page leaves the table of the class. [class lock] */
 void class_return(struct slab *s, struct size_class *c, uint32_t handle);
 void class_empty_depot(struct slab *s, struct size_class *c);
 void class_forget_page(struct slab *s, struct size_class *c, uint32_t page);
@@ -282,6 +283,7 @@ bool page_is_held(struct slab *s, uint32_t page);
 /* Give a super-page that slab_populate() has touched back to the system, whose
  * memory nobody used. Returns bytes given back, or 0. No lock held. */
 size_t reserve_give_back_ready(struct slab *s);
+
 /* Whether more of them are ready than those who take none need. */
 bool reserve_is_idle(struct slab *s);
 
@@ -301,10 +303,10 @@ void list_remove(struct slab *s, struct page_list *l, uint32_t page);
 #define N_EXTENT_CLASSES 128u  /* up to SLAB_MAX_EXTENT */
 #define MAX_HUGE_EXTENTS 8192u /* each may split two kernel mappings */
 
-/* One record is a live extent, a warm one, a free run of addresses, or free
- * itself. */
 #define EXTENT_UNITS_MASK (((uint32_t)1 << 30) - 1) /* 4 TiB of addresses */
 
+/* One record is a live extent, a warm one, a free run of addresses, or free
+ * itself. */
 struct extent {
     uint32_t offset;            /* in units; [immutable] while referenced */
     uint32_t units : 30;        /* the same */
@@ -354,8 +356,10 @@ size_t extent_cool_oldest(struct slab *s, uint32_t min_age_ms);
 unsigned extent_class(size_t units);
 size_t extent_class_units(unsigned cls);
 
-/* space.c: free runs of addresses. [lock] */
+/* The record of an id up to n_ids; it never moves. Any thread. */
 struct extent *extent_at(const struct extent_space *x, uint32_t id);
+
+/* space.c: free runs of addresses. [lock] */
 void extent_push(struct extent_space *x, struct extent_list *l, uint32_t id);
 void extent_remove(struct extent_space *x, struct extent_list *l, uint32_t id);
 /* A record whose offset and units are set, its range unused; 0 when addresses

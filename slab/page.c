@@ -645,7 +645,8 @@ page_acquire(struct slab *s, const struct size_class *c)
     uint32_t page = PAGE_NONE;
     char *base;
 
-    /* After the limit was lowered free pages are to go, not to be filled. */
+    /* After the limit was lowered free pages are to go, not to be filled. The
+     * 64th is what may be above it otherwise: charges that nobody refuses. */
     if (LOAD(&s->budget.used) <= limit + limit / 64)
         page = take_resident(s, c->page_size);
     if (page == PAGE_NONE)

@@ -329,7 +329,8 @@ START_TEST(huge_pages_are_charged_as_they_become_resident)
     /* the first super-page holds the superblock and is not carved whole */
     alloc_n(t, 500, handles, n);
     ck_assert_uint_ge(
-        test_stats(s).page_free_bytes + test_stats(s).page_bytes + unit_bytes(s),
+        test_stats(s).page_free_bytes + test_stats(s).page_bytes +
+            unit_bytes(s),
         6 * MIB);
     ck_assert_uint_ge(slab_used(s) - base, 5 * MIB);
     release_n(t, handles, n);

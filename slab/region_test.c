@@ -175,7 +175,8 @@ START_TEST(memory_given_back_reads_as_zeros)
 
         memset(p, 0xff, 3 * unit_bytes(s));
         ck_assert(
-            region_give_back(&s->region, 100 * MIB + unit_bytes(s), unit_bytes(s)));
+            region_give_back(
+                &s->region, 100 * MIB + unit_bytes(s), unit_bytes(s)));
         for (j = 0; j < 3 * unit_bytes(s); j++)
             must(p[j] == (j / unit_bytes(s) == 1 ? 0 : -1));
         slab_free(s);
