@@ -223,6 +223,58 @@ START_TEST(a_client_that_never_reads_does_not_end_the_server)
 }
 END_TEST
 
+static void
+send_now(redisContext *c)
+{
+    int done = 0;
+
+    while (!done)
+        ck_assert_int_eq(redisBufferWrite(c, &done), REDIS_OK);
+}
+
+/* Of two clients in one batch, the small reply first, so that the memory is not
+ * left to the one that waits for the large. Clients that waited in a pause are
+ * served together, those that came last first. */
+START_TEST(a_busy_worker_gives_the_memory_of_large_replies_back)
+{
+    enum {
+        LEN = 15000,
+        TIMES = 1000,
+        MOST = 4 << 20
+    };
+    static const char *const args[] = {"--workers", "1", NULL};
+    static char value[LEN + 1];
+    static const char *many[1 + TIMES] = {"MGET"};
+    struct server *s = server_start(args);
+    redisContext *c = server_connect(s), *two = server_connect(s),
+                 *one = server_connect(s);
+    redisReply *r;
+
+    for (int i = 0; i < TIMES; i++)
+        many[1 + i] = "k";
+    memset(value, 'x', LEN);
+    expect(c, "+OK", "SET k %s", value);
+    expect(c, "+OK", "CLIENT PAUSE 200");
+    redisAppendCommand(one, "PING");
+    send_now(one);
+    redisAppendCommandArgv(two, 1 + TIMES, many, NULL);
+    send_now(two);
+    ck_assert_int_eq(redisGetReply(one, (void **)&r), REDIS_OK);
+    freeReplyObject(r);
+    ck_assert_int_eq(redisGetReply(two, (void **)&r), REDIS_OK);
+    ck_assert_uint_eq(r->elements, TIMES);
+    ck_assert_uint_eq(r->element[TIMES - 1]->len, LEN);
+    freeReplyObject(r);
+    for (double end = now_s() + patient(5);
+         info_int(c, "memory", "used_by_clients") > MOST; sleep_ms(10))
+        ck_assert_msg(now_s() < end, "the worker keeps its buffer");
+    redisFree(one);
+    redisFree(two);
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
 static Suite *
 pipeline_suite(void)
 {
@@ -237,6 +289,7 @@ pipeline_suite(void)
     tcase_add_test(tc, a_slow_reader_gets_the_value_of_its_time);
     tcase_add_test(tc, beyond_the_output_limit_the_slow_client_pays);
     tcase_add_test(tc, a_client_that_never_reads_does_not_end_the_server);
+    tcase_add_test(tc, a_busy_worker_gives_the_memory_of_large_replies_back);
     suite_add_tcase(s, tc);
     return s;
 }

@@ -51,8 +51,11 @@
 #define ROUND_LARGE (512 * KIB)
 /* Replies are sent when they reach this. */
 #define ROUND_OUTPUT (1 * MIB)
-/* Memory that is kept between batches. */
+/* Memory that is kept between batches, of a busy worker, too. */
 #define KEEP_OUTPUT (2 * MIB)
+#define KEEP_ARGS (2 * ROUND_ARGS)
+#define KEEP_REFS ROUND_ARGS
+#define KEEP_PARSER (4 * KIB)
 
 /* A connection of the group: what of its input is not parsed. */
 struct source {
@@ -148,8 +151,14 @@ batch_shrink(struct batch *b)
 {
     if (b->out.cap > KEEP_OUTPUT)
         buf_free(&b->out);
-    resp_parser_shrink(&b->worker->parser);
-    if (b->cap_args > 2 * ROUND_ARGS) {
+    if (b->reply.cap_refs > KEEP_REFS) {
+        free(b->reply.refs);
+        b->reply.refs = NULL;
+        b->reply.n_refs = b->reply.cap_refs = 0;
+    }
+    if (resp_parser_bytes(&b->worker->parser) > KEEP_PARSER)
+        resp_parser_shrink(&b->worker->parser);
+    if (b->cap_args > KEEP_ARGS) {
         free(b->args);
         b->args = NULL;
         b->cap_args = 0;

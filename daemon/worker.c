@@ -195,10 +195,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     if (depends_on_time(w))
         for (struct conn *c = w->clients; c != NULL; c = c->next)
             conn_tick(c, w->now_s);
-    if (!w->busy) {
+    batch_shrink(w->batch);
+    if (!w->busy)
         slab_thread_flush(ks_slab_thread(w->ks));
-        batch_shrink(w->batch);
-    }
     tls_trim(w, !w->busy);
     if (!w->busy && !more && !depends_on_time(w)) {
         event_del(w->tick_event);
