@@ -16,6 +16,22 @@
 #include "keyspace/packing.h"
 #include "keyspace/shape.h"
 
+/* A lock that is held for some stores, or for a walk over the threads: a word,
+ * 0 when it is free. Not for what many writers want at once, as partitions. */
+static inline void
+word_lock(_Atomic uint32_t *l)
+{
+    /* acquire: pairs with the release of the former holder */
+    while (atomic_exchange_explicit(l, 1, memory_order_acquire) != 0)
+        cpu_relax();
+}
+
+static inline void
+word_unlock(_Atomic uint32_t *l)
+{
+    atomic_store_explicit(l, 0, memory_order_release);
+}
+
 /* The fences of lock-free reads. ThreadSanitizer does not know fences; in its
  * build there are no such reads. */
 #ifdef ASHLAR_SEQLOCK_LOCKED
@@ -166,18 +182,20 @@ void item_put_value(void *chunk, const struct item_view *v, struct str value,
  * Caller holds the partition lock and an odd line version. */
 bool item_set_expiry(void *chunk, uint64_t expire_ms, uint64_t now_ms);
 
-/* Copy the fields and the key of a chunk that others may be writing to, and
- * take the copy apart; the value pointer is not valid. For eviction and
- * draining, which come to chunks by their pages and verify afterwards under
- * the partition lock. */
 struct item_copy {
-    char bytes[64 + KS_MAX_KEY];
-    struct item_view view;
+    char bytes[64 + KS_MAX_KEY]; /* fields and key */
+    struct item_view view;       /* of these */
 };
-/* True if the chunk's item has a short expiry that has passed. */
-bool item_peek_expired(const void *chunk, uint64_t now_ms);
 
+/* Copy the fields and the key of a chunk that others may be writing to, and
+ * take the copy apart; the value pointer is not valid. False as for
+ * item_read(). For eviction and draining, which come to chunks by their pages
+ * and verify afterwards under the partition lock. */
 bool item_peek(const void *chunk, uint64_t now_ms, struct item_copy *out);
+
+/* True if the chunk's item has a short expiry that has passed; of such a chunk
+ * as well. */
+bool item_peek_expired(const void *chunk, uint64_t now_ms);
 
 static inline bool
 item_expired(const struct item_view *v, uint64_t now_ms)
@@ -228,9 +246,11 @@ void template_encode(struct templates *ts, struct template_memo *memo,
 
 /* The space of a template; UINT32_MAX if there is no such template. */
 uint32_t template_space(const struct templates *ts, uint32_t id);
+
 /* Whether the packed key stands for `name` of `space`. */
 bool template_equals(const struct templates *ts, uint32_t id,
     struct str packed, struct str name, uint32_t space);
+
 /* The whole key, in `buf`. False if the packed bytes stand for none. */
 bool template_decode(const struct templates *ts, uint32_t id,
     struct str packed, char buf[KS_MAX_KEY], struct str *name);
@@ -239,14 +259,14 @@ bool template_decode(const struct templates *ts, uint32_t id,
  * one of their ids; the epoch of the spaces has moved or is about to. */
 void templates_drop(struct templates *ts, const bool is_free[SPACES]);
 
-/* The same for any item. item_key() may return the stored bytes themselves. */
-
+/* The space of any item; what is no space if it has the id of no template. */
 static inline uint32_t
 item_space(const struct templates *ts, const struct item_view *v)
 {
     return v->id < TEMPLATE_FIRST_ID ? v->id : template_space(ts, v->id);
 }
 
+/* Whether any item stands for `name` of `space`. */
 static inline bool
 item_has_key(const struct templates *ts, const struct item_view *v,
     struct str name, uint32_t space)
@@ -256,6 +276,8 @@ item_has_key(const struct templates *ts, const struct item_view *v,
     return template_equals(ts, v->id, v->stored, name, space);
 }
 
+/* The key of any item, in `buf` or, if it is whole, where it stands. False as
+ * for template_decode(). */
 static inline bool
 item_key(const struct templates *ts, const struct item_view *v,
     char buf[KS_MAX_KEY], struct str *name)
@@ -265,7 +287,7 @@ item_key(const struct templates *ts, const struct item_view *v,
         template_decode(ts, v->id, v->stored, buf, name);
 }
 
-/* ---- index (index.c) -------------------------------------------------------- */
+/* ---- index (index.c) ----------------------------------------------------- */
 
 #define N_PARTITIONS 256
 #define LINE_SLOTS 11
@@ -300,8 +322,8 @@ struct partition {
 _Static_assert(sizeof(struct partition) == 2 * CACHE_LINE, "two cache lines");
 
 /* The lines of a partition stand in blocks, and the blocks of all partitions
- * in turn: block 0 of partition 0, of 1, ..., block 1 of partition 0, and so on.
- * As all grow alike, the part in use has no gaps. */
+ * in turn: block 0 of partition 0, of 1, ..., block 1 of partition 0, and so
+ * on. As all grow alike, the part in use has no gaps. */
 #define BLOCK_LINES 8
 #define BLOCK_BYTES ((size_t)BLOCK_LINES * CACHE_LINE)
 
@@ -408,8 +430,8 @@ struct index_line *index_walk(struct index *ix, uint64_t from, uint32_t *n,
 uint32_t index_physical_lines(const struct partition *p);
 
 void index_prefetch_line(const struct index *ix, uint64_t hash);
-/* The items that are likely to be the ones sought, whose lines should have come,
- * and what is noted of them; so many at once. */
+/* The items that are likely to be the ones sought, whose lines should have
+ * come, and what is noted of them; so many at once. */
 #define INDEX_PREFETCH_ITEMS 16u
 void index_prefetch_items(
     const struct index *ix, const struct ks_key *const *keys, unsigned n);
@@ -533,7 +555,7 @@ void ns_bury(struct ks *ks, uint16_t entry, int64_t *items, int64_t *expires);
  * counts among the others. */
 void ns_drop_unused(struct ks_thread *t);
 
-/* ---- spaces (space.c) -------------------------------------------------------- */
+/* ---- spaces (space.c) ---------------------------------------------------- */
 
 #define NO_SPACE UINT16_MAX
 
@@ -601,7 +623,7 @@ static inline bool any_dead(const struct ks *ks);
  * and ids out again. Takes all locks. */
 void spaces_settle(struct ks_thread *t, uint64_t until);
 
-/* ---- reclaiming (reclaim.c) --------------------------------------------------- */
+/* ---- reclaiming (reclaim.c) ---------------------------------------------- */
 
 /* A walk over all items. The partition's lock is held for a few lines. */
 struct reclaim {
@@ -633,7 +655,7 @@ void unlink_matching(struct ks_thread *t, unsigned home,
     const struct str *name);
 void unlinked_free(struct ks_thread *t);
 
-/* ---- hit density (tick.c, rank.c, mark.c, evict.c) ------------------------------ */
+/* ---- hit density (tick.c, rank.c, mark.c, evict.c) ----------------------- */
 
 #define OCTAVES 8
 #define REUSE_STATES 7
@@ -885,7 +907,7 @@ void ks_leave(struct ks_thread *t, unsigned partition);
  * item is being viewed. */
 bool ks_try_enter(struct ks_thread *t, unsigned partition);
 
-/* ---- reads (read.c), updates (update.c), stores (store.c) ---------------------- */
+/* ---- reads (read.c), updates (update.c), stores (store.c) ---------------- */
 
 struct read_state;
 
@@ -1058,11 +1080,11 @@ uint32_t evict_worst_page(struct ks_thread *t);
 enum ks_policy evict_policy(const struct ks_thread *t);
 /* Whether the policy lets any item go. */
 bool evict_takes_any(const struct ks_thread *t);
-/* room.c */
-/* Chunk for `bytes`, evicting if need be; 0 when nothing may be evicted.
- * ROOM_RESERVED: not for a new value: may take what noeviction keeps back.
- * ROOM_AT_HAND: one that the thread has, else 0 at once; whether the cache takes
- * values has been asked. */
+
+/* room.c: a chunk for `bytes`, evicting if need be; 0 when nothing may be
+ * evicted. ROOM_RESERVED: not for a new value: may take what noeviction keeps
+ * back. ROOM_AT_HAND: one that the thread has, else 0 at once; whether the
+ * cache takes values has been asked. */
 enum room { ROOM_FOR_VALUES, ROOM_RESERVED, ROOM_AT_HAND };
 uint32_t room_alloc(struct ks_thread *t, size_t bytes, enum room room);
 
@@ -1096,8 +1118,11 @@ item_bytes(const struct item_view *v)
     return v->size + (v->extent ? v->value_len : 0);
 }
 
-/* drain.c */
+/* drain.c: move the live items of the sparsest page of a class into the holes
+ * of its others, if they fit there. True if the page is gone. These all: any
+ * thread, also under partition locks, of which they only try further ones. */
 bool drain_class(struct ks_thread *t, unsigned cls);
+
 /* Empty the page with the smallest share of live items, if that is small,
  * evicting the ones that find no room elsewhere. */
 bool drain_sparsest(struct ks_thread *t);
@@ -1107,7 +1132,11 @@ bool drain_far_above(struct ks_thread *t);
 /* Drain a class that has a page's worth of holes; if there is none after
  * `evicted` items went in vain, the sparsest page. */
 void drain_any(struct ks_thread *t, unsigned evicted);
+
+/* Go on with a page that was left while it was being drained. True if it is
+ * gone. */
 bool drain_pending(struct ks_thread *t);
+
 /* Drain such a class for about `items` moves; the next call goes on there. */
 void drain_help(struct ks_thread *t, uint32_t items);
 
@@ -1121,9 +1150,10 @@ bool remove_chunk(struct ks_thread *t, uint32_t handle,
 bool remove_hashed(struct ks_thread *t, uint32_t handle, uint64_t hash,
     enum remove_reason why);
 
+void version_init(struct ks *ks);
+
 /* The next version; never one that was given before. Any thread. */
 uint64_t version_next(struct ks *ks);
-void version_init(struct ks *ks);
 
 /* watch.c: a change of an item, under its partition's lock. */
 enum watch_event { WATCH_CHANGED, WATCH_EXPIRED };
@@ -1174,9 +1204,13 @@ event_note(struct ks_thread *t, enum ks_event_kind kind,
         event_record(t, kind, key->name, key->db);
 }
 
-/* expire.c */
+/* expire.c: the page of the chunk has a deadline. Any thread. */
 void due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms);
+
 /* Whether an item of the page may have expired, but for the last moments and
  * for a page that is being swept. */
 bool due_has_passed(const struct ks_thread *t, uint32_t page);
+
+/* Remove what has expired, some pages on; true if there is more to do at once.
+ * Maintenance thread. */
 bool expire_sweep(struct ks_thread *t, bool gently);

@@ -5,9 +5,9 @@
  * stores. A write makes them, a read never does. What finds no place counts in
  * the entry of the others. For every item to be subtracted where it was added,
  * a prefix without an entry gets one only while nothing counts among the
- * others: places become free only then (ns_drop_unused()), and in a flush, which
- * makes the walk that follows put it right (`uncounted`). Each thread counts in
- * lines of its own.
+ * others: places become free only then (ns_drop_unused()), and in a flush,
+ * which makes the walk that follows put it right (`uncounted`). Each thread
+ * counts in lines of its own.
  */
 #include "keyspace/internal.h"
 
@@ -18,30 +18,15 @@
 #define N_FORCED 64 /* places for flushes of what has no entry */
 #define MAX_PREFIXES 64
 
-static void
-lock(_Atomic uint32_t *l)
-{
-    while (atomic_exchange_explicit(l, 1, memory_order_acquire) != 0)
-        cpu_relax();
-}
-
-static void
-unlock(_Atomic uint32_t *l)
-{
-    atomic_store_explicit(l, 0, memory_order_release);
-}
-
-/* ---- names ------------------------------------------------------------------- */
-
-#define BYTES(b) ((uint64_t)0x0101010101010101 * (b))
+/* ---- names --------------------------------------------------------------- */
 
 /* The lowest bit that is set belongs to the first byte that is a delimiter. */
 static inline uint64_t
 delimiters(uint8_t delimiter, uint64_t word)
 {
-    uint64_t x = word ^ BYTES(delimiter);
+    uint64_t x = word ^ EACH_BYTE(delimiter);
 
-    return (x - BYTES(1)) & ~x & BYTES(0x80);
+    return (x - EACH_BYTE(1)) & ~x & EACH_BYTE(0x80);
 }
 
 /* How long the key is up to its first delimiter, that included; 0: none. */
@@ -120,7 +105,7 @@ ks_namespace_of(const struct ks *ks, struct str key)
     return ns_name(&ks->namespaces, key);
 }
 
-/* ---- finding ------------------------------------------------------------------ */
+/* ---- finding ------------------------------------------------------------- */
 
 /* A name as it is compared: most have at most 16 bytes, and these are two
  * words. */
@@ -257,7 +242,7 @@ ns_find_and_keep(struct ks_thread *t, const struct ks_key *key)
     return find_name_and_keep(t, key);
 }
 
-/* ---- entries ------------------------------------------------------------------- */
+/* ---- entries ------------------------------------------------------------- */
 
 /* [lock] */
 static void
@@ -307,14 +292,14 @@ find_again_or_make(struct ks *ks, unsigned home, const struct name *n,
     if (kind == NS_LEARNED &&
         atomic_load_explicit(&ns->is_full, memory_order_relaxed))
         return NS_UNKNOWN;
-    lock(&ns->lock);
+    word_lock(&ns->lock);
     found = find(ns, home, n); /* another thread was faster */
     if (found == NS_UNKNOWN && ns->n_free > 0 &&
         (kind != NS_LEARNED || ns->n_learned < ns->max_learned))
         found = make(ns, home, n, kind);
     if (found == NS_UNKNOWN && kind == NS_LEARNED)
         atomic_store_explicit(&ns->is_full, true, memory_order_relaxed);
-    unlock(&ns->lock);
+    word_unlock(&ns->lock);
     return found;
 }
 
@@ -345,7 +330,7 @@ ns_force(struct ks *ks, unsigned home, struct str name)
     return find_or_make(ks, home, name, NS_FORCED);
 }
 
-/* ---- set-up ---------------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------- */
 
 static int
 longer_first(const void *a, const void *b)
@@ -470,7 +455,7 @@ namespaces_free(struct ks *ks)
     free(ns->prefix_text);
 }
 
-/* ---- sums ---------------------------------------------------------------------------- */
+/* ---- sums ---------------------------------------------------------------- */
 
 /* [threads_lock] */
 static void
@@ -486,9 +471,9 @@ sum_entry(const struct ks *ks, uint16_t entry, int64_t sum[NS_COUNTS])
 void
 ns_sum(struct ks *ks, uint16_t entry, int64_t sum[NS_COUNTS])
 {
-    lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     sum_entry(ks, entry, sum);
-    unlock(&ks->threads_lock);
+    word_unlock(&ks->threads_lock);
 }
 
 void
@@ -497,11 +482,11 @@ ns_bury(struct ks *ks, uint16_t entry, int64_t *items, int64_t *expires)
     struct ns_entry *e = &ks->namespaces.entry[entry];
     int64_t sum[NS_COUNTS];
 
-    lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     sum_entry(ks, entry, sum);
     for (unsigned i = NS_ITEMS; i <= NS_BYTES; i++)
         e->base[i] -= sum[i];
-    unlock(&ks->threads_lock);
+    word_unlock(&ks->threads_lock);
     atomic_fetch_add_explicit(&e->dead_items, sum[NS_ITEMS],
         memory_order_relaxed);
     atomic_fetch_add_explicit(&e->dead_bytes, sum[NS_BYTES],
@@ -513,7 +498,7 @@ ns_bury(struct ks *ks, uint16_t entry, int64_t *items, int64_t *expires)
 void
 namespaces_reset(struct ks *ks)
 {
-    lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     for (uint32_t i = 0; i < ks->namespaces.n_entries; i++) {
         int64_t sum[NS_COUNTS];
 
@@ -521,7 +506,7 @@ namespaces_reset(struct ks *ks)
         for (unsigned k = NS_HITS; k < NS_COUNTS; k++)
             ks->namespaces.entry[i].base[k] -= sum[k];
     }
-    unlock(&ks->threads_lock);
+    word_unlock(&ks->threads_lock);
 }
 
 static uint64_t
@@ -559,7 +544,7 @@ namespaces_items(struct ks *ks, size_t *living, size_t *dead)
 {
     int64_t sum[2] = {0};
 
-    lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     for (uint32_t i = 0; i < ks->namespaces.n_entries; i++) {
         const struct ns_entry *e = &ks->namespaces.entry[i];
 
@@ -569,7 +554,7 @@ namespaces_items(struct ks *ks, size_t *living, size_t *dead)
                 memory_order_relaxed);
         sum[1] += atomic_load_explicit(&e->dead_bytes, memory_order_relaxed);
     }
-    unlock(&ks->threads_lock);
+    word_unlock(&ks->threads_lock);
     *living = positive(sum[0]);
     *dead = positive(sum[1]);
 }
@@ -582,8 +567,9 @@ is_of(const struct namespaces *ns, uint32_t entry, unsigned home)
         ns->entry[entry].home == home;
 }
 
-/* Counted first: room for as many as there may be is megabytes for all databases,
- * which each INFO and each scrape of metrics would have the system clear. */
+/* Counted first: room for as many as there may be is megabytes for all
+ * databases, which each INFO and each scrape of metrics would have the system
+ * clear. */
 size_t
 ks_namespaces(struct ks *ks, unsigned db, struct ks_namespace **out)
 {
@@ -592,21 +578,21 @@ ks_namespaces(struct ks *ks, unsigned db, struct ks_namespace **out)
     size_t wanted = 0, n = 0;
     unsigned home = atomic_load(&ks->mapping.home[db]);
 
-    lock(&ns->lock);
+    word_lock(&ns->lock);
     for (uint32_t i = 0; i < ns->n_entries; i++)
         wanted += is_of(ns, i, home);
     found = xcalloc(MAX(wanted, (size_t)1), sizeof(*found));
-    lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     for (uint32_t i = 0; i < ns->n_entries && n < wanted; i++)
         if (is_of(ns, i, home))
             show(ks, (uint16_t)i, &found[n++]);
-    unlock(&ks->threads_lock);
-    unlock(&ns->lock);
+    word_unlock(&ks->threads_lock);
+    word_unlock(&ns->lock);
     *out = found;
     return n;
 }
 
-/* ---- places ---------------------------------------------------------------------------- */
+/* ---- places -------------------------------------------------------------- */
 
 /* Under all locks. */
 static bool
@@ -660,7 +646,7 @@ drop_entries(struct ks *ks)
 {
     struct namespaces *ns = &ks->namespaces;
 
-    lock(&ns->lock);
+    word_lock(&ns->lock);
     for (uint32_t i = N_FIXED; i < ns->n_entries; i++)
         if (is_unused(ks, (uint16_t)i))
             give_up(ks, (uint16_t)i);
@@ -671,7 +657,7 @@ drop_entries(struct ks *ks)
             put_slot(ns, ns->entry[i].hash, (uint16_t)i);
     atomic_store(&ns->is_full,
         ns->n_learned >= ns->max_learned || ns->n_free == 0);
-    unlock(&ns->lock);
+    word_unlock(&ns->lock);
 }
 
 void

@@ -21,7 +21,7 @@ struct unlinked {
     uint32_t handle, extent;
 };
 
-/* ---- lines ------------------------------------------------------------------------ */
+/* ---- lines --------------------------------------------------------------- */
 
 /* Ask for the headers and the marks of all items in the lines at once: met one
  * by one, each would cost two cache misses. */
@@ -130,7 +130,7 @@ unlinked_free(struct ks_thread *t)
     t->unlinked.len = 0;
 }
 
-/* ---- walks -------------------------------------------------------------------------- */
+/* ---- walks --------------------------------------------------------------- */
 
 static void
 note_geometry(const struct partition *p, struct reclaim *w)
@@ -238,20 +238,11 @@ ks_reclaim(struct ks_thread *t)
         ;
 }
 
-static bool
-holds_all(const struct ks_thread *t)
-{
-    for (size_t i = 0; i < ARRAY_LEN(t->held); i++)
-        if (t->held[i] != UINT64_MAX)
-            return false;
-    return true;
-}
-
 void
 ks_count(struct ks_thread *t)
 {
     if (unlikely(atomic_load(&t->ks->spaces.n_uncounted) != 0) &&
-        (!t->holds || holds_all(t)))
+        (!t->holds || ks_holds_all(t)))
         ks_reclaim(t);
 }
 

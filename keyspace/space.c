@@ -4,9 +4,9 @@
  * A key stands in a space, a number that is part of its hash and of its item.
  * The keys of a database are in the database's base space. FLUSHDB gives it a
  * fresh one, and what stands in the former cannot be reached any more: there is
- * no check on the way of a read. A namespace that is flushed gets a space of its
- * own; its items in the base space are dead from then on, as are all items in
- * spaces that are retired. reclaim.c walks the index and frees what is dead;
+ * no check on the way of a read. A namespace that is flushed gets a space of
+ * its own; its items in the base space are dead from then on, as are all items
+ * in spaces that are retired. reclaim.c walks the index and frees what is dead;
  * then the spaces are given out again.
  *
  * Where keys lead changes under all partition locks and in an odd epoch. A key
@@ -34,7 +34,7 @@ spaces_init(struct ks *ks)
     }
 }
 
-/* ---- keys -------------------------------------------------------------------- */
+/* ---- keys ---------------------------------------------------------------- */
 
 /* Some namespace has a space of its own: the key's? */
 static void
@@ -109,7 +109,7 @@ mapping_change_end(struct ks *ks)
     atomic_fetch_add_explicit(&ks->mapping.epoch, 1, memory_order_release);
 }
 
-/* ---- whose an item is ----------------------------------------------------------- */
+/* ---- whose an item is ---------------------------------------------------- */
 
 static bool
 is_live(const struct space *s)
@@ -189,7 +189,7 @@ item_is_dead(const struct ks *ks, const struct item_view *v)
     return owner.dead;
 }
 
-/* ---- giving spaces out ------------------------------------------------------------ */
+/* ---- giving spaces out --------------------------------------------------- */
 
 static unsigned
 free_spaces(const struct ks *ks)
@@ -226,7 +226,7 @@ retire_space(struct ks *ks, uint16_t n, uint64_t flush)
     atomic_store(&ks->spaces.space[n].state, SPACE_RETIRED);
 }
 
-/* ---- flushing ------------------------------------------------------------------------ */
+/* ---- flushing ------------------------------------------------------------ */
 
 /* What is to be flushed: of which databases, and all or one namespace. */
 struct target {
@@ -298,12 +298,10 @@ retire_entry(struct ks *ks, uint16_t entry, uint64_t flush)
 static void
 count_flushed(struct ks *ks, unsigned home, int64_t items, int64_t expires)
 {
-    while (atomic_exchange_explicit(&ks->threads_lock, 1,
-        memory_order_acquire) != 0)
-        cpu_relax();
+    word_lock(&ks->threads_lock);
     ks->base_items[home] -= items;
     ks->base_expires[home] -= expires;
-    atomic_store_explicit(&ks->threads_lock, 0, memory_order_release);
+    word_unlock(&ks->threads_lock);
 }
 
 /* Leave all items of a database behind. Under all locks, in an odd epoch. */
@@ -381,7 +379,7 @@ ks_flush(struct ks_thread *t, unsigned db)
     unlinked_free(t);
 }
 
-/* ---- flushing a namespace --------------------------------------------------------------- */
+/* ---- flushing a namespace ------------------------------------------------ */
 
 /* Give a namespace a space of its own in place of where its items are. */
 static void
@@ -473,7 +471,7 @@ ks_flush_namespace(struct ks_thread *t, unsigned db, struct str name)
     return KS_OK;
 }
 
-/* ---- exchange ------------------------------------------------------------------------------- */
+/* ---- exchange ------------------------------------------------------------ */
 
 struct exchange {
     struct ks_thread *t;
@@ -526,7 +524,7 @@ ks_swap(struct ks_thread *t, unsigned a, unsigned b)
     ks_unlock(t);
 }
 
-/* ---- after a walk -------------------------------------------------------------------------------- */
+/* ---- after a walk -------------------------------------------------------- */
 
 static void
 settle_spaces(struct ks *ks, uint64_t until, bool is_free[SPACES])

@@ -10,20 +10,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-static void
-spin_lock(_Atomic uint32_t *lock)
-{
-    while (atomic_exchange_explicit(lock, 1, memory_order_acquire) != 0)
-        cpu_relax();
-}
-
-static void
-spin_unlock(_Atomic uint32_t *lock)
-{
-    atomic_store_explicit(lock, 0, memory_order_release);
-}
-
-/* ---- set-up ------------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------- */
 
 static bool
 init_parts(struct ks *ks, struct buf *err)
@@ -110,10 +97,10 @@ ks_thread_new(struct ks *ks)
         if (getrandom(&t->random, sizeof(t->random), 0) < 0)
             t->random = (uintptr_t)t;
     } while (t->random == 0);
-    spin_lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     t->next = ks->threads;
     ks->threads = t;
-    spin_unlock(&ks->threads_lock);
+    word_unlock(&ks->threads_lock);
     return t;
 }
 
@@ -139,12 +126,12 @@ ks_thread_free(struct ks_thread *t)
 
     CHECK(t, KS_THREAD_MAGIC);
     ASSERT(!t->holds);
-    spin_lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     while (*at != t)
         at = &(*at)->next;
     *at = t->next;
     add_counters(ks, t);
-    spin_unlock(&ks->threads_lock);
+    word_unlock(&ks->threads_lock);
     slab_thread_free(t->slab_thread);
     buf_free(&t->walk);
     buf_free(&t->events);
@@ -175,7 +162,7 @@ ks_slab(const struct ks *ks)
     return ks->slab;
 }
 
-/* ---- keys ----------------------------------------------------------------------- */
+/* ---- keys ---------------------------------------------------------------- */
 
 void
 ks_prefetch_lines(
@@ -194,7 +181,7 @@ ks_prefetch_items(
             &ks->index, keys + i, MIN(n - i, INDEX_PREFETCH_ITEMS));
 }
 
-/* ---- partition locks --------------------------------------------------------------- */
+/* ---- partition locks ----------------------------------------------------- */
 
 static inline bool
 holds(const struct ks_thread *t, unsigned partition)
@@ -319,8 +306,7 @@ ks_lock_all(struct ks_thread *t)
 {
     CHECK(t, KS_THREAD_MAGIC);
     if (t->holds) {
-        for (size_t i = 0; i < ARRAY_LEN(t->held); i++)
-            ASSERT(t->held[i] == UINT64_MAX);
+        ASSERT(ks_holds_all(t));
         t->nested++;
         return;
     }
@@ -376,7 +362,7 @@ ks_read_end(const struct ks *ks, uint64_t token)
     return atomic_load(&ks->several_begun) == token;
 }
 
-/* ---- counters ------------------------------------------------------------------------ */
+/* ---- counters ------------------------------------------------------------ */
 
 /* Of an item that is dead: what clients see was corrected by the flush. */
 static void
@@ -437,7 +423,7 @@ ks_db_stats(const struct ks *ks, unsigned db, struct ks_db_stats *out)
     unsigned home;
 
     ASSERT(db < KS_DATABASES);
-    spin_lock(&lockable->threads_lock);
+    word_lock(&lockable->threads_lock);
     home = atomic_load(&ks->mapping.home[db]);
     items = ks->base_items[home];
     expires = ks->base_expires[home];
@@ -446,7 +432,7 @@ ks_db_stats(const struct ks *ks, unsigned db, struct ks_db_stats *out)
         expires += atomic_load_explicit(&t->expires[home],
             memory_order_relaxed);
     }
-    spin_unlock(&lockable->threads_lock);
+    word_unlock(&lockable->threads_lock);
     /* an item counted by one thread and removed by another, between */
     out->items = items > 0 ? (uint64_t)items : 0;
     out->expires = expires > 0 ? (uint64_t)expires : 0;
@@ -460,11 +446,11 @@ ks_metrics(const struct ks *ks, struct ks_metrics *sum)
     struct ks *lockable = (struct ks *)(uintptr_t)ks;
     uint64_t steps = atomic_load(&lockable->index.grow_steps);
 
-    spin_lock(&lockable->threads_lock);
+    word_lock(&lockable->threads_lock);
     memcpy(sum, &ks->base, sizeof(*sum));
     for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next)
         metrics_sum((uint64_t *)sum, &t->metrics, N_METRICS);
-    spin_unlock(&lockable->threads_lock);
+    word_unlock(&lockable->threads_lock);
     METRIC_ADD(sum, grow_steps, steps);
 }
 
@@ -476,10 +462,10 @@ ks_metrics_reset(struct ks *ks)
     uint64_t *sum = (uint64_t *)&now;
 
     ks_metrics(ks, &now);
-    spin_lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     for (size_t i = 0; i < N_METRICS; i++)
         base[i] -= sum[i]; /* modulo 2^64 */
-    spin_unlock(&ks->threads_lock);
+    word_unlock(&ks->threads_lock);
     namespaces_reset(ks);
 }
 
@@ -506,10 +492,10 @@ ks_memory(struct ks *ks, struct ks_memory *out)
     out->templates = templates_count(ks->templates);
     out->template_bytes = templates_bytes(ks->templates);
     out->namespace_bytes = namespaces_bytes(&ks->namespaces);
-    spin_lock(&ks->threads_lock);
+    word_lock(&ks->threads_lock);
     for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next)
         out->namespace_bytes += ns_counts_bytes(&ks->namespaces);
-    spin_unlock(&ks->threads_lock);
+    word_unlock(&ks->threads_lock);
     namespaces_items(ks, &living, &out->dead_bytes);
     out->item_bytes = living + out->dead_bytes;
 }

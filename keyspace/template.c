@@ -80,7 +80,7 @@ struct templates {
     _Atomic uint32_t n;      /* records used so far */
 };
 
-/* ---- set-up --------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------- */
 
 static size_t
 fixed_bytes(void)
@@ -143,7 +143,7 @@ template_of(const struct templates *ts, uint32_t id)
     return likely(at < n) ? &ts->record[at] : NULL;
 }
 
-/* ---- look-up ----------------------------------------------------------------- */
+/* ---- look-up ------------------------------------------------------------- */
 
 static uint64_t
 template_hash(const struct templates *ts, const struct key_shape *s,
@@ -182,7 +182,7 @@ find_template(const struct templates *ts, const struct key_shape *s,
     return 0;
 }
 
-/* ---- learning --------------------------------------------------------------- */
+/* ---- learning ------------------------------------------------------------ */
 
 /* The id and a record for a new template; 0 when there is none. [lock] */
 static uint32_t
@@ -269,12 +269,11 @@ clear_dropped(struct templates *ts)
 void
 templates_drop(struct templates *ts, const bool is_free[SPACES])
 {
-    while (atomic_exchange_explicit(&ts->lock, 1, memory_order_acquire) != 0)
-        cpu_relax();
+    word_lock(&ts->lock);
     drop_slots(ts, is_free);
     clear_dropped(ts);
     ts->free_from_us = clock_mono_us() + GRACE_US;
-    atomic_store_explicit(&ts->lock, 0, memory_order_release);
+    word_unlock(&ts->lock);
 }
 
 /* The entry of a shape. When its set is full of others, the one of least score
@@ -332,10 +331,10 @@ learn(struct templates *ts, const struct key_shape *s, uint32_t space)
                 publish_template(ts, s, space, hash);
         }
     }
-    atomic_store_explicit(&ts->lock, 0, memory_order_release);
+    word_unlock(&ts->lock);
 }
 
-/* ---- keys to items ------------------------------------------------------------ */
+/* ---- keys to items ------------------------------------------------------- */
 
 /* Bytes of an id that an item would not have without a template. */
 static inline size_t
@@ -439,7 +438,7 @@ template_encode(struct templates *ts, struct template_memo *memo,
         learn_kinds(ts, key, &scan, without, random / SAMPLE);
 }
 
-/* ---- items to keys ------------------------------------------------------------- */
+/* ---- items to keys ------------------------------------------------------- */
 
 uint32_t
 template_space(const struct templates *ts, uint32_t id)

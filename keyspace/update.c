@@ -25,8 +25,6 @@ view_old(struct update *u)
     u->old.version = v->version;
 }
 
-/* A hash of which the last field has expired is not late. */
-
 void
 update_delete(struct update *u)
 {
