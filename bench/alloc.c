@@ -9,15 +9,15 @@
  * in random order.
  *
  * The slab is measured alone: nobody drains its sparse pages, as the keyspace
- * does (compact.c measures that).
+ * does (compaction.c measures that).
  *
  * The allocators are those that can be preloaded here: the program runs itself
  * with LD_PRELOAD once per allocator, round and number of threads.
  *
  *   bench/alloc [--tsv]
  *   bench/alloc --debug-cost PROGRAM [--tsv]
- *       the slab of this program against that of the same program built with the
- *       debug allocator
+ *       the slab of this program against that of the same program built with
+ *       the debug allocator
  *   bench/alloc --child BENCHMARK SITUATION VARIANT THREADS [--tsv]
  *       one measurement; a VARIANT that begins with "slab" is the slab
  */
@@ -130,7 +130,7 @@ settle_live(struct worker *w)
     w->live_delta = 0;
 }
 
-/* ---- phases: each thread runs all of them, together with the others ------- */
+/* ---- phases: each thread runs all of them, together with the others ------ */
 
 static void
 fill(struct worker *w, size_t number, size_t n_threads)

@@ -2,10 +2,10 @@
 /* compaction.c - what draining gives: memory after most items have gone, and in
  * a full cache whose sizes shift.
  *
- *   most deleted   items of 20 to 4000 bytes, mean 683; seven of ten, at random,
- *                  are deleted. The keyspace is then told to do with a tenth
- *                  more than what is left needs; malloc is asked to give back
- *                  what it can (malloc_trim).
+ *   most deleted   items of 20 to 4000 bytes, mean 683; seven of ten, at
+ *                  random, are deleted. The keyspace is then told to do with a
+ *                  tenth more than what is left needs; malloc is asked to give
+ *                  back what it can (malloc_trim).
  *   sizes shift    a cache whose keys are set to such values, more than fit, is
  *                  full; then every key is set to 500 to 866 bytes.
  *

@@ -43,8 +43,8 @@ void client_append(struct client *c, size_t n, const struct str *words);
  * bulk. */
 uint64_t client_finish(struct client *c, size_t n, uint64_t *hits);
 
-/* Send all and read one reply of any kind, arrays in arrays too, onto the end of
- * `text`: a line for each of its parts, and an empty one before. */
+/* Send all and read one reply of any kind, arrays in arrays too, onto the end
+ * of `text`: a line for each of its parts, and an empty one before. */
 void client_read_lines(struct client *c, struct buf *text);
 
 /* The number behind `name:` or `name=` in the reply to an inline command. */

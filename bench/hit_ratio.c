@@ -182,13 +182,15 @@ main(int argc, char **argv)
     }
     slab_stats(cfg.slab, &stats);
     printf("requests %u miss %.5f byte_miss %.5f failures %llu used %.1f MiB "
-        "(pages %.1f live %.1f free %.1f mag %.1f ext %.1f warm %.1f) ns %.0f\n",
+        "(pages %.1f live %.1f free %.1f mag %.1f ext %.1f warm %.1f) "
+        "ns %.0f\n",
         header.n_requests,
         (double)sum.misses / (double)sum.gets, sum.missed_bytes / sum.bytes,
         (unsigned long long)sum.failures,
         (double)stats.used / (double)MIB, (double)stats.page_bytes / MIB,
         (double)stats.chunk_live_bytes / MIB,
-        (double)stats.chunk_free_bytes / MIB, (double)stats.magazine_bytes / MIB,
+        (double)stats.chunk_free_bytes / MIB,
+        (double)stats.magazine_bytes / MIB,
         (double)stats.extent_live_bytes / MIB,
         (double)stats.extent_warm_bytes / MIB,
         (cpu_seconds() - start) * 1e9 / header.n_requests);

@@ -32,7 +32,7 @@ mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* ---- sets of keys ----------------------------------------------------------- */
+/* ---- sets of keys -------------------------------------------------------- */
 
 static const char *const words[] = {"about", "blog", "cart", "checkout",
     "contact", "docs", "en", "faq", "gallery", "help", "index", "jobs", "legal",
@@ -212,7 +212,7 @@ name_of(const struct key_set *set, unsigned i, char buf[MAX_NAME])
     return (struct str){buf, (size_t)set->print(buf, i, mix(i))};
 }
 
-/* ---- one case ------------------------------------------------------------------ */
+/* ---- one case ------------------------------------------------------------ */
 
 struct result {
     double raw_bytes, rss_bytes; /* per item */
@@ -382,7 +382,7 @@ run_case(const struct key_set *set, bool interning, unsigned n)
     return r;
 }
 
-/* ---- output ---------------------------------------------------------------------- */
+/* ---- output -------------------------------------------------------------- */
 
 static void
 print_tsv(const char *name, const char *kind, const struct result *r)

@@ -13,10 +13,10 @@
  * large   The same, and now and then a value of up to 64 MiB comes.
  *
  * Clients send 16 commands at a time meanwhile, so that a turn of the event
- * loop is as short as their commands allow. A step in which the worker may have been
- * without a CPU is counted apart by the daemon, and shown apart here: on a busy
- * machine it says nothing. STEPS_WORKERS in the environment is the number of
- * workers, 1 if it is not there. A case takes 5 to 20 s.
+ * loop is as short as their commands allow. A step in which the worker may have
+ * been without a CPU is counted apart by the daemon, and shown apart here: on a
+ * busy machine it says nothing. STEPS_WORKERS in the environment is the number
+ * of workers, 1 if it is not there. A case takes 5 to 20 s.
  */
 #include "bench/bench.h"
 #include "bench/daemon.h"

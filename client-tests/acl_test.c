@@ -108,11 +108,13 @@ TABLE_TEST(acl_tells_of_itself,
     {"ACL SETUSER",
         "-ERR wrong number of arguments for 'acl|setuser' command"},
     {"ACL nonesuch", "-ERR unknown subcommand 'nonesuch'. Try ACL HELP."},
-    {"ACL LOAD", "-ERR This Redis instance is not configured to use an ACL file. "
+    {"ACL LOAD",
+        "-ERR This Redis instance is not configured to use an ACL file. "
         "You may want to specify users via the ACL SETUSER command and then "
         "issue a CONFIG REWRITE (assuming you have a Redis configuration file "
         "set) in order to store users in the Redis configuration."},
-    {"ACL SAVE", "-ERR This Redis instance is not configured to use an ACL file. "
+    {"ACL SAVE",
+        "-ERR This Redis instance is not configured to use an ACL file. "
         "You may want to specify users via the ACL SETUSER command and then "
         "issue a CONFIG REWRITE (assuming you have a Redis configuration file "
         "set) in order to store users in the Redis configuration."},

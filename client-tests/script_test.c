@@ -348,7 +348,7 @@ START_TEST(memory_is_counted_and_given_back)
 }
 END_TEST
 
-/* ---- who hears of it ------------------------------------------------------ */
+/* ---- who hears of it ----------------------------------------------------- */
 
 START_TEST(monitors_and_subscribers_hear_of_inner_commands)
 {

@@ -45,7 +45,7 @@ TABLE_TEST(latency_histogram_counts_calls,
     {"LATENCY HISTOGRAM", "re:.*\"config\\|resetstat\".*"})
 
 #define STEP_RE                                                                \
-    "\"calls\" :[0-9]+ \"max_usec\" :[0-9]+ \"interrupted\" :[0-9]+ "            \
+    "\"calls\" :[0-9]+ \"max_usec\" :[0-9]+ \"interrupted\" :[0-9]+ "          \
     "\"interrupted_max_usec\" :[0-9]+ \"histogram_usec\" "
 
 TABLE_TEST(latency_steps_show_each_kind,
@@ -70,7 +70,8 @@ TABLE_TEST(hotkeys_are_looked_for_when_wanted,
     {"GET k", "re:.*"},
     {"HOTKEYS GET", "[]"},
     {"HOTKEYS RESET", "+OK"},
-    {"HOTKEYS GET x", "-ERR wrong number of arguments for 'hotkeys|get' command"},
+    {"HOTKEYS GET x",
+        "-ERR wrong number of arguments for 'hotkeys|get' command"},
     {"HOTKEYS HELP", "re:\\[\\+HOTKEYS .*\\]"},
     {"HOTKEYS FOO", "-ERR unknown subcommand 'FOO'. Try HOTKEYS HELP."},
     {"CONFIG SET hotkey-top-k 1001", "re:-ERR .*"},

@@ -776,7 +776,8 @@ systemd_suite(void)
     tcase_add_loop_test(tc, a_watchdog_that_is_not_ours_is_not_fed, 0, 3);
     tcase_add_loop_test(
         tc, inherited_sockets_take_the_place_of_those_of_the_file, 0, 4);
-    tcase_add_test(tc, a_socket_for_metrics_takes_the_place_of_those_of_the_file);
+    tcase_add_test(
+        tc, a_socket_for_metrics_takes_the_place_of_those_of_the_file);
     tcase_add_test(tc, sockets_of_all_kinds_are_told_apart);
 #ifdef ASHLAR_TLS
     tcase_add_test(tc, a_socket_for_tls_needs_no_port);

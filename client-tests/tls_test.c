@@ -158,9 +158,9 @@ START_TEST(values_of_all_sizes_pass)
 }
 END_TEST
 
-/* A client with Nagle's algorithm holds back the end of what it sends in several
- * pieces, until the rest is acknowledged: with every command for 40 ms, if the
- * server waits for the end. */
+/* A client with Nagle's algorithm holds back the end of what it sends in
+ * several pieces, until the rest is acknowledged: with every command for 40 ms,
+ * if the server waits for the end. */
 START_TEST(the_end_of_a_long_command_is_not_waited_for)
 {
     static const size_t lengths[] = {17000, 70000};
@@ -1001,8 +1001,8 @@ START_TEST(redis_cli_speaks_tls)
 }
 END_TEST
 
-/* What Redis does in another way: it says less, shows secrets, has no time limit
- * and reads no certificate at HUP. */
+/* What Redis does in another way: it says less, shows secrets, has no time
+ * limit and reads no certificate at HUP. */
 static void
 add_own_tests(TCase *tc)
 {

@@ -49,7 +49,7 @@ TABLE_TEST(a_version_is_compared,
     {"GET k", "\"1\""})
 /* clang-format on */
 
-/* ---- lost updates ---------------------------------------------------------- */
+/* ---- lost updates -------------------------------------------------------- */
 
 #define THREADS 6
 #define ADDS 300 /* a multiple of 3 */

@@ -68,7 +68,7 @@ void *worker_run(void *arg);
 
 int64_t now_ns(void);
 
-/* ---- between workload.c and faults.c; on the worker's thread -------------- */
+/* ---- between workload.c and faults.c; on the worker's thread ------------- */
 
 /* Once in `n`. */
 bool worker_chance(struct worker *w, unsigned n);

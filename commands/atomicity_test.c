@@ -362,7 +362,7 @@ START_TEST(no_reader_sees_a_torn_value)
 }
 END_TEST
 
-/* ---- conditions ------------------------------------------------------------ */
+/* ---- conditions ---------------------------------------------------------- */
 
 /* The two keys of a round, of which all that is asked is that they agree. */
 struct pair {

@@ -179,7 +179,8 @@ range_is_crossed(struct request *rq, int i)
 {
     int64_t start, end;
 
-    return rq->argc > i + 1 && rq->argc <= i + 3 && str_to_i64(arg_str(rq, i), &start) &&
+    return rq->argc > i + 1 && rq->argc <= i + 3 &&
+        str_to_i64(arg_str(rq, i), &start) &&
         str_to_i64(arg_str(rq, i + 1), &end) && start < 0 && end < 0 &&
         start > end;
 }

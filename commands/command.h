@@ -269,8 +269,8 @@ bool commands_in_long_script(const struct commands *c, unsigned worker);
 void commands_end_scripts(struct commands *c);
 
 /* Read the users of the aclfile, or of the configuration's lines, if there are
- * any; before clients come. False, with all that is wrong in `err` as FILE:LINE,
- * when it is bad. */
+ * any; before clients come. False, with all that is wrong in `err` as
+ * FILE:LINE, when it is bad. */
 bool commands_load_users(struct commands *c, struct buf *err);
 
 /* Lines "user NAME RULE..." of the configuration; the `ctx` of
@@ -289,7 +289,7 @@ bool commands_configure(struct commands *c, const struct option *const *rows,
 /* Is this a good aclfile? The same complaints; for --check-config. */
 bool commands_check_aclfile(const char *path, struct buf *err);
 
-/* ---- what a monitor shows (report.c); any thread -------------------------- */
+/* ---- what a monitor shows (report.c); any thread ------------------------- */
 
 /* Counters since the last CONFIG RESETSTAT. */
 void commands_metrics(const struct commands *c, struct command_metrics *sum);
@@ -444,8 +444,8 @@ bool command_waits(struct request *rq);
 uint64_t commands_pause_ms(struct commands *c);
 
 /* Find the row of a request and make its first keys, for the batch loop to
- * prefetch what they need. Fills rq->command, so that command_run() need not look
- * again. Harmless on any input. */
+ * prefetch what they need. Fills rq->command, so that command_run() need not
+ * look again. Harmless on any input. */
 void command_make_keys(struct request *rq);
 
 /* For tests and docs: all rows, subcommands ("client|id") included. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* debug.c - DEBUG: what tests and tools of Redis need of it, and no more.
  *
- * Off unless enable-debug-command allows it, as in Redis. One command for COMMAND
- * and ACL; its subcommands are rows of a table here. Nothing here crashes the
- * daemon. Any worker; SLEEP holds up the worker that runs it, and with it the
- * connections of that worker.
+ * Off unless enable-debug-command allows it, as in Redis. One command for
+ * COMMAND and ACL; its subcommands are rows of a table here. Nothing here
+ * crashes the daemon. Any worker; SLEEP holds up the worker that runs it, and
+ * with it the connections of that worker.
  */
 #include "commands/hashes.h"
 

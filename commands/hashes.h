@@ -68,7 +68,7 @@ enum ks_status hash_copy(struct request *rq, const struct ks_key *from,
 /* The encoding that Redis would have chosen; NULL if that is no hash. O(N). */
 const char *hash_encoding(struct request *rq, const struct ks_key *key);
 
-/* ---- arguments of the commands on deadlines (hash_expire.c) --------------- */
+/* ---- arguments of the commands on deadlines (hash_expire.c) -------------- */
 
 /* The last moment that a field can have: 46 bits of milliseconds, as in
  * Redis. */

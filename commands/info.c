@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* info.c - INFO: sections of "name:value" lines, with Redis' names.
  *
- * All fields of Redis are there; those that mean nothing here (info_idle.c) have
- * their idle value. The host adds what only the daemon knows. Any worker.
+ * All fields of Redis are there; those that mean nothing here (info_idle.c)
+ * have their idle value. The host adds what only the daemon knows. Any worker.
  */
 #include "commands/script.h"
 #include "commands/pubsub.h"

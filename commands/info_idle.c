@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* info_idle.c - fields of INFO about what does not exist here: functions, copies
- * on disk, replicas, defragmentation.
+/* info_idle.c - fields of INFO about what does not exist here: functions,
+ * copies on disk, replicas, defragmentation.
  *
  * Exporters and dashboards read them by name and some stop at one that is
  * missing, so they are there, with the value that an idle Redis shows: nothing

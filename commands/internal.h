@@ -828,7 +828,7 @@ enum rdb_status {
 enum rdb_status rdb_read_string(struct request *rq, struct str body,
     struct str *value, struct room *room);
 
-/* ---- bits (bits.c) -------------------------------------------------------- */
+/* ---- bits (bits.c) ------------------------------------------------------- */
 
 /* argv[i] as the number of a bit; "#n" is n times `unit`, if that is not 0.
  * Replies with the error and returns false if it is none. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* namespace.c - NAMESPACE LIST, INFO and FLUSH; SWAPDB.
  *
- * What a namespace is, and how it is flushed at once however large it is, stands
- * in keyspace/namespace.c and keyspace/space.c. All act on the database of the
- * session. Any worker.
+ * What a namespace is, and how it is flushed at once however large it is,
+ * stands in keyspace/namespace.c and keyspace/space.c. All act on the database
+ * of the session. Any worker.
  */
 #include "commands/internal.h"
 #include "commands/tracking.h"

@@ -11,12 +11,12 @@
  *     24  of Redis 7.4: the earliest deadline, 8 bytes, and the number of
  *         fields; then of each its deadline beyond the earliest and 1, or 0 for
  *         none, as a length, name and value
- *     25  of Redis 7.4: 8 bytes that say nothing more, and as 16, but after each
- *         value its deadline, 0 for none
+ *     25  of Redis 7.4: 8 bytes that say nothing more, and as 16, but after
+ *         each value its deadline, 0 for none
  *
- * Deadlines are milliseconds of wall time. The fields are written as hash_dump.c
- * has them; one whose time has come is left out when they are stored. Payloads
- * come from clients: no length in them is trusted. Any worker.
+ * Deadlines are milliseconds of wall time. The fields are written as
+ * hash_dump.c has them; one whose time has come is left out when they are
+ * stored. Payloads come from clients: no length in them is trusted. Any worker.
  */
 #include "commands/hashes.h"
 #include "commands/rdb.h"

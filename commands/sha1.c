@@ -73,7 +73,8 @@ sha1_hex(const void *p, size_t len, char hex[SHA1_HEX + 1])
     const uint8_t *at = p;
     size_t left = len;
 
-    for (; left >= SHA_BLOCK_BYTES; left -= SHA_BLOCK_BYTES, at += SHA_BLOCK_BYTES)
+    for (; left >= SHA_BLOCK_BYTES;
+         left -= SHA_BLOCK_BYTES, at += SHA_BLOCK_BYTES)
         compress(state, at);
     compress_tail(state, at, left, len);
     for (int i = 0; i < SHA1_HEX; i++)

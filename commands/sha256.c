@@ -94,7 +94,8 @@ sha256(const void *p, size_t len, uint8_t digest[SHA256_BYTES])
     const uint8_t *at = p;
     size_t left = len;
 
-    for (; left >= SHA_BLOCK_BYTES; left -= SHA_BLOCK_BYTES, at += SHA_BLOCK_BYTES)
+    for (; left >= SHA_BLOCK_BYTES;
+         left -= SHA_BLOCK_BYTES, at += SHA_BLOCK_BYTES)
         compress(state, at);
     compress_tail(state, at, left, len);
     for (int i = 0; i < SHA256_BYTES; i++)

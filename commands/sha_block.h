@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sha_block.h - what SHA-1 and SHA-256 have in common: blocks of 64 bytes, words
- * with the highest byte first, one padding (FIPS 180-4). For sha1.c and
+/* sha_block.h - what SHA-1 and SHA-256 have in common: blocks of 64 bytes,
+ * words with the highest byte first, one padding (FIPS 180-4). For sha1.c and
  * sha256.c. Any thread.
  */
 #pragma once

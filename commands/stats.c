@@ -169,7 +169,8 @@ command_stats_error(struct command_thread *t, struct str line)
 {
     const char *end =
         memchr(line.p, ' ', MIN(line.len, (size_t)ERROR_CODE_CHARS + 1));
-    struct str word = {line.p + 1, end == NULL ? 0 : (size_t)(end - line.p) - 1};
+    struct str word = {
+        line.p + 1, end == NULL ? 0 : (size_t)(end - line.p) - 1};
     enum error_code code = end == NULL ? ERROR_ERR : code_of(word);
 
     METRIC_INC(t->metrics, errors);

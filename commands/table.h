@@ -11,8 +11,8 @@
  * keys stands among the flags, KEYS() for all of them or, with OTHER_KEYS(),
  * for the first only; without it, a command that reads has KEY_RO | KEY_ACCESS,
  * one that writes KEY_RW | KEY_ACCESS | KEY_UPDATE. The argument syntax is what
- * stands after the name in documentation: words in capitals are tokens, others are
- * values, [x] is optional, a|b a choice, "x [x ...]" a repetition; syntax.c
+ * stands after the name in documentation: words in capitals are tokens, others
+ * are values, [x] is optional, a|b a choice, "x [x ...]" a repetition; syntax.c
  * reads it.
  */
 #pragma once

@@ -228,7 +228,8 @@ START_TEST(getv_counts_one_hit_or_miss)
 }
 END_TEST
 
-HARNESS_MAIN("version", start_at_now, stop_at_now, getv_returns_value_version_and_ttl,
+HARNESS_MAIN("version", start_at_now, stop_at_now,
+    getv_returns_value_version_and_ttl,
     reads_and_deadlines_leave_the_version, every_write_makes_another_version,
     a_renamed_or_copied_value_has_no_version_of_before,
     set_ifver_stores_over_that_version_only,

@@ -161,8 +161,8 @@ send_to_session(void *ctx, struct session *s, char first, struct str rest)
 
 /* ---- CONFIG SET ---------------------------------------------------------- */
 
-/* Any limit is accepted. One below what the process needs empties the cache, but
- * with noeviction, and makes it refuse values until the limit is raised. */
+/* Any limit is accepted. One below what the process needs empties the cache,
+ * but with noeviction, and makes it refuse values until the limit is raised. */
 static void
 changed_maxmemory(struct ashlard *d)
 {

@@ -287,12 +287,13 @@ enum bound {
 };
 
 /* Listen on a word of `bind`: an address or a name, * or ::*, and a - before it
- * if it may be missing. *fd does not block; err has a sentence when it fails. */
+ * if it may be missing. *fd does not block; err has a sentence when it
+ * fails. */
 enum bound bind_address(const char *word, int64_t port,
     const struct daemon_options *o, int *fd, struct buf *err);
 
-/* Listen on a path, in place of a socket that nobody listens on any more; mode 0
- * is what the umask leaves. The caller removes it. False with a sentence in
+/* Listen on a path, in place of a socket that nobody listens on any more; mode
+ * 0 is what the umask leaves. The caller removes it. False with a sentence in
  * err. */
 bool bind_path(const char *path, int64_t mode, const struct daemon_options *o,
     int *fd, struct buf *err);
@@ -759,8 +760,8 @@ uint64_t maint_silent_us(const struct maint *m);
 /* ---- web.c: the metrics listener ----------------------------------------- */
 
 /* Open the sockets the configuration names, or take over those that the service
- * manager has opened. NULL: with a sentence in err if that is a failure, without
- * one if it names none. Main thread. */
+ * manager has opened. NULL: with a sentence in err if that is a failure,
+ * without one if it names none. Main thread. */
 struct web *web_open(struct ashlard *d, struct buf *err);
 
 /* Answer, in a thread of its own, until web_stop(). All other threads run.

@@ -6,8 +6,8 @@
  * fewest, so that few connections spread as evenly as many. When the process is
  * out of file descriptors, one that is kept in reserve serves to tell a client
  * so, and accepting pauses for a moment. CONFIG SET port and tls-port open the
- * new sockets in their own thread, so that it can say what fails, and leave them
- * to the main thread.
+ * new sockets in their own thread, so that it can say what fails, and leave
+ * them to the main thread.
  */
 #include "daemon/internal.h"
 

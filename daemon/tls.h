@@ -86,8 +86,8 @@ void tls_free(struct tls *t); /* NULL does nothing */
 
 /* Read the certificates and rules again, or for the first time when there is a
  * TLS port now; connections that come from now on get them. False with a
- * sentence in err, and the former ones stay. Without a TLS port nothing is done.
- * Any thread, under the config lock. */
+ * sentence in err, and the former ones stay. Without a TLS port nothing is
+ * done. Any thread, under the config lock. */
 bool tls_reload(struct tls *t, const struct tls_options *o, struct buf *err);
 
 /* ---- tls_conn.c ---------------------------------------------------------- */

@@ -287,8 +287,8 @@ write_record(struct tls_conn *tls, const char *record, size_t len)
     return 0;
 }
 
-/* As sendmsg(2). When it took less than all, the next call begins with the bytes
- * that it did not take. */
+/* As sendmsg(2). When it took less than all, the next call begins with the
+ * bytes that it did not take. */
 static ssize_t
 write_output(void *conn, const struct iovec *iov, size_t n_iov)
 {

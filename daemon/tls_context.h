@@ -10,7 +10,7 @@
 struct tls {
     pthread_mutex_t lock; /* a leaf in the lock order */
     SSL_CTX *ctx;         /* [lock] for the connections that come, or NULL */
-    bool is_passed;       /* [immutable] there is a socket whatever tls-port is */
+    bool is_passed; /* [immutable] there is a socket whatever tls-port is */
 };
 
 /* A connection's half under the rules in force; NULL without memory. Any

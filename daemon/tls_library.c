@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tls_library.c - opens OpenSSL; see tls_library.h. Main thread at the start, then
- * any under the config lock; any thread for tls_library_error(). The library stays
- * open: its threads' ends need it.
+/* tls_library.c - opens OpenSSL; see tls_library.h. Main thread at the start,
+ * then any under the config lock; any thread for tls_library_error(). The
+ * library stays open: its threads' ends need it.
  */
 #include "daemon/tls_library.h"
 

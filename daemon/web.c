@@ -38,8 +38,9 @@
 #define SILENT_US 10000000
 
 /* A connection that was accepted. evhttp tells nobody when it closes one, so a
- * reference is held on its bufferevent, which has no callbacks any more then. The
- * descriptor, that evhttp has shut down, is closed with the last reference. */
+ * reference is held on its bufferevent, which has no callbacks any more then.
+ * The descriptor, that evhttp has shut down, is closed with the last
+ * reference. */
 struct visitor {
     struct bufferevent *bev;
     uint64_t since_us;

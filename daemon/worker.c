@@ -50,8 +50,8 @@ worker_account(struct worker *w, size_t before, size_t after)
     }
 }
 
-/* What shares refer to. A limit that was lowered further leaves the clients what
- * they need to raise it again. */
+/* What shares refer to. A limit that was lowered further leaves the clients
+ * what they need to raise it again. */
 static size_t
 limit_for_clients(const struct ashlard *d)
 {

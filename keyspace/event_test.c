@@ -196,7 +196,7 @@ START_TEST(evicted_keys_are_told)
 }
 END_TEST
 
-/* ---- idle time ------------------------------------------------------------- */
+/* ---- idle time ----------------------------------------------------------- */
 
 static uint32_t
 idle_seconds(const char *name)
@@ -254,7 +254,7 @@ START_TEST(a_long_pause_is_seen_whole)
 }
 END_TEST
 
-/* ---- age of evictions, lag of expiry --------------------------------------- */
+/* ---- age of evictions, lag of expiry ------------------------------------- */
 
 START_TEST(evictions_count_how_long_items_were_idle)
 {

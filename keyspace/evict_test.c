@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* evict_test.c - the memory limit: what goes, what stays, what is given back. */
+/* evict_test.c - the memory limit: what goes, what stays, what is given back.
+ */
 #include "keyspace/testing.h"
 
 #define LIMIT (16 * MIB)

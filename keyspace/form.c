@@ -116,7 +116,7 @@ form_is_of(const struct key_form *f, const struct key_shape *s)
     return true;
 }
 
-/* ---- holes of a key ------------------------------------------------------------ */
+/* ---- holes of a key ------------------------------------------------------ */
 
 static inline bool
 skip_piece(struct str *rest, const char *piece, size_t len)
@@ -230,7 +230,7 @@ find_holes(const struct key_form *f, struct str name, struct holes *out)
         same_bytes(name.p, piece, name.len);
 }
 
-/* ---- packing -------------------------------------------------------------------- */
+/* ---- packing ------------------------------------------------------------- */
 
 static __attribute__((noinline)) bool
 pack_main(const struct key_form *f, struct str hole, char *to, size_t *len)
@@ -289,7 +289,7 @@ form_pack(const struct key_form *f, struct str name,
     return true;
 }
 
-/* ---- comparing -------------------------------------------------------------------- */
+/* ---- comparing ----------------------------------------------------------- */
 
 static inline bool
 says_number(struct str packed, uint64_t n)
@@ -362,7 +362,7 @@ form_equals(const struct key_form *f, struct str packed, struct str name)
     return short_number(hole, f->width[0], &n) && says_number(packed, n);
 }
 
-/* ---- unpacking -------------------------------------------------------------------- */
+/* ---- unpacking ----------------------------------------------------------- */
 
 /* The characters of the main hole, SIZE_MAX for bytes that stand for none. */
 static size_t

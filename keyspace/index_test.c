@@ -124,7 +124,7 @@ START_TEST(a_skewed_partition_grows_alone)
 }
 END_TEST
 
-/* ---- cursors ---------------------------------------------------------------------- */
+/* ---- cursors ------------------------------------------------------------- */
 
 struct visits {
     uint8_t *times;

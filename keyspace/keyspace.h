@@ -101,7 +101,7 @@ void ks_thread_poll(struct ks_thread *t);
 struct slab_thread *ks_slab_thread(struct ks_thread *t);
 struct slab *ks_slab(const struct ks *ks);
 
-/* ---- keys -------------------------------------------------------------------- */
+/* ---- keys ---------------------------------------------------------------- */
 
 /* A key as an operation wants it: bytes are borrowed for the call. A key that
  * was made before a flush or a SWAPDB is not wrong: operations see that and
@@ -130,15 +130,15 @@ ks_key(const struct ks *ks, unsigned db, struct str name)
     return key;
 }
 
-/* Bring the index lines of some keys, then the likely items and what is noted of
- * them, towards the cache. Call the first, do something else, call the second, do
- * something else, then operate. */
+/* Bring the index lines of some keys, then the likely items and what is noted
+ * of them, towards the cache. Call the first, do something else, call the
+ * second, do something else, then operate. */
 void ks_prefetch_lines(
     const struct ks *ks, const struct ks_key *const *keys, unsigned n);
 void ks_prefetch_items(
     const struct ks *ks, const struct ks_key *const *keys, unsigned n);
 
-/* ---- reads ---------------------------------------------------------------------- */
+/* ---- reads --------------------------------------------------------------- */
 
 #define KS_NO_EXPIRY UINT64_MAX
 
@@ -160,9 +160,9 @@ struct ks_info {
                             extent */
 };
 
-/* How a read counts: client reads touch the access stamp and the hit and miss
- * counters; KS_PEEK does neither (OBJECT, TTL, TYPE ... KS_NOTOUCH_STATS is
- * for reads that count but do not touch: CLIENT NO-TOUCH). */
+/* How a read counts. KS_READ: as a hit or a miss, and as an access, which
+ * eviction goes by. KS_READ_NO_TOUCH: as a hit or a miss only (CLIENT
+ * NO-TOUCH). KS_PEEK: not at all (OBJECT, TTL, TYPE). */
 enum ks_read_mode { KS_READ, KS_READ_NO_TOUCH, KS_PEEK };
 
 /* Where a value of `len` bytes goes; may be called again for the same read
@@ -170,11 +170,10 @@ enum ks_read_mode { KS_READ, KS_READ_NO_TOUCH, KS_PEEK };
 typedef char *(*ks_place_fn)(void *ctx, size_t len);
 
 /* Read a value (of info, memory_bytes, frequency and idle_s are not set). A
- * value that stands in a chunk is copied to where `place`
- * says; one in an extent is pinned instead (info->value_extent, value,
- * value_len): the caller drops the pin with extent_unpin(). KS_OK, KS_MISS, or
- * KS_WRONG_TYPE if it is no string.
- * Lock-free; under ks_lock() it sees the locked state. */
+ * value that stands in a chunk is copied to where `place` says; one in an
+ * extent is pinned instead (info->value_extent, value, value_len): the caller
+ * drops the pin with extent_unpin(). KS_OK, KS_MISS, or KS_WRONG_TYPE if it is
+ * no string. Lock-free; under ks_lock() it sees the locked state. */
 enum ks_status ks_get(struct ks_thread *t, const struct ks_key *key,
     enum ks_read_mode mode, ks_place_fn place, void *ctx,
     struct ks_info *info);
@@ -183,7 +182,7 @@ enum ks_status ks_get(struct ks_thread *t, const struct ks_key *key,
 enum ks_status ks_stat(struct ks_thread *t, const struct ks_key *key,
     enum ks_read_mode mode, struct ks_info *info);
 
-/* ---- changes --------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------- */
 
 #define KS_KEEP_TTL (UINT64_MAX - 1) /* as expire_ms: what the old item had */
 
@@ -228,10 +227,10 @@ struct ks_new {
 };
 
 /* Read, decide, change: atomic. A KS_PUT or KS_EXPIRE whose time has passed
- * deletes the key. `fn` runs under the partition lock: it is
- * short, calls nothing of the keyspace, and is called once. Returns KS_OK when
- * the action was done (KS_LEAVE included), KS_NO_MEMORY or KS_TOO_LARGE with
- * nothing changed. Counts as a read-less write; does not touch hit counters. */
+ * deletes the key. `fn` runs under the partition lock: it is short, calls
+ * nothing of the keyspace, and is called once. Returns KS_OK when the action
+ * was done (KS_LEAVE included), KS_NO_MEMORY or KS_TOO_LARGE with nothing
+ * changed. Counts as a write that reads nothing: neither a hit nor a miss. */
 typedef void (*ks_update_fn)(void *ctx, const struct ks_old *old,
     struct ks_new *new);
 enum ks_status ks_update(struct ks_thread *t, const struct ks_key *key,
@@ -249,8 +248,8 @@ enum ks_status ks_update_string(struct ks_thread *t, const struct ks_key *key,
  * KS_NO_MEMORY with nothing changed. */
 enum ks_status ks_give_version(struct ks_thread *t, const struct ks_key *key);
 
-/* What is known of an item's accesses from elsewhere; -1 leaves it as it is. The
- * idle time is kept as far back as the coarse time of the eviction reaches
+/* What is known of an item's accesses from elsewhere; -1 leaves it as it is.
+ * The idle time is kept as far back as the coarse time of the eviction reaches
  * (49152 ticks of a 256th of the items), the frequency up to 7. */
 struct ks_history {
     int64_t idle_s;
@@ -275,7 +274,7 @@ bool ks_refuses_values(const struct ks_thread *t);
  * that was made. False when it cannot be had. */
 bool ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes);
 
-/* ---- several keys, atomically ------------------------------------------------------ */
+/* ---- several keys, atomically -------------------------------------------- */
 
 /* Take the partition locks of all keys, ascending, as they lead at that moment:
  * keys that a flush has moved are corrected in place. Until ks_unlock() this
@@ -300,7 +299,7 @@ void ks_lock_all(struct ks_thread *t);
 bool ks_holds(const struct ks_thread *t);
 bool ks_holds_all(const struct ks_thread *t);
 
-/* ---- watches --------------------------------------------------------------------------- */
+/* ---- watches ------------------------------------------------------------- */
 
 /* Has a key changed in any way, its expiry and its disappearance included,
  * since ks_watch()? Never says no after a change (also one that put the same
@@ -316,7 +315,7 @@ void ks_unwatch(struct ks *ks, struct ks_watch *w);
 struct ks_key ks_watch_key(const struct ks *ks, const struct ks_watch *w);
 size_t ks_watch_bytes(const struct ks_watch *w);
 
-/* ---- events ---------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------- */
 
 /* What happened to a key. A key that is overwritten has CHANGED, one whose
  * expiry changes as well. Removal by ks_flush() raises no events. MISS: a read
@@ -359,7 +358,7 @@ bool ks_has_events(const struct ks_thread *t);
 enum ks_hold { KS_HOLD_SWEEP = 1, KS_HOLD_REMOVAL = 2, KS_HOLD_CRON = 4 };
 void ks_hold_expired(struct ks *ks, enum ks_hold hold, bool begin);
 
-/* ---- walks ---------------------------------------------------------------------------- */
+/* ---- walks --------------------------------------------------------------- */
 
 /* Called for each key found; `name` is borrowed for the call, which must not
  * call the keyspace. Return false to stop after this key. */
@@ -377,8 +376,8 @@ uint64_t ks_scan(struct ks_thread *t, unsigned db, uint64_t cursor,
 /* A random key of the database into `name`; KS_MISS when it is empty. */
 enum ks_status ks_random(struct ks_thread *t, unsigned db, struct buf *name);
 
-/* ---- flushes --------------------------------------------------------------------------
-
+/* ---- flushes ---------------------------------------------------------------
+ *
  * When one of these returns, no reader sees an item that was there when it was
  * called, and counts are exact. What is large becomes unreachable at once,
  * however much it is; the maintenance thread frees its memory. They take all
@@ -402,7 +401,7 @@ void ks_swap(struct ks_thread *t, unsigned a, unsigned b);
 void ks_reclaim(struct ks_thread *t);
 void ks_count(struct ks_thread *t);
 
-/* ---- namespaces ----------------------------------------------------------------------- */
+/* ---- namespaces ---------------------------------------------------------- */
 
 /* The name of a key's namespace: a configured prefix or what it has up to the
  * first delimiter; "" if there is neither. Points into `key`. */
@@ -427,7 +426,7 @@ struct ks_namespace {
  * number. Any thread. */
 size_t ks_namespaces(struct ks *ks, unsigned db, struct ks_namespace **out);
 
-/* ---- statistics -------------------------------------------------------------------------- */
+/* ---- statistics ---------------------------------------------------------- */
 
 struct ks_db_stats {
     uint64_t items;   /* expired ones that still occupy memory included */
@@ -452,7 +451,7 @@ struct ks_memory {
 };
 void ks_memory(struct ks *ks, struct ks_memory *out);
 
-/* ---- maintenance thread ---------------------------------------------------------------------- */
+/* ---- maintenance thread -------------------------------------------------- */
 
 /* One bounded slice: sweep pages whose earliest deadline has passed, finish
  * draining pages, keep the reserve of free pages, recompute ranks, give memory

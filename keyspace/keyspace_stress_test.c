@@ -247,7 +247,7 @@ run_stress(unsigned n_threads, size_t limit)
     free(own);
 }
 
-/* ---- torn reads ----------------------------------------------------------------------
+/* ---- torn reads ------------------------------------------------------------
  *
  * A few hot keys with values of kilobytes, each filled with one word: a read
  * takes long enough, and the chunk of a replaced value is rewritten soon

@@ -55,7 +55,7 @@ expires(void)
     return s.expires;
 }
 
-/* ---- set and get -------------------------------------------------------------------- */
+/* ---- set and get --------------------------------------------------------- */
 
 START_TEST(a_value_is_read_as_it_was_set)
 {
@@ -155,7 +155,7 @@ START_TEST(databases_are_apart)
 }
 END_TEST
 
-/* ---- expiry ---------------------------------------------------------------------------- */
+/* ---- expiry -------------------------------------------------------------- */
 
 START_TEST(an_item_is_gone_at_its_millisecond)
 {
@@ -295,7 +295,7 @@ START_TEST(a_shortened_deadline_is_swept_in_time)
 }
 END_TEST
 
-/* ---- update ---------------------------------------------------------------------------- */
+/* ---- update -------------------------------------------------------------- */
 
 struct appended {
     struct str suffix;
@@ -386,7 +386,7 @@ START_TEST(an_expired_item_does_not_exist_for_an_update)
 }
 END_TEST
 
-/* ---- extents ----------------------------------------------------------------------------- */
+/* ---- extents ------------------------------------------------------------- */
 
 START_TEST(a_received_extent_becomes_the_value_without_a_copy)
 {
@@ -446,7 +446,7 @@ START_TEST(a_short_value_in_an_extent_is_copied_and_the_extent_freed)
 }
 END_TEST
 
-/* ---- several keys ------------------------------------------------------------------------- */
+/* ---- several keys -------------------------------------------------------- */
 
 START_TEST(operations_under_a_lock_see_its_state)
 {
@@ -469,7 +469,7 @@ START_TEST(operations_under_a_lock_see_its_state)
 }
 END_TEST
 
-/* ---- counters -------------------------------------------------------------------------------- */
+/* ---- counters ------------------------------------------------------------ */
 
 START_TEST(hits_and_misses_are_counted_for_reads_only)
 {

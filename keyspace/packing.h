@@ -18,7 +18,7 @@
 #define UUID_CHARS 36
 #define UUID_BYTES 16
 
-/* ---- bytes ------------------------------------------------------------------ */
+/* ---- bytes --------------------------------------------------------------- */
 
 #define EACH_BYTE(b) ((uint64_t)0x0101010101010101 * (b))
 
@@ -67,7 +67,7 @@ same_bytes(const char *a, const char *b, size_t len)
     return load8(a + len - 8) == load8(b + len - 8);
 }
 
-/* ---- decimals --------------------------------------------------------------- */
+/* ---- decimals ------------------------------------------------------------ */
 
 /* Eight digits, first character in the low byte. */
 static inline bool
@@ -187,7 +187,7 @@ print_decimal(uint64_t n, unsigned width, char to[DECIMAL_MAX])
     return zeros + len;
 }
 
-/* ---- runs ------------------------------------------------------------------- */
+/* ---- runs ---------------------------------------------------------------- */
 
 /* 0x80 for each byte in first..last, all of them below 0x80. */
 static inline uint64_t
@@ -256,7 +256,7 @@ take_digits(struct str s, const char *floor, uint64_t *out)
     return MIN(len, DECIMAL_MAX + 1);
 }
 
-/* ---- hex -------------------------------------------------------------------- */
+/* ---- hex ----------------------------------------------------------------- */
 
 static inline uint8_t
 nibble(char c)
@@ -404,7 +404,7 @@ same_hex(struct str chars, struct str bytes)
     return true;
 }
 
-/* ---- UUIDs: 8-4-4-4-12 hex characters ---------------------------------------- */
+/* ---- UUIDs: 8-4-4-4-12 hex characters ------------------------------------ */
 
 /* The 32 hex characters; false if the dashes are not in their places. */
 static inline bool

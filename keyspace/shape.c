@@ -15,7 +15,7 @@
 #define MIN_HEX 8
 #define MIN_RAW_TEXT 4 /* constant bytes that pay for an id */
 
-/* ---- characters -------------------------------------------------------------- */
+/* ---- characters ---------------------------------------------------------- */
 
 static inline bool
 bit(uint64_t b, unsigned at)
@@ -129,7 +129,7 @@ shape_is_word(struct str text)
     return true;
 }
 
-/* ---- runs ---------------------------------------------------------------------- */
+/* ---- runs ---------------------------------------------------------------- */
 
 struct run {
     unsigned at, len; /* len 0: there is none */
@@ -222,7 +222,7 @@ find_digits(const struct key_scan *k, unsigned from)
     return best;
 }
 
-/* ---- numbers ------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------- */
 
 static bool
 find_main(const struct key_scan *k, unsigned from, struct run *main,
@@ -334,7 +334,7 @@ make_numbers(const struct key_scan *k, struct key_shape *s)
     return true;
 }
 
-/* ---- words ---------------------------------------------------------------------- */
+/* ---- words --------------------------------------------------------------- */
 
 static bool
 make_words(const struct key_scan *k, enum shape_kind kind, struct key_shape *s)
@@ -362,7 +362,7 @@ make_words(const struct key_scan *k, enum shape_kind kind, struct key_shape *s)
     return true;
 }
 
-/* ---- shapes --------------------------------------------------------------------- */
+/* ---- shapes -------------------------------------------------------------- */
 
 static unsigned
 text_len(const struct key_shape *s)

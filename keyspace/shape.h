@@ -55,7 +55,7 @@ struct key_form {
     char text[FORM_MAX_TEXT + 6]; /* the pieces; by words, those after them */
 };
 
-/* ---- shape.c ------------------------------------------------------------------ */
+/* ---- shape.c ------------------------------------------------------------- */
 
 /* One bit per character of a key's last 64: what differs stands at the end. */
 struct key_scan {
@@ -93,7 +93,7 @@ uint64_t shape_hash(const struct hash_seed *seed, const struct key_shape *s);
 /* Bytes that packing takes off the key, about. */
 unsigned shape_saves(const struct key_shape *s);
 
-/* ---- form.c --------------------------------------------------------------------- */
+/* ---- form.c -------------------------------------------------------------- */
 
 void form_make(struct key_form *f, const struct key_shape *s);
 /* Whether the form is the one of this shape. */

@@ -83,7 +83,7 @@ picture(const char *name, enum shape_kind kind)
     return out;
 }
 
-/* ---- shapes ------------------------------------------------------------------- */
+/* ---- shapes -------------------------------------------------------------- */
 
 static const struct {
     const char *name, *numbers;
@@ -256,7 +256,7 @@ START_TEST(the_hash_is_of_all_but_the_holes)
 }
 END_TEST
 
-/* ---- forms -------------------------------------------------------------------- */
+/* ---- forms --------------------------------------------------------------- */
 
 START_TEST(packing_takes_as_many_bytes_as_needed)
 {
@@ -398,7 +398,7 @@ START_TEST(keys_of_more_than_128_bytes_are_not_packed)
 }
 END_TEST
 
-/* ---- any keys ----------------------------------------------------------------------- */
+/* ---- any keys ------------------------------------------------------------ */
 
 static size_t
 add_digits(char *to, const char *digits, size_t n)

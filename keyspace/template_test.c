@@ -103,7 +103,7 @@ assert_round_trip(const char *name)
     }
 }
 
-/* ---- shapes ------------------------------------------------------------------------ */
+/* ---- shapes -------------------------------------------------------------- */
 
 START_TEST(a_number_costs_its_bytes)
 {
@@ -354,7 +354,7 @@ START_TEST(garbage_is_no_key_of_any_template)
 }
 END_TEST
 
-/* ---- bounds ------------------------------------------------------------------------- */
+/* ---- bounds -------------------------------------------------------------- */
 
 START_TEST(a_million_prefixes_cost_bounded_memory)
 {
@@ -518,7 +518,7 @@ START_TEST(shapes_of_words_leave_half_of_the_table)
 }
 END_TEST
 
-/* ---- a keyspace of both kinds -------------------------------------------------------- */
+/* ---- a keyspace of both kinds -------------------------------------------- */
 
 #define N_NAMES 8000
 #define MAX_NAME 160

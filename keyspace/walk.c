@@ -140,7 +140,7 @@ ks_scan(struct ks_thread *t, unsigned db, uint64_t cursor, size_t count,
     return cursor < CURSOR_END ? cursor : 0;
 }
 
-/* ---- a random key --------------------------------------------------------------- */
+/* ---- a random key -------------------------------------------------------- */
 
 struct reservoir {
     struct ks_thread *t;

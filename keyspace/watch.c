@@ -173,7 +173,7 @@ watch_mark(struct ks_thread *t, uint64_t hash, struct str name,
     }
 }
 
-/* ---- all watches ------------------------------------------------------------- */
+/* ---- all watches --------------------------------------------------------- */
 
 /* Call fn for each watch of each table, under all locks; it may take the watch
  * out. */
