@@ -138,6 +138,9 @@ enum log_format {
 };
 void log_set_format(enum log_format format);
 
+/* Write one line, cut if it is longer than a KiB, control bytes as '?'. Use the
+ * macros below, which cost nothing for levels that are off. Keeps errno. Any
+ * thread, also under locks. */
 void log_write(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -221,6 +224,7 @@ buf_append(struct buf *b, const void *p, size_t len)
     b->len += len;
 }
 
+/* Append formatted text, without a NUL. */
 void buf_printf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap);

@@ -110,6 +110,9 @@ struct acl_user *acl_user_copy(const struct acl_user *u);
 void acl_user_drop(struct acl_user *u);
 struct acl_user *acl_user_take(struct acl_user *u);
 
+/* An ordered list of words with a tag each (patterns, passwords): forget all;
+ * add a copy; find one of any tag, NULL for none. Of a user that nobody else
+ * sees. */
 void acl_words_clear(struct acl_words *w);
 void acl_words_add(struct acl_words *w, unsigned tag, struct str s);
 struct acl_word *acl_words_find(const struct acl_words *w, struct str s);
@@ -129,8 +132,7 @@ enum acl_status acl_user_apply(
 bool acl_each_rule(const struct str *words, size_t n, size_t *unmatched,
     bool (*fn)(void *arg, struct str rule), void *arg);
 
-/* No blanks and no NUL bytes; a user's name has a letter at least. */
-bool acl_word_valid(struct str word);
+/* Can a user have the name? It is not empty, without blanks and NUL bytes. */
 bool acl_name_valid(struct str name);
 
 /* Change what a selector allows, as the rules do: a command with its
@@ -155,6 +157,8 @@ acl_word_str(const struct acl_word *w)
 
 /* ---- as text (acl_describe.c) -------------------------------------------- */
 
+/* Append what a selector allows, or a password, as rules that lead there again:
+ * "+@all -get", "~a* %R~b", "&c", "#" and a hash. */
 void acl_describe_commands(const struct acl_selector *s, struct buf *out);
 void acl_describe_keys(const struct acl_selector *s, struct buf *out);
 void acl_describe_channels(const struct acl_selector *s, struct buf *out);
@@ -278,10 +282,6 @@ void acl_recheck_subscriptions(struct request *rq);
 
 /* ---- the file (acl_file.c) ----------------------------------------------- */
 
-/* Read a file. On failure `err` gets all that is wrong, each with FILE:LINE. */
-bool acl_file_read(const char *path, const struct acl_context *x,
-    struct acl_users *out, struct buf *err);
-
 /* Replace the users by those of the file, or none if it is bad. `rq` is NULL at
  * start. */
 bool acl_load(struct commands *c, struct request *rq, struct buf *err);
@@ -304,6 +304,7 @@ bool acl_save(struct commands *c, struct buf *err);
 
 /* ---- what was refused (acl_log.c) ---------------------------------------- */
 
+/* Empty at first; its entries are charged to the slab. */
 struct acl_log;
 struct acl_log *acl_log_new(void);
 void acl_log_free(struct acl_log *log, struct slab *slab);

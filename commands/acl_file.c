@@ -184,9 +184,10 @@ wipe(struct buf *text)
     buf_free(text);
 }
 
-bool
-acl_file_read(const char *path, const struct acl_context *x,
-    struct acl_users *out, struct buf *err)
+/* Read a file. On failure `err` gets all that is wrong, each with FILE:LINE. */
+static bool
+read_users(const char *path, const struct acl_context *x, struct acl_users *out,
+    struct buf *err)
 {
     struct reader r = {.path = path, .context = x, .err = err};
     struct buf text = {0};
@@ -207,7 +208,7 @@ acl_load(struct commands *c, struct request *rq, struct buf *err)
     struct acl_context x = acl_context_of(c);
     struct acl_users users = {NULL, 0};
 
-    if (!acl_file_read(c->values->aclfile, &x, &users, err)) {
+    if (!read_users(c->values->aclfile, &x, &users, err)) {
         buf_printf(err,
             "%sWARNING: ACL errors detected, no change to the previously "
             "active ACL rules was performed",
@@ -224,7 +225,7 @@ commands_check_aclfile(const char *path, struct buf *err)
     struct command_index *index = command_index_new();
     struct acl_context x = {index, false};
     struct acl_users users = {NULL, 0};
-    bool good = acl_file_read(path, &x, &users, err);
+    bool good = read_users(path, &x, &users, err);
 
     acl_users_free(&users);
     command_index_free(index);

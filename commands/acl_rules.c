@@ -75,6 +75,17 @@ acl_selector_all(struct acl_selector *s, bool allow)
     acl_words_clear(&s->first_args);
 }
 
+/* A word of a rule: without blanks and NUL bytes. */
+static bool
+is_word(struct str word)
+{
+    for (size_t i = 0; i < word.len; i++) {
+        if (word.p[i] == '\0' || isspace((unsigned char)word.p[i]))
+            return false;
+    }
+    return true;
+}
+
 /* "+select|0": the argument of a command that has no subcommands. */
 static enum acl_status
 allow_first_arg(
@@ -82,7 +93,7 @@ allow_first_arg(
 {
     unsigned id = (unsigned)command_id(row);
 
-    if (!acl_word_valid(arg))
+    if (!is_word(arg))
         return ACL_SYNTAX;
     for (size_t i = 0; i < s->first_args.n; i++) {
         if (s->first_args.at[i].tag == id &&
@@ -152,19 +163,9 @@ apply_command(
 /* ---- keys and channels --------------------------------------------------- */
 
 bool
-acl_word_valid(struct str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.p[i] == '\0' || isspace((unsigned char)name.p[i]))
-            return false;
-    }
-    return true;
-}
-
-bool
 acl_name_valid(struct str name)
 {
-    return name.len > 0 && acl_word_valid(name);
+    return name.len > 0 && is_word(name);
 }
 
 /* Cut the "~", "%R~", "%W~" or "%RW~" off; 0 if it is none of these. */
@@ -199,7 +200,7 @@ apply_key(struct acl_selector *s, struct str rule)
     if (s->all_keys)
         return ACL_KEYS_AFTER_ALL;
     may = cut_key_rights(&rule);
-    if (may == 0 || !acl_word_valid(rule))
+    if (may == 0 || !is_word(rule))
         return ACL_SYNTAX;
     same = acl_words_find(&s->keys, rule);
     if (same != NULL)
@@ -216,7 +217,7 @@ apply_channel(struct acl_selector *s, struct str rule)
 
     if (s->all_channels)
         return ACL_CHANNELS_AFTER_ALL;
-    if (!acl_word_valid(pattern))
+    if (!is_word(pattern))
         return ACL_SYNTAX;
     if (acl_words_find(&s->channels, pattern) == NULL)
         acl_words_add(&s->channels, 0, pattern);

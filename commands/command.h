@@ -312,6 +312,8 @@ struct report_error {
     uint64_t n;
 };
 
+/* Of all workers since the last reset: the commands that were called, and the
+ * errors that were given. Free with command_report_free(). Any thread. */
 struct command_report {
     size_t n_errors, n_rows;
     struct report_error *errors;
@@ -369,7 +371,10 @@ void command_thread_free(struct command_thread *t);
 void command_thread_poll(struct command_thread *t);
 void commands_poll(struct commands *c, struct ks_thread *ks);
 
+/* A new client's state: database 0, RESP2, the default user. Worker of the
+ * session. */
 void session_init(struct session *s, uint64_t id, const struct commands *c);
+
 /* Discards a transaction as well. */
 void session_free(struct session *s);
 
@@ -447,10 +452,6 @@ uint64_t commands_pause_ms(struct commands *c);
  * prefetch what they need. Fills rq->command, so that command_run() need not
  * look again. Harmless on any input. */
 void command_make_keys(struct request *rq);
-
-/* For tests and docs: all rows, subcommands ("client|id") included. */
-size_t command_count(void);
-const char *command_name_at(size_t i);
 
 /* Append the list of all commands in Markdown, for docs/commands.md. */
 void commands_write_reference(struct buf *out);

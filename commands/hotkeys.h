@@ -4,6 +4,7 @@
 
 #include "commands/internal.h"
 
+/* Off until hotkeys_configure(). */
 struct hotkeys *hotkeys_new(struct slab *slab);
 void hotkeys_free(struct hotkeys *h);
 

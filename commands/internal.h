@@ -81,6 +81,8 @@ extern const size_t command_table_rows;
 
 /* ---- look-up (lookup.c) -------------------------------------------------- */
 
+/* A perfect hash of the names of all commands; some milliseconds to make. Any
+ * thread, immutable. */
 struct command_index;
 struct command_index *command_index_new(void);
 void command_index_free(struct command_index *ix);
@@ -96,6 +98,8 @@ const struct command *command_next_sub(const struct command *sub);
 
 /* "id" of "client|id". */
 const char *command_sub_name(const struct command *sub);
+
+/* The subcommand of a container by that name, in any case; NULL if none. */
 const struct command *command_find_sub(
     const struct command *row, struct str name);
 
@@ -248,6 +252,7 @@ void command_stats_reset(struct commands *c);
 /* Count an error reply; `line` starts with '-'. Owner thread. */
 void command_stats_error(struct command_thread *t, struct str line);
 
+/* "WRONGTYPE"; "OTHER" of ERROR_OTHER. */
 const char *error_code_name(enum error_code code);
 
 /* Is the time of this call to be taken? Of every call of a row that works on
@@ -255,6 +260,7 @@ const char *error_code_name(enum error_code code);
  * random. Owner thread. */
 #define STATS_SAMPLE_MEAN 256
 
+/* Choose how many calls go by until the next sample. Owner thread. */
 void command_stats_next_sample(struct command_thread *t);
 
 static inline bool
@@ -274,6 +280,7 @@ void command_stats_time(struct command_row_stats *row, uint64_t ns);
 
 #define ERROR_CODE_CHARS 31
 
+/* A bounded table; any thread. */
 struct other_codes;
 struct other_codes *other_codes_new(void);
 void other_codes_free(struct other_codes *o);
@@ -301,6 +308,7 @@ replicas_are_missed(const struct commands *c)
 
 /* ---- slow commands (slowlog.c) ------------------------------------------- */
 
+/* Empty at first; its entries are charged to the slab. */
 struct slowlog;
 struct slowlog *slowlog_new(void);
 void slowlog_free(struct slowlog *log, struct slab *slab);
@@ -347,6 +355,7 @@ struct latency_event {
     uint64_t max_ms;
 };
 
+/* Empty rings; any thread, under a lock of their own. */
 struct latency_events;
 struct latency_events *latency_events_new(void);
 void latency_events_free(struct latency_events *log);
@@ -799,8 +808,7 @@ bool scan_options_read(struct request *rq, int first, enum scan_target target,
 
 /* ---- types of values (keys.c) -------------------------------------------- */
 
-/* "string" and so on; the type of that name, any case, or -1. */
-const char *value_type_name(enum ks_type type);
+/* The type of a name, "string" or "hash" in any case; -1 if there is none. */
 int value_type_find(struct str name);
 
 /* ---- what OBJECT says (keys.c) ------------------------------------------- */
@@ -810,6 +818,7 @@ const char *object_encoding(bool raw, struct str value);
 
 /* ---- payloads of Redis (rdb_payload.c) ----------------------------------- */
 
+/* The checksum of Redis's payloads: CRC-64 of Jones, from 0 on. */
 uint64_t rdb_crc64(struct str s);
 
 /* The body of a payload whose checksum is right; false if it is none. */
@@ -836,12 +845,6 @@ bool arg_bit_offset(struct request *rq, int i, int64_t unit, uint64_t *out);
 
 /* A bit of `s`, which goes on with zeros. */
 bool bit_at(struct str s, uint64_t offset);
-
-/* ---- databases (rename.c) ------------------------------------------------ */
-
-/* argv[i] as the number of a database; replies with the error and returns false
- * if there is none. */
-bool arg_database(struct request *rq, int i, unsigned *out);
 
 /* ---- handlers ------------------------------------------------------------ */
 

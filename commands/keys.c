@@ -82,8 +82,8 @@ cmd_touch(struct request *rq)
 static const char *const type_names[] = {
     [KS_STRING] = "string", [KS_HASH] = "hash"};
 
-const char *
-value_type_name(enum ks_type type)
+static const char *
+type_name(enum ks_type type)
 {
     ASSERT(type < ARRAY_LEN(type_names));
     return type_names[type];
@@ -106,7 +106,7 @@ cmd_type(struct request *rq)
     bool found =
         ks_stat(rq->thread->ks, &key, KS_READ_NO_TOUCH, &info) == KS_OK;
 
-    reply_simple(rq->reply, found ? value_type_name(info.type) : "none");
+    reply_simple(rq->reply, found ? type_name(info.type) : "none");
 }
 
 /* ---- databases --------------------------------------------------------- */

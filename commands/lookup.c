@@ -301,16 +301,3 @@ command_keys_of(
         keys.last = argc - 1;
     return keys;
 }
-
-size_t
-command_count(void)
-{
-    return command_table_rows;
-}
-
-const char *
-command_name_at(size_t i)
-{
-    ASSERT(i < command_table_rows);
-    return command_table[i].name;
-}

@@ -8,6 +8,7 @@
 
 #include "commands/internal.h"
 
+/* Which workers have monitors: none at first. */
 struct monitors;
 struct monitors *monitors_new(void);
 void monitors_free(struct monitors *m);

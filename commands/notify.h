@@ -45,6 +45,7 @@ void notify_print(unsigned flags, struct buf *out);
 /* Put the directive into effect. */
 void notify_configure(struct commands *c);
 
+/* notify()'s own: note the event, if its class is wanted. */
 void notify_event(struct request *rq, enum notify_class class,
     const char *event, const struct ks_key *key);
 

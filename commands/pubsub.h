@@ -71,6 +71,7 @@ session_n_subscriptions(const struct session *s, enum channel_kind kind)
 struct pubsub *pubsub_new(struct slab *slab);
 void pubsub_free(struct pubsub *p);
 
+/* The sessions of one worker that are subscribed; owner thread. */
 struct pubsub_listeners *pubsub_listeners_new(void);
 void pubsub_listeners_free(struct pubsub_listeners *l);
 
@@ -81,6 +82,7 @@ bool pubsub_join(struct command_thread *t, struct session *s,
 bool pubsub_leave(struct command_thread *t, struct session *s,
     enum channel_kind kind, struct str name);
 
+/* Unsubscribe from all, without replies: the session ends. Its worker. */
 void pubsub_leave_all(struct command_thread *t, struct session *s);
 
 /* The name that the session subscribed to first, of those left; false if there

@@ -8,7 +8,9 @@
  */
 #include "commands/hashes.h"
 
-bool
+/* argv[i] as the number of a database; replies with the error and returns false
+ * if there is none. */
+static bool
 arg_database(struct request *rq, int i, unsigned *out)
 {
     int64_t db;

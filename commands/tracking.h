@@ -47,6 +47,8 @@ struct tracking_wish {
     size_t n_prefixes;
 };
 
+/* The table of keys that clients cache, charged to the slab; and the sessions
+ * of one worker that track, of its thread. */
 struct tracking *tracking_new(struct slab *slab);
 void tracking_free(struct tracking *k);
 struct trackers *trackers_new(void);
@@ -83,6 +85,7 @@ void tracking_after(const struct request *rq);
  * Owner thread, or under the client lock. */
 int64_t tracking_redirect(const struct session *s);
 
+/* Sizes of the tables, for INFO. Any thread. */
 struct tracking_counts {
     uint64_t clients, keys, items, prefixes;
 };

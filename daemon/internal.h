@@ -160,6 +160,7 @@ struct config {
     bool sockets_passed; /* the service manager says where to listen */
 };
 
+/* All directives have their defaults. Free with config_free(). */
 void config_init(struct config *c);
 void config_free(struct config *c);
 
@@ -502,7 +503,10 @@ _Static_assert(sizeof(struct conn) <= 384, "an idle client is small");
 /* How its bytes come and go. */
 static inline const struct io_engine *conn_io(const struct conn *c);
 
+/* A client of the worker; takes over the fd. NULL without memory: then the fd
+ * stays the caller's. */
 struct conn *conn_new(struct worker *w, int fd, enum transport transport);
+
 /* Close now: frees everything. Only between batches. */
 void conn_free(struct conn *c);
 
@@ -611,6 +615,7 @@ void hold_look(struct worker *w);
 
 /* ---- batch.c [owner thread] ---------------------------------------------- */
 
+/* One for each worker, by its thread; 276 KiB, resident from here on. */
 struct batch *batch_new(struct worker *w);
 void batch_free(struct batch *b);
 

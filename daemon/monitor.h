@@ -43,6 +43,8 @@ struct snapshot {
     double cpu_s; /* of the process */
 };
 
+/* Read all figures; free with snapshot_free(). Metrics thread; milliseconds
+ * when there are many namespaces. */
 void snapshot_take(struct ashlard *d, struct snapshot *s);
 void snapshot_free(struct snapshot *s);
 
@@ -57,6 +59,8 @@ struct memory_kinds {
     MEMORY_KINDS(X)
 #undef X
 };
+
+/* The same figures, divided by what the memory is for. */
 void snapshot_memory(const struct snapshot *s, struct memory_kinds *out);
 
 /* Processor time of a thread in seconds; 0 if the system does not say. */
@@ -102,7 +106,7 @@ struct history {
 void history_init(struct history *h);
 void history_free(struct history *h);
 
-/* Add a point when it is due. Maintenance thread; cheap when it is not. */
+/* Is a point due, and then add it. Maintenance thread; cheap when it is not. */
 bool history_due(struct history *h);
 void history_note(struct history *h, const struct history_point *p);
 
@@ -111,4 +115,5 @@ unsigned history_copy(struct history *h, struct history_point *out);
 
 /* ---- status_json.c ------------------------------------------------------- */
 
+/* Append /status.json: a JSON object, then a line feed; bounded in size. */
 void status_write(const struct snapshot *s, struct buf *out);

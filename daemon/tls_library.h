@@ -18,7 +18,6 @@
     X(ERR_clear_error)              \
     X(ERR_error_string_n)           \
     X(ERR_get_error)                \
-    X(ERR_peek_error)               \
     X(SSL_CTX_check_private_key)    \
     X(SSL_CTX_ctrl)                 \
     X(SSL_CTX_free)                 \

@@ -88,9 +88,14 @@ struct ks_config {
     struct hash_seed seed;
 };
 
+/* An empty keyspace; its tables are charged to the slab. NULL with a sentence
+ * in `err` if the system gives no addresses. Free with ks_free(), when all of
+ * its threads are freed. Main thread. */
 struct ks *ks_new(const struct ks_config *cfg, struct buf *err);
-void ks_free(struct ks *ks); /* all threads freed before */
+void ks_free(struct ks *ks);
 
+/* What a thread needs to call the keyspace. Made and freed by any thread, used
+ * by one; its counters stay in the sums when it is freed. */
 struct ks_thread *ks_thread_new(struct ks *ks);
 void ks_thread_free(struct ks_thread *t);
 
@@ -118,6 +123,8 @@ struct ks_key {
 
 #define KS_NS_UNKNOWN UINT16_MAX
 
+/* Hash the name, in the space where it leads at this moment. Any thread; the
+ * two are the same. */
 void ks_key_make(const struct ks *ks, unsigned db, struct str name,
     struct ks_key *out);
 

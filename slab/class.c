@@ -292,8 +292,10 @@ release_empty_page(struct slab *s, struct size_class *c, uint32_t page)
     page_release(s, page);
 }
 
-void
-class_return(struct slab *s, struct size_class *c, uint32_t handle)
+/* A chunk goes back to its page, which leaves the class with its last one.
+ * [class lock] */
+static void
+put_back(struct slab *s, struct size_class *c, uint32_t handle)
 {
     uint32_t page = page_at(s, handle_offset(handle));
     struct page *p = &s->pages[page];
@@ -394,7 +396,7 @@ class_put_to_pages(
 
     spin_lock(&c->lock);
     for (i = 0; i < n; i++)
-        class_return(s, c, handles[i]);
+        put_back(s, c, handles[i]);
     spin_unlock(&c->lock);
 }
 
@@ -423,6 +425,6 @@ class_empty_depot(struct slab *s, struct size_class *c)
     uint32_t n = LOAD(&c->n_depot);
 
     while (n > 0)
-        class_return(s, c, c->depot[--n]);
+        put_back(s, c, c->depot[--n]);
     STORE(&c->n_depot, 0);
 }

@@ -56,6 +56,8 @@ struct spinlock {
     uint32_t rank; /* [immutable] enum lock_rank, checked in debug builds */
 };
 
+/* Spins, and gives the CPU away now and then. Debug builds check that the
+ * thread holds no lock of this rank or above. */
 void spin_init(struct spinlock *l, enum lock_rank rank);
 void spin_lock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
@@ -89,6 +91,8 @@ struct superblock {
     uint8_t owner[512]; /* for the keyspace: hash seed, roots of its tables */
 };
 
+/* Reserve the range; smaller ones are tried when it is refused. False with a
+ * sentence in `err`. At start, and region_close() at the end. */
 bool region_open(
     struct region *r, const struct slab_config *cfg, struct buf *err);
 void region_close(struct region *r);
@@ -230,9 +234,8 @@ void class_put_to_pages(
 /* The list for pages with so many free chunks; N_BUCKETS: none, when full. */
 unsigned class_bucket_of(const struct size_class *c, uint32_t n_free);
 
-/* A chunk goes back to its page, which leaves the class with its last one. All
- * of the depot do. A page leaves the table of the class. [class lock] */
-void class_return(struct slab *s, struct size_class *c, uint32_t handle);
+/* All chunks of the depot go back to their pages. A page leaves the table of
+ * the class. [class lock] */
 void class_empty_depot(struct slab *s, struct size_class *c);
 void class_forget_page(struct slab *s, struct size_class *c, uint32_t page);
 
@@ -260,6 +263,7 @@ struct reserve {
     uint64_t taken_us; /* [lock] when the last one was */
 };
 
+/* Its tables, at start and at the end; cannot fail. */
 void reserve_open(struct slab *s);
 void reserve_close(struct slab *s);
 
@@ -291,6 +295,8 @@ bool reserve_is_idle(struct slab *s);
  * bytes given back, 0 when the reserve is empty. No lock held. */
 size_t reserve_give_back(struct slab *s, size_t want);
 
+/* Doubly linked by number, through the page records. By who holds the lock of
+ * the list. O(1). */
 void list_init(struct page_list *l);
 void list_push_head(struct slab *s, struct page_list *l, uint32_t page);
 void list_push_tail(struct slab *s, struct page_list *l, uint32_t page);
@@ -345,6 +351,8 @@ struct extent_space {
     struct extent_list warm[N_EXTENT_CLASSES];    /* [lock] newest first */
 };
 
+/* Reserve `bytes` of addresses, 0 for a multiple of RAM; smaller ranges are
+ * tried. False with a sentence in `err`. At start and at the end. */
 bool extents_open(struct slab *s, size_t bytes, struct buf *err);
 void extents_close(struct slab *s);
 
@@ -483,6 +491,7 @@ void debug_object_put(const char *pool, void *object, size_t bytes);
 #define DEBUG_PAD(bytes) (bytes)
 #endif
 
+/* Tell AddressSanitizer that nobody may touch a range; that one may again. */
 #ifdef SLAB_ASAN
 void debug_hide(void *p, size_t bytes);
 void debug_show(void *p, size_t bytes);
