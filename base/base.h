@@ -172,6 +172,14 @@ uint64_t clock_mono_us(void);
 /* Read the system clocks into the thread's copy. */
 void clock_refresh(void);
 
+/* The thread's copy, to be put back: around what reads the clocks in the middle
+ * of something for which time stands still. */
+struct clock_moment {
+    uint64_t wall_ms, mono_us;
+};
+struct clock_moment clock_keep(void);
+void clock_put_back(struct clock_moment m);
+
 /* Tests: from now on every thread sees this wall time (ms), and 1000 times as
  * much as monotonic time (us), until clock_unfake(). Effective at once, no
  * refresh. */

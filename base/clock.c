@@ -59,6 +59,19 @@ clock_refresh(void)
         (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
 }
 
+struct clock_moment
+clock_keep(void)
+{
+    return (struct clock_moment){clock_thread_wall_ms, mono_us};
+}
+
+void
+clock_put_back(struct clock_moment m)
+{
+    clock_thread_wall_ms = m.wall_ms;
+    mono_us = m.mono_us;
+}
+
 void
 clock_fake(uint64_t wall_ms)
 {

@@ -51,6 +51,21 @@ START_TEST(time_stands_still_until_it_is_refreshed)
 }
 END_TEST
 
+START_TEST(time_that_was_kept_can_be_put_back)
+{
+    struct clock_moment kept;
+
+    clock_refresh();
+    kept = clock_keep();
+    let_pass(2);
+    clock_refresh();
+    ck_assert_uint_gt(clock_wall_ms(), kept.wall_ms);
+    clock_put_back(kept);
+    ck_assert_uint_eq(clock_wall_ms(), kept.wall_ms);
+    ck_assert_uint_eq(clock_mono_us(), kept.mono_us);
+}
+END_TEST
+
 START_TEST(monotonic_time_does_not_go_back)
 {
     uint64_t last = clock_mono_us();
@@ -117,6 +132,7 @@ main(void)
     suite_add_tcase(s, t);
     tcase_add_test(t, wall_time_is_that_of_the_system);
     tcase_add_test(t, time_stands_still_until_it_is_refreshed);
+    tcase_add_test(t, time_that_was_kept_can_be_put_back);
     tcase_add_test(t, monotonic_time_does_not_go_back);
     tcase_add_test(t, faked_time_is_seen_at_once_by_every_thread);
     tcase_add_test(t, monotonic_time_moves_with_faked_time);
