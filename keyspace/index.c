@@ -28,7 +28,6 @@
  */
 #include "keyspace/probe.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 
 #define MAP_LINES (512u << 10) /* of a partition: 5.7 M items */
@@ -43,12 +42,8 @@
 void
 partition_lock(struct partition *p)
 {
-    for (unsigned spins = 0; !partition_trylock(p); spins++) {
-        if (spins < 100)
-            cpu_relax();
-        else
-            sched_yield();
-    }
+    if (unlikely(!partition_trylock(p)))
+        partition_wait(p);
 }
 
 bool

@@ -385,6 +385,7 @@ index_partition(uint64_t hash)
 
 void partition_lock(struct partition *p);
 bool partition_trylock(struct partition *p);
+void partition_wait(struct partition *p); /* wait.c */
 void partition_unlock(struct partition *p);
 
 /* Hash of an item's key and space; as ks_key() makes it. */

@@ -299,6 +299,11 @@ void ks_unlock(struct ks_thread *t);
 bool ks_read_begin(const struct ks *ks, uint64_t *token);
 bool ks_read_end(const struct ks *ks, uint64_t token);
 
+/* When the calling thread waits for long for the lock of a partition, call this
+ * every few milliseconds. It may be in the middle of anything that this thread
+ * does to the keyspace, and must not itself wait for a partition. NULL: none. */
+void ks_while_waiting(void (*call)(void *ctx), void *ctx);
+
 /* Take all 256 locks (FLUSHALL, EXEC of anything). */
 void ks_lock_all(struct ks_thread *t);
 

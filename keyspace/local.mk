@@ -15,7 +15,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/tick.c keyspace/mark.c keyspace/rank.c keyspace/evict.c \
 	keyspace/room.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
-	keyspace/version.c keyspace/watch.c \
+	keyspace/version.c keyspace/wait.c keyspace/watch.c \
 	keyspace/namespace.c keyspace/space.c keyspace/reclaim.c
 libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
