@@ -38,6 +38,7 @@ client_tests = \
     client-tests/client_cmds_test \
     client-tests/protocol_test \
     client-tests/acl_test \
+    client-tests/busy_test \
     client-tests/script_test \
     client-tests/slowlog_test \
     client-tests/metrics_test \
@@ -120,6 +121,9 @@ client_tests_protocol_test_LDADD = $(client_tests_ldadd)
 client_tests_acl_test_SOURCES = client-tests/acl_test.c
 client_tests_acl_test_CFLAGS = $(client_tests_cflags)
 client_tests_acl_test_LDADD = $(client_tests_ldadd)
+client_tests_busy_test_SOURCES = client-tests/busy_test.c
+client_tests_busy_test_CFLAGS = $(client_tests_cflags)
+client_tests_busy_test_LDADD = $(client_tests_ldadd)
 client_tests_script_test_SOURCES = client-tests/script_test.c
 client_tests_script_test_CFLAGS = $(client_tests_cflags)
 client_tests_script_test_LDADD = $(client_tests_ldadd)

@@ -469,6 +469,27 @@ command_run(struct request *rq)
     filter_reply(rq, mark);
 }
 
+void
+command_run_busy(struct request *rq)
+{
+    struct mark mark = {rq->reply->out->len, rq->reply->n_refs};
+
+    rq->n_keys = 0;
+    rq->command = resolve(rq);
+    if (rq->command == NULL || command_is_allowed_busy(rq)) {
+        command_run(rq);
+        return;
+    }
+    rq->reply->protocol = rq->session->protocol;
+    note_use(rq);
+    if (admit(rq))
+        reply_error(rq->reply,
+            "BUSY Redis is busy running a script. You can only call SCRIPT "
+            "KILL or SHUTDOWN NOSAVE.");
+    reject(rq, mark);
+    filter_reply(rq, mark);
+}
+
 /* The marker of rows that only contain others; command_resolve() goes past
  * them, and without a subcommand the arity does not fit. */
 void

@@ -57,10 +57,18 @@
         "Events of keys that are published on channels: letters K and E "   \
         "for __keyspace@N__ and __keyevent@N__, and the classes g $ h x e " \
         "n m (A: all but n and m); empty for none.")                        \
-    X(script_time_limit, OPT_INT, "5000", 1, 3600000, OPT_LIVE,             \
+    X(busy_reply_threshold, OPT_INT, "5000", 0, INT64_MAX / 1000, OPT_LIVE, \
+        "milliseconds",                                                     \
+        "When a script has run for so long, the other clients of its "      \
+        "worker are answered BUSY, and may end it by SCRIPT KILL. 0: they " \
+        "wait.")                                                            \
+    X(lua_time_limit, OPT_INT, "5000", 0, INT64_MAX / 1000, OPT_LIVE,       \
+        "milliseconds",                                                     \
+        "The former name of busy-reply-threshold: the lower one holds.")    \
+    X(script_time_limit, OPT_INT, "10000", 1, 3600000, OPT_LIVE,            \
         "milliseconds",                                                     \
         "A script that runs longer is ended with an error; what it has "    \
-        "written stays. Its worker serves nobody else meanwhile.")          \
+        "written stays.")                                                   \
     X(script_memory_limit, OPT_SIZE, "64mb", MIB, 4 * (int64_t)GIB,         \
         OPT_LIVE, "bytes",                                                  \
         "Memory of the scripts of one worker, within maxmemory; a script "  \
@@ -211,6 +219,9 @@ struct command_host {
     struct session *(*find_session)(void *ctx, unsigned worker, uint64_t id);
     /* Commands that had to wait may run: command_waits() answers anew. */
     void (*pause_ended)(void *ctx);
+    /* A script has kept this worker for longer than busy-reply-threshold. The
+     * host serves its other clients by command_run_busy(), and returns soon. */
+    void (*held_up)(void *ctx, unsigned worker);
     /* This worker has done what may take seconds, a script, and goes on. */
     void (*goes_on)(void *ctx, unsigned worker);
 };
@@ -263,6 +274,11 @@ void commands_free(struct commands *c);
 /* Has the worker been in one script for so long (10 ms) that a new client would
  * better be another's? Any thread. */
 bool commands_in_long_script(const struct commands *c, unsigned worker);
+
+/* Has any worker been in one script for longer than busy-reply-threshold? A
+ * worker that waits for a partition serves its clients as host.held_up() does
+ * then. Any thread. */
+bool commands_in_busy_script(const struct commands *c);
 
 /* From now on scripts end with an error before they take long: the server
  * stops. Any thread. */
@@ -413,6 +429,9 @@ struct session_memory {
 };
 struct session_memory session_memory(const struct session *s);
 
+/* Does it watch keys? */
+bool session_is_watching(const struct session *s);
+
 /* A command of this client was refused before command_run(): a transaction
  * that is under way must not run without it. */
 void session_command_lost(struct session *s);
@@ -439,6 +458,15 @@ struct command; /* a row of the table, see internal.h */
 /* Run one command: row, authentication, arity, handler, counters; always
  * appends exactly one reply (none if the client switched replies off). */
 void command_run(struct request *rq);
+
+/* The same while a script holds up the worker, out of host.held_up(): what is
+ * not allowed meanwhile is answered BUSY. It stands between commands_busy_begin()
+ * and _end(), which put what the script uses of `t` aside. Not for sessions that
+ * watch keys. */
+void command_run_busy(struct request *rq);
+void commands_busy_begin(struct command_thread *t, struct command_thread *kept);
+void commands_busy_end(struct command_thread *t,
+    const struct command_thread *kept);
 
 /* While commands_active() has ACTIVE_PAUSE: must this command wait? Then it is
  * kept with all that the client sends after it, and asked about again when the

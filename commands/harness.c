@@ -146,6 +146,16 @@ host_find_session(void *ctx, unsigned worker, uint64_t id)
 }
 
 static void
+host_held_up(void *ctx, unsigned worker)
+{
+    struct harness *h = ctx;
+
+    ASSERT(worker == 0);
+    if (h->held_up != NULL)
+        h->held_up(h);
+}
+
+static void
 host_goes_on(void *ctx, unsigned worker)
 {
     (void)ctx;
@@ -257,6 +267,7 @@ harness_new_limit(size_t limit_bytes)
         .send = host_send,
         .find_session = host_find_session,
         .pause_ended = host_pause_ended,
+        .held_up = host_held_up,
         .goes_on = host_goes_on,
     };
     h->commands.started_wall_ms = clock_wall_ms();

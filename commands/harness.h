@@ -49,6 +49,7 @@ struct harness {
     int n_stats_resets;
     int n_pauses_ended;
     const char *refuse_option; /* option_changed refuses this C name */
+    void (*held_up)(struct harness *h); /* what the host does then, or NULL */
 };
 
 /* 64 MiB of memory, 16 databases, one session; ends the test on failure. */

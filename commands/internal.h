@@ -485,6 +485,9 @@ void command_call(struct request *rq);
 
 /* Count a queued command that was refused with the error at `error_at`. */
 void command_count_refusal(struct request *rq, size_t error_at);
+/* busy.c: may it run while a script holds up the worker? It has a row. */
+bool command_is_allowed_busy(const struct request *rq);
+
 /* Would command_run() call the handler, or refuse? Replies nothing, and does
  * not look at transactions nor at the rights of a user. */
 bool command_would_run(const struct request *rq);

@@ -16,6 +16,7 @@ libcommands_a_SOURCES = \
     commands/bitfield.c \
     commands/bits.c \
     commands/client.c \
+    commands/busy.c \
     commands/command.c \
     commands/command.h \
     commands/compare.c \

@@ -98,6 +98,9 @@ enum script_kill {
 #define SCRIPT_KILL_AFTER_US 10000
 enum script_kill scripts_kill(struct scripts *s);
 
+/* After how long other clients are answered BUSY. */
+uint64_t script_busy_us(const struct commands *c);
+
 /* Whether commands_end_scripts() was called. */
 bool scripts_are_ending(const struct scripts *s);
 

@@ -487,15 +487,41 @@ scripts_kill(struct scripts *s)
 
 /* ---- the daemon's view --------------------------------------------------- */
 
-bool
-commands_in_long_script(const struct commands *c, unsigned worker)
+/* Has the worker been in one script for so long? */
+static bool
+runs_for(const struct commands *c, unsigned worker, uint64_t us)
 {
     const struct script_slot *slot =
         atomic_load(&c->state->scripts->slots[worker]);
 
     return slot != NULL && state_of(atomic_load(&slot->state)) != SCRIPT_IDLE &&
-        script_now_us() >=
-        atomic_load(&slot->started_us) + SCRIPT_KILL_AFTER_US;
+        script_now_us() >= atomic_load(&slot->started_us) + us;
+}
+
+bool
+commands_in_long_script(const struct commands *c, unsigned worker)
+{
+    return runs_for(c, worker, SCRIPT_KILL_AFTER_US);
+}
+
+uint64_t
+script_busy_us(const struct commands *c)
+{
+    int64_t ms = MIN(option_get_i64(&c->values->busy_reply_threshold),
+        option_get_i64(&c->values->lua_time_limit));
+
+    return ms == 0 ? UINT64_MAX / 2 : (uint64_t)ms * 1000;
+}
+
+bool
+commands_in_busy_script(const struct commands *c)
+{
+    uint64_t limit_us = script_busy_us(c);
+
+    for (unsigned i = 0; i < MAX_WORKERS; i++)
+        if (runs_for(c, i, limit_us))
+            return true;
+    return false;
 }
 
 void

@@ -99,12 +99,24 @@ script_push_error(lua_State *L, const char *text)
     lua_setfield(L, -2, "err");
 }
 
+/* How often others are served while a script runs. */
+#define SERVE_US 2000
+
+static void
+serve_others(struct script_engine *e)
+{
+    const struct command_host *host = &e->thread->commands->host;
+
+    host->held_up(host->ctx, e->thread->worker);
+    e->busy_us = script_now_us() + SERVE_US;
+}
+
 static const char *
-reason_to_end(const struct script_engine *e)
+reason_to_end(const struct script_engine *e, uint64_t now_us)
 {
     if (script_slot_is_killed(e->slot))
         return "ERR Script killed by user with SCRIPT KILL...";
-    if (script_now_us() >= e->deadline_us)
+    if (now_us >= e->deadline_us)
         return "ERR Script ended: it ran longer than script-time-limit allows";
     if (unlikely(scripts_are_ending(e->thread->commands->state->scripts)))
         return "ERR Script ended: the server is shutting down";
@@ -123,8 +135,15 @@ script_hook(lua_State *L, lua_Debug *ar)
 void
 script_check_time(struct script_engine *e, lua_State *L)
 {
-    const char *why = e->rq == NULL ? NULL : reason_to_end(e);
+    const char *why;
+    uint64_t now_us;
 
+    if (e->rq == NULL)
+        return;
+    now_us = script_now_us();
+    if (unlikely(now_us >= e->busy_us))
+        serve_others(e);
+    why = reason_to_end(e, now_us);
     if (likely(why == NULL))
         return;
     lua_sethook(L, script_hook, LUA_MASKCOUNT, 1);

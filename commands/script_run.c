@@ -219,6 +219,17 @@ call_function(struct script_engine *e, int ref)
 }
 
 static void
+set_limits(struct script_engine *e)
+{
+    const struct command_options *o = e->thread->commands->values;
+    uint64_t now_us = script_now_us();
+
+    e->busy_us = now_us + script_busy_us(e->thread->commands);
+    e->deadline_us =
+        now_us + (uint64_t)option_get_i64(&o->script_time_limit) * 1000;
+}
+
+static void
 run_function(struct script_engine *e, struct request *rq, int ref)
 {
     bool good;
@@ -231,10 +242,7 @@ run_function(struct script_engine *e, struct request *rq, int ref)
     if (!lock(e, rq))
         return;
     script_slot_begin(e->slot);
-    e->deadline_us = script_now_us() +
-        (uint64_t)option_get_i64(
-            &e->thread->commands->values->script_time_limit) *
-            1000;
+    set_limits(e);
     good = call_function(e, ref);
     script_slot_end(e->slot);
     unlock(e);

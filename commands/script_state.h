@@ -42,6 +42,7 @@ struct script_engine {
     struct request *rq;
     const struct script_call *call;
     uint64_t deadline_us;
+    uint64_t busy_us; /* when the host is to serve others next */
     bool read_only, allow_oom, no_memory;
     bool has_written;
     bool holds_all;   /* every key may be used */

@@ -127,6 +127,12 @@ session_memory(const struct session *s)
     return (struct session_memory){t->heap, t->extents};
 }
 
+bool
+session_is_watching(const struct session *s)
+{
+    return s->transaction != NULL && s->transaction->watching != NULL;
+}
+
 void
 session_command_lost(struct session *s)
 {

@@ -16,7 +16,7 @@
  *
  * Owner thread of the worker.
  */
-#include "daemon/internal.h"
+#include "daemon/batch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,79 +39,16 @@
  * the second-level cache. */
 #define ARENA_BYTES (256 * KIB + CARRY_BYTES)
 
-#define GROUP_CONNS 128
-/* Above 16 commands a longer prefetch gains nothing (batch 16 against 50 in
- * the engine prototype); this bounds the arrays. */
-#define ROUND_COMMANDS 256
-#define ROUND_ARGS (16 * KIB)
 /* Arguments of a command that is read straight into the array of the round. */
 #define SHORT_ARGS 32
 /* Large arguments of a round: when it has run, the extents of the values that
  * they replace are free for the next ones, and still in the cache. */
 #define ROUND_LARGE (512 * KIB)
-/* Replies are sent when they reach this. */
-#define ROUND_OUTPUT (1 * MIB)
 /* Memory that is kept between batches, of a busy worker, too. */
 #define KEEP_OUTPUT (2 * MIB)
 #define KEEP_ARGS (2 * ROUND_ARGS)
 #define KEEP_REFS ROUND_ARGS
 #define KEEP_PARSER (4 * KIB)
-
-/* A connection of the group: what of its input is not parsed. */
-struct source {
-    struct conn *conn;
-    char *p;
-    size_t len;
-    size_t room; /* free bytes behind these */
-    bool ended; /* nothing more to parse in this group */
-};
-
-enum task_kind {
-    TASK_RUN,            /* a command */
-    TASK_OUT_OF_MEMORY,  /* one whose arguments found no memory */
-    TASK_PROTOCOL_ERROR, /* the end of a connection */
-    TASK_ATTACK,         /* a browser that was made to talk to us */
-};
-
-/* The request is last: of its keys most commands use the first only. */
-struct task {
-    struct conn *conn;
-    struct held *held; /* that this was; owns what the arguments point at */
-    char *error;       /* TASK_PROTOCOL_ERROR: owned */
-    uint32_t first_arg; /* in batch.args, while parsing */
-    uint8_t kind;
-    bool has_extent;
-    struct request request;
-};
-
-/* The replies of one connection, in out[begin, end). */
-struct run {
-    struct conn *conn;
-    size_t begin, end;
-    size_t ref_begin, ref_end;
-    struct outgoing outgoing; /* the same, while it is sent */
-};
-
-struct batch {
-    struct worker *worker;
-    char *arena;
-    size_t arena_used;
-    struct source sources[GROUP_CONNS];
-    unsigned n_sources;
-    unsigned source; /* where parsing goes on */
-    struct task tasks[ROUND_COMMANDS];
-    unsigned n_tasks;
-    unsigned task; /* where execution goes on */
-    struct resp_arg *args;
-    size_t n_args, cap_args;
-    struct resp_head head; /* of the last short command */
-    size_t large_bytes; /* of the round */
-    struct buf out;
-    struct reply reply;
-    struct run runs[GROUP_CONNS];
-    unsigned n_runs;
-    size_t counted; /* memory of out and arguments, in the budget */
-};
 
 struct batch *
 batch_new(struct worker *w)
@@ -126,9 +63,16 @@ batch_new(struct worker *w)
     return b;
 }
 
+size_t
+batch_bytes(void)
+{
+    return sizeof(struct batch) + ARENA_BYTES;
+}
+
 void
 batch_free(struct batch *b)
 {
+    worker_account(b->worker, b->counted, 0);
     buf_free(&b->out);
     free(b->reply.refs);
     free(b->args);
@@ -330,7 +274,7 @@ visit(struct batch *b, struct conn *c)
 }
 
 /* Make a group of the first connections on the ready list. */
-static void
+void
 batch_receive(struct batch *b)
 {
     struct worker *w = b->worker;
@@ -605,6 +549,8 @@ parse_source(struct batch *b, struct source *s)
     struct conn *c = s->conn;
 
     s->ended = true;
+    if (c == NULL)
+        return;
     if (c->dead || c->closing) {
         s->len = 0;
         return;
@@ -641,7 +587,7 @@ parse_source(struct batch *b, struct source *s)
 }
 
 /* Fill a round with commands; returns how many. */
-static unsigned
+unsigned
 batch_parse(struct batch *b)
 {
     b->n_tasks = b->task = 0;
@@ -768,14 +714,15 @@ refuse_attack(struct conn *c)
     conn_dead(c);
 }
 
+/* `run` is command_run() or command_run_busy(). */
 static inline void
-run_command(struct conn *c, struct request *rq)
+run_command(struct conn *c, struct request *rq, void (*run)(struct request *))
 {
     struct session_memory before = {0, 0};
 
     if (unlikely(c->session.transaction != NULL))
         before = session_memory(&c->session);
-    command_run(rq);
+    run(rq);
     if (unlikely(before.heap != 0 || c->session.transaction != NULL))
         conn_account_session(c, before);
     if (unlikely(c->session.close_after_reply))
@@ -783,14 +730,14 @@ run_command(struct conn *c, struct request *rq)
 }
 
 static void
-execute(struct batch *b, struct task *t)
+execute(struct batch *b, struct task *t, void (*run)(struct request *))
 {
     struct conn *c = t->conn;
     struct command_metrics *counters = b->worker->commands->metrics;
 
     switch ((enum task_kind)t->kind) {
     case TASK_RUN:
-        run_command(c, &t->request);
+        run_command(c, &t->request, run);
         break;
     case TASK_OUT_OF_MEMORY:
         METRIC_INC(counters, errors);
@@ -809,12 +756,13 @@ execute(struct batch *b, struct task *t)
     case TASK_ATTACK:
         refuse_attack(c);
         break;
+    case TASK_GONE:
+        break;
     }
 }
 
-/* Release what the command did not keep. */
-static void
-release_task(struct batch *b, struct task *t)
+void
+batch_release_task(struct batch *b, struct task *t)
 {
     free(t->error);
     for (int i = 0; t->has_extent && i < t->request.argc; i++)
@@ -847,22 +795,31 @@ is_plain(const struct batch *b, const struct task *t)
         !(commands_active(&b->worker->daemon->commands) & ACTIVE_PAUSE));
 }
 
+void
+batch_execute_task(
+    struct batch *b, struct task *t, void (*run)(struct request *))
+{
+    struct run *r = open_run(b, t->conn);
+
+    execute(b, t, run);
+    close_run(b, r);
+}
+
 static void
 execute_special(struct batch *b, struct task *t)
 {
     struct conn *c = t->conn;
 
+    if (t->kind == TASK_GONE)
+        return;
     /* What follows a QUIT or an error is not looked at. */
     if (!c->dead && !c->closing && must_wait(t)) {
         hold_add(c, &t->request, t->kind, t->error);
         t->error = NULL;
     } else if (!c->dead && !c->closing) {
-        struct run *r = open_run(b, c);
-
-        execute(b, t);
-        close_run(b, r);
+        batch_execute_task(b, t, command_run);
     }
-    release_task(b, t);
+    batch_release_task(b, t);
 }
 
 /* Run commands until all are done or their replies should be sent. */
@@ -881,7 +838,7 @@ batch_execute(struct batch *b)
         if (is_plain(b, t)) {
             struct run *r = open_run(b, t->conn);
 
-            run_command(t->conn, &t->request);
+            run_command(t->conn, &t->request, command_run);
             close_run(b, r);
         } else {
             execute_special(b, t);
@@ -905,22 +862,44 @@ start_send(struct batch *b, struct run *r)
 }
 
 static void
+end_send(struct batch *b, struct run *r, struct buf *whole)
+{
+    if (r->conn->dead) {
+        outgoing_drop(&r->outgoing, b->worker->daemon->slab);
+        return;
+    }
+    conn_end_send(r->conn, &r->outgoing, whole);
+    if (r->conn->closing && !r->conn->dead)
+        conn_finish(r->conn);
+}
+
+/* Send the first `n` runs. */
+static void
+send_runs(struct batch *b, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (likely(b->runs[i].conn != NULL))
+            start_send(b, &b->runs[i]);
+    b->worker->io->flush(b->worker);
+    for (unsigned i = 0; i < n; i++)
+        if (likely(b->runs[i].conn != NULL))
+            end_send(b, &b->runs[i], b->n_runs == 1 ? &b->out : NULL);
+}
+
+void
 batch_send(struct batch *b)
 {
-    for (unsigned i = 0; i < b->n_runs; i++)
-        start_send(b, &b->runs[i]);
-    b->worker->io->flush(b->worker);
-    for (unsigned i = 0; i < b->n_runs; i++) {
-        struct run *r = &b->runs[i];
+    send_runs(b, b->n_runs);
+}
 
-        if (r->conn->dead) {
-            outgoing_drop(&r->outgoing, b->worker->daemon->slab);
-            continue;
-        }
-        conn_end_send(r->conn, &r->outgoing, b->n_runs == 1 ? &b->out : NULL);
-        if (r->conn->closing && !r->conn->dead)
-            conn_finish(r->conn);
-    }
+void
+batch_send_complete(struct batch *b)
+{
+    if (b->n_runs < 2)
+        return;
+    send_runs(b, b->n_runs - 1);
+    for (unsigned i = 0; i < b->n_runs - 1; i++)
+        b->runs[i].conn = NULL;
 }
 
 /* ---- between groups ------------------------------------------------------ */
@@ -931,10 +910,11 @@ static void
 keep_rest(struct source *s)
 {
     struct conn *c = s->conn;
-    struct conn_input *in = c->input;
+    struct conn_input *in;
 
-    if (c->dead)
+    if (c == NULL || c->dead)
         return;
+    in = c->input;
     if (s->len == 0 || c->closing) {
         conn_input_close(c);
     } else {
@@ -953,7 +933,7 @@ keep_rest(struct source *s)
         conn_update_events(c);
 }
 
-static void
+void
 batch_finish(struct batch *b)
 {
     for (unsigned i = 0; i < b->n_sources; i++)
@@ -981,4 +961,13 @@ batch_run(struct batch *b)
         worker_take_messages(b->worker);
     }
     METRIC_INC(&b->worker->metrics, batches);
+}
+
+bool
+batch_has(const struct batch *b, const struct conn *c)
+{
+    for (unsigned i = 0; i < b->n_sources; i++)
+        if (b->sources[i].conn == c)
+            return true;
+    return false;
 }

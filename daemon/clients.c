@@ -142,6 +142,15 @@ goes_on(void *ctx, unsigned worker)
 }
 
 static void
+held_up(void *ctx, unsigned worker)
+{
+    struct worker *w = ((struct ashlard *)ctx)->workers[worker];
+
+    worker_serve_others(w);
+    worker_count_turn(w);
+}
+
+static void
 pause_ended(void *ctx)
 {
     struct ashlard *d = ctx;
@@ -262,6 +271,7 @@ clients_host(struct ashlard *d, struct command_host *host)
         .send = send_to_session,
         .find_session = find_session,
         .pause_ended = pause_ended,
+        .held_up = held_up,
         .goes_on = goes_on,
     };
 }

@@ -62,8 +62,6 @@
     COMPAT_BOOL(X, dynamic_hz, "yes")                                       \
     COMPAT_INT(X, active_expire_effort, "1", 1, 10)                         \
     COMPAT_BOOL(X, activerehashing, "yes")                                  \
-    COMPAT_INT(X, busy_reply_threshold, "5000", 0, INT64_MAX)               \
-    COMPAT_INT(X, lua_time_limit, "5000", 0, INT64_MAX)                     \
     COMPAT_INT(X, maxmemory_samples, "5", 1, INT32_MAX)                     \
     COMPAT_INT(X, maxmemory_eviction_tenacity, "10", 0, 100)                \
     COMPAT_INT(X, lfu_log_factor, "10", 0, INT32_MAX)                       \

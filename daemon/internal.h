@@ -618,12 +618,27 @@ void hold_look(struct worker *w);
 /* One for each worker, by its thread; 276 KiB, resident from here on. */
 struct batch *batch_new(struct worker *w);
 void batch_free(struct batch *b);
+size_t batch_bytes(void); /* of a new one */
 
 /* Serve the ready connections of the worker. */
 void batch_run(struct batch *b);
 
+/* Does the batch under way have input or replies of `c`? */
+bool batch_has(const struct batch *b, const struct conn *c);
+
 /* Give back memory that a large batch needed. */
 void batch_shrink(struct batch *b);
+
+/* ---- busy.c [owner thread] ----------------------------------------------- */
+
+/* In the middle of a command that takes long: serve the other clients. */
+void worker_serve_others(struct worker *w);
+
+/* The same if it is a script that it waits for; of ks_while_waiting(). */
+void worker_while_waiting(void *worker);
+
+/* After the batch: release what the former took. */
+void worker_end_busy(struct worker *w);
 
 /* ---- worker.c ------------------------------------------------------------ */
 
@@ -658,6 +673,8 @@ struct worker {
     struct ks_thread *ks;
     struct command_thread *commands;
     struct batch *batch;
+    struct batch *busy_batch; /* while a script runs for long; else NULL */
+    bool serving;             /* it runs */
     struct pool *conns, *inputs, *outputs;
     struct resp_parser parser; /* of clients without an unfinished command */
     size_t large_min;
@@ -733,6 +750,9 @@ void worker_take_messages(struct worker *w);
 
 /* Have the worker look at its mail, kills and limits. Any thread. */
 void worker_wake(struct worker *w);
+
+/* Read the clocks. Owner thread. */
+void worker_read_clock(struct worker *w);
 
 /* Charge `delta` bytes of buffers, in steps. Owner thread. */
 void worker_account(struct worker *w, size_t before, size_t after);

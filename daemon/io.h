@@ -68,6 +68,10 @@ struct io_engine {
      * errno when the system refuses. */
     bool (*watch)(struct conn *c, short want);
 
+    /* While `on`, input that receive() has put elsewhere stays, whatever is
+     * recycled: what comes from now on is another batch's. */
+    void (*retain)(struct worker *w, bool on);
+
     /* Take input, as recv(2), to *base + kept, where `room` bytes are. If kept
      * is 0 the engine may put *base elsewhere, valid until recycle(). */
     ssize_t (*receive)(struct conn *c, char **base, size_t kept, size_t room);

@@ -66,6 +66,13 @@ do_nothing(struct worker *w)
 }
 
 static void
+retain_nothing(struct worker *w, bool on)
+{
+    (void)w;
+    (void)on;
+}
+
+static void
 keep(struct conn *c)
 {
     (void)c;
@@ -97,6 +104,7 @@ const struct io_engine io_epoll = {
     .close = do_nothing,
     .poll = io_epoll_poll,
     .watch = io_epoll_watch,
+    .retain = retain_nothing,
     .receive = receive,
     .receive_into = receive_into,
     .expect_large = keep,

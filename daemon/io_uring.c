@@ -293,6 +293,7 @@ const struct io_engine io_uring_engine = {
     .close = ring_close,
     .poll = ring_poll,
     .watch = uring_watch,
+    .retain = uring_retain,
     .receive = uring_receive,
     .receive_into = uring_receive_into,
     .expect_large = uring_expect_large,

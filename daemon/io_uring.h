@@ -49,6 +49,7 @@ struct ring {
     struct received received[BUFFERS];
     uint16_t used[BUFFERS]; /* to be given back, in their order */
     unsigned n_used;
+    unsigned n_retained; /* the first of these, which are not */
     unsigned n_free;                      /* that the kernel may fill */
     struct conn *arrived, **arrived_tail; /* next_ready; have input */
     struct conn *starved, **starved_tail;
@@ -107,6 +108,7 @@ void uring_give_back(struct ring *r);
 void uring_hand_over(struct worker *w);
 
 /* Of struct io_engine. */
+void uring_retain(struct worker *w, bool on);
 bool uring_watch(struct conn *c, short want);
 ssize_t uring_receive(struct conn *c, char **base, size_t kept, size_t room);
 ssize_t uring_receive_into(struct conn *c, const struct iovec *to, int n);

@@ -197,15 +197,21 @@ uring_received(struct ring *r, struct conn *c, const struct io_uring_cqe *cqe)
 }
 
 void
+uring_retain(struct worker *w, bool on)
+{
+    w->ring->n_retained = on ? w->ring->n_used : 0;
+}
+
+void
 uring_give_back(struct ring *r)
 {
-    unsigned n = 0;
+    unsigned back = r->n_used - r->n_retained, n = 0;
 
-    for (unsigned i = 0; i < r->n_used; i++)
-        uring_offer(r, r->used[i], (int)i);
-    io_uring_buf_ring_advance(r->free, (int)r->n_used);
-    r->n_free += r->n_used;
-    r->n_used = 0;
+    for (unsigned i = 0; i < back; i++)
+        uring_offer(r, r->used[r->n_retained + i], (int)i);
+    io_uring_buf_ring_advance(r->free, (int)back);
+    r->n_free += back;
+    r->n_used = r->n_retained;
     while (unlikely(r->starved != NULL) && n++ < r->n_free) {
         struct conn *c = r->starved;
 

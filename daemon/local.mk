@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 sbin_PROGRAMS += ashlard
 ashlard_SOURCES = \
+    daemon/batch.h \
     daemon/compat.h \
     daemon/internal.h \
     daemon/monitor.h \
     daemon/activation.c \
     daemon/batch.c \
     daemon/bind.c \
+    daemon/busy.c \
     daemon/clients.c \
     daemon/config.c \
     daemon/conn.c \

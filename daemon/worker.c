@@ -91,8 +91,8 @@ shed(struct worker *w)
     conn_dead(worst);
 }
 
-static void
-read_clock(struct worker *w)
+void
+worker_read_clock(struct worker *w)
 {
     clock_refresh();
     w->now_s = (uint32_t)(clock_mono_us() / 1000000);
@@ -190,7 +190,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    read_clock(w);
+    worker_read_clock(w);
     more = w->io->tick != NULL && w->io->tick(w);
     if (depends_on_time(w))
         for (struct conn *c = w->clients; c != NULL; c = c->next)
@@ -216,7 +216,7 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 
     (void)what;
     eventfd_read(fd, &n);
-    read_clock(w); /* it may have slept for long */
+    worker_read_clock(w); /* it may have slept for long */
     take_connections(w);
     take_kills(w);
     hold_look(w);
@@ -231,7 +231,7 @@ on_hold_end(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    read_clock(w);
+    worker_read_clock(w);
     hold_look(w);
 }
 
@@ -353,11 +353,12 @@ run_once(struct worker *w, bool wait)
 
     w->io->poll(w, wait);
     begun = step_begin();
-    read_clock(w);
+    worker_read_clock(w);
     if (w->ready != NULL) {
         w->busy = true;
         start_ticking(w);
         batch_run(w->batch);
+        worker_end_busy(w);
     }
     command_thread_poll(w->commands);
     worker_take_messages(w);
@@ -443,8 +444,10 @@ worker_main(void *arg)
     struct worker *w = arg;
     bool opened = w->io->open(w, &w->open_error);
 
-    if (opened)
+    if (opened) {
         open_state(w);
+        ks_while_waiting(worker_while_waiting, w);
+    }
     steps_attach(&w->steps);
     pthread_barrier_wait(&w->started);
     if (!opened)
