@@ -86,9 +86,22 @@ keyspace_space_stress_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_space_stress_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/hash_test
-keyspace_hash_test_SOURCES = keyspace/hash_test.c keyspace/testing.h
+keyspace_hash_test_SOURCES = keyspace/hash_test.c keyspace/hash_testing.h \
+	keyspace/testing.h
 keyspace_hash_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_hash_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/hash_model_test
+keyspace_hash_model_test_SOURCES = keyspace/hash_model_test.c \
+	keyspace/hash_testing.h keyspace/testing.h
+keyspace_hash_model_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_hash_model_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/hash_memory_test
+keyspace_hash_memory_test_SOURCES = keyspace/hash_memory_test.c \
+	keyspace/hash_testing.h keyspace/testing.h
+keyspace_hash_memory_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_hash_memory_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/hash_patch_test
 keyspace_hash_patch_test_SOURCES = keyspace/hash_patch_test.c \
