@@ -593,7 +593,8 @@ batch_parse(struct batch *b)
     b->n_tasks = b->task = 0;
     b->n_args = 0;
     b->large_bytes = 0;
-    while (b->source < b->n_sources && has_room(b)) {
+    while (b->source < b->n_sources && b->n_tasks < ROUND_ENOUGH &&
+        has_room(b)) {
         struct source *s = &b->sources[b->source];
 
         parse_source(b, s);

@@ -10,6 +10,9 @@
 /* Above 16 commands a longer prefetch gains nothing (batch 16 against 50 in
  * the engine prototype); this bounds the arrays. */
 #define ROUND_COMMANDS 256
+/* From so many on a round takes no further connection: one whose commands are
+ * cut has its replies sent twice. */
+#define ROUND_ENOUGH 128
 #define ROUND_ARGS (16 * KIB)
 /* Replies are sent when they reach this. */
 #define ROUND_OUTPUT (1 * MIB)
