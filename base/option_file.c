@@ -170,6 +170,17 @@ option_words_write(struct buf *out, const char *s)
 
 /* ---- one directive ------------------------------------------------------- */
 
+/* A directive, `include` or the word of the kind of lines. */
+static bool
+is_known(const struct option_changes *c, struct str name)
+{
+    const struct option_line_kind *kind = c->options->line_kind;
+
+    return str_ieq(name, STR("include")) ||
+        (kind != NULL && str_ieq(name, str_of(kind->word))) ||
+        options_find(c->options, name) != NULL;
+}
+
 /* Note the directive `name` with a value of `n` words. */
 static bool
 add_words(struct option_changes *c, struct str name,
@@ -179,7 +190,7 @@ add_words(struct option_changes *c, struct str name,
     struct buf value = {0};
     bool ok;
 
-    if (n == 0) {
+    if (n == 0 && is_known(c, name)) {
         buf_printf(err, "%.*s: the value is missing", STR_ARG(name));
         return false;
     }

@@ -80,6 +80,9 @@ START_TEST(an_error_names_file_and_line)
     expect_file_error("port 7000\ntimeout x\n", 2,
         "timeout: \"x\" is not accepted; use a number of seconds, 0 or more");
     expect_file_error("port\n", 1, "port: the value is missing");
+    expect_file_error("prot\n", 1, "unknown directive \"prot\"");
+    expect_file_error("\xef\xbb\xbfport 1\n", 1,
+        "unknown directive \"\\xef\\xbb\\xbfport\"");
     expect_file_error("port 1 2\n", 1,
         "port: \"1 2\" is not accepted; use a number, 0 to 65535");
     expect_file_error("requirepass x # why\n", 1,

@@ -200,6 +200,19 @@ write_fixed(const struct option *row, struct buf *out)
         option_name(row, shown, sizeof(shown)), row->def, row->text);
 }
 
+/* The name may come from a file in another encoding: its bytes are shown. */
+static void
+write_unknown(struct str name, struct buf *err)
+{
+    buf_printf(err, "unknown directive \"");
+    for (size_t i = 0; i < MIN(name.len, (size_t)OPTION_NAME_CAP); i++) {
+        unsigned char c = (unsigned char)name.p[i];
+
+        buf_printf(err, c < ' ' || c >= 127 ? "\\x%02x" : "%c", c);
+    }
+    buf_printf(err, "\"");
+}
+
 bool
 option_changes_add(struct option_changes *c, struct str name, const char *text,
     struct buf *err)
@@ -208,8 +221,7 @@ option_changes_add(struct option_changes *c, struct str name, const char *text,
     struct option_place at;
 
     if (!options_place(c->options, name, &at)) {
-        buf_printf(err, "unknown directive \"%.*s\"",
-            (int)MIN(name.len, (size_t)OPTION_NAME_CAP), name.p);
+        write_unknown(name, err);
         return false;
     }
     if (!option_value_parse(&at, text, &value, err))

@@ -72,6 +72,7 @@ static const struct {
     {"loglevel loud\n", 1, "loglevel: \"loud\".*notice.*"},
     {"client-output-buffer-limit normal 1\n", 1,
         "client-output-buffer-limit: .*"},
+    {"namespace-delimiter ::\n", 1, "namespace-delimiter: \"::\".*one byte.*"},
     {"requirepass \"abc\n", 1, ".*quotes.*"},
     {"requirepass \"abc\"d\n", 1, ".*quotes.*"},
 };
@@ -102,6 +103,8 @@ START_TEST(what_no_line_shows_stops_the_start_too)
     } bad[] = {
         {{"--maxmemory", "1mb"}, "re:ashlard: maxmemory .*too small.*\n"},
         {{"--port", "0", "--unixsocket", ""}, "re:ashlard: .*port.*\n"},
+        {{"--port", "7000", "--metrics-port", "7000"},
+            "ashlard: port and metrics-port are both 7000\n"},
         {{"--nope", "1"}, "re:ashlard: .*nope.*\n"},
         {{"--port", "abc"}, "re:ashlard: .*port: \"abc\".*\n"},
         {{"--port"}, "re:ashlard: .*port.*missing.*\n"},
@@ -262,6 +265,8 @@ START_TEST(help_and_version_print_and_end)
 {
     static const char *const help[] = {"--help", NULL};
     static const char *const version[] = {"--version", NULL};
+    static const char *const more[] = {"--version", "1", NULL};
+    static const char *const unknown[] = {"-p", "7000", NULL};
 
     if (testing_redis()) {
         skip("--help and --version are an ashlard's own");
@@ -269,6 +274,9 @@ START_TEST(help_and_version_print_and_end)
     }
     expect_end(help, 0, "re:Usage: ashlard .*maxmemory-policy.*");
     expect_end(version, 0, "re:ashlar [0-9.]+[^\n]*\n");
+    expect_end(more, 64, "ashlard: --version must stand alone\n");
+    expect_end(
+        unknown, 64, "ashlard: there is no option -p; see ashlard --help\n");
 }
 END_TEST
 

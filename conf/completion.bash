@@ -27,9 +27,9 @@ _ashlard()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
     local -a words
     case $prev in
-    --help | --version | --sample-config | --man-config | --commands-doc)
+    --help | --version | --sample-config | --man-config | --*-doc)
         return ;;
-    --check-config | --include | --*file | --unixsocket)
+    --check-config | --include | --*file | --*-dir | --unixsocket)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return ;;
     --*)
@@ -41,7 +41,7 @@ _ashlard()
     if [[ $cur == --* ]]; then
         mapfile -t words < <(__ashlard_directives "$1" | sed 's/^/--/; s/ .*//')
         ((COMP_CWORD > 1)) || words+=(--check-config --sample-config
-            --man-config --commands-doc --help --version)
+            --man-config --commands-doc --metrics-doc --help --version)
         mapfile -t COMPREPLY < <(compgen -W "${words[*]} --include" -- "$cur")
     elif ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")

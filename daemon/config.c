@@ -237,7 +237,7 @@ config_init(struct config *c)
         {"TLS", tls_rows, ARRAY_LEN(tls_rows), &c->tls, check_tls_value},
         {"Memory", slab_rows, ARRAY_LEN(slab_rows), &c->slab, NULL},
         {"Keys and eviction", keyspace_rows, ARRAY_LEN(keyspace_rows),
-            &c->keyspace, NULL},
+            &c->keyspace, ks_option_check},
         {"Commands", command_rows, ARRAY_LEN(command_rows), &c->commands,
             command_option_check},
         {"Compatibility with redis.conf", compat_rows, ARRAY_LEN(compat_rows),
@@ -271,6 +271,55 @@ check_maxmemory(const struct config *c, struct buf *err)
     return false;
 }
 
+/* An address without the "-" of one that may be missing. */
+static struct str
+address_of(struct str word)
+{
+    size_t mark = *word.p == '-';
+
+    return (struct str){word.p + mark, word.len - mark};
+}
+
+/* Does an address stand in both lists? */
+static bool
+shares_address(const char *bind, const char *metrics_bind)
+{
+    struct str rest = str_of(bind), word;
+
+    while (next_word(&rest, &word)) {
+        struct str others = str_of(metrics_bind), other;
+
+        while (next_word(&others, &other))
+            if (str_eq(address_of(word), address_of(other)))
+                return true;
+    }
+    return false;
+}
+
+static bool
+check_ports(const struct config *c, struct buf *err)
+{
+    const struct daemon_options *o = &c->daemon;
+    int64_t port = o->port, tls_port = c->tls.tls_port;
+    int64_t metrics_port = o->metrics_port;
+
+    if (port == 0 && tls_port == 0 && *o->unixsocket == '\0' &&
+        !c->sockets_passed)
+        buf_printf(err,
+            "port and tls-port are 0 and unixsocket is empty: "
+            "nowhere to listen");
+    else if (port != 0 && port == tls_port)
+        buf_printf(err, "port and tls-port are both %d", (int)port);
+    else if (metrics_port != 0 && !c->sockets_passed &&
+        (metrics_port == port || metrics_port == tls_port) &&
+        shares_address(o->bind, o->metrics_bind))
+        buf_printf(err, "%s and metrics-port are both %d",
+            metrics_port == port ? "port" : "tls-port", (int)metrics_port);
+    else
+        return true;
+    return false;
+}
+
 static void
 count_line(void *ctx, const struct str *words, size_t n)
 {
@@ -293,18 +342,7 @@ config_would_start(const struct config *c, struct buf *err)
             c->commands.aclfile);
         return false;
     }
-    if (c->daemon.port == 0 && c->tls.tls_port == 0 &&
-        *c->daemon.unixsocket == '\0' && !c->sockets_passed) {
-        buf_printf(err,
-            "port and tls-port are 0 and unixsocket is empty: "
-            "nowhere to listen");
-        return false;
-    }
-    if (c->daemon.port != 0 && c->daemon.port == c->tls.tls_port) {
-        buf_printf(err, "port and tls-port are both %d", (int)c->daemon.port);
-        return false;
-    }
-    return check_maxmemory(c, err);
+    return check_ports(c, err) && check_maxmemory(c, err);
 }
 
 bool

@@ -2,8 +2,9 @@
 /* main.c - the daemon: reads the command line, builds the modules in order,
  * runs, and tears them down in mirror order.
  *
- * Exit status: 0, 1 when something fails at run time (a port in use), 78
- * (EX_CONFIG) for a configuration that is wrong.
+ * Exit status: 0, 1 when something fails at run time (a port in use), 64
+ * (EX_USAGE) for a wrong option, 78 (EX_CONFIG) for a configuration that is
+ * wrong.
  */
 #include "daemon/internal.h"
 
@@ -17,11 +18,16 @@
 
 /* ---- what only prints ---------------------------------------------------- */
 
-static void
+static int
 print(struct buf *text)
 {
-    fwrite(text->p, 1, text->len, stdout);
+    bool done = fwrite(text->p, 1, text->len, stdout) == text->len &&
+        fflush(stdout) == 0;
+
+    if (!done)
+        fprintf(stderr, "ashlard: standard output: %s\n", strerror(errno));
     buf_free(text);
+    return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int
@@ -38,8 +44,7 @@ print_help(struct config *c)
         "\"directive value\"; the command line goes before it.\n\n"
         "Directives:\n");
     options_write_help(c->set, &text);
-    print(&text);
-    return EXIT_SUCCESS;
+    return print(&text);
 }
 
 static int
@@ -48,8 +53,7 @@ print_sample(struct config *c)
     struct buf text = {0};
 
     options_write_sample(c->set, &text);
-    print(&text);
-    return EXIT_SUCCESS;
+    return print(&text);
 }
 
 static int
@@ -58,8 +62,7 @@ print_man(struct config *c)
     struct buf text = {0};
 
     options_write_man(c->set, &text);
-    print(&text);
-    return EXIT_SUCCESS;
+    return print(&text);
 }
 
 static int
@@ -69,8 +72,7 @@ print_commands(struct config *c)
 
     (void)c;
     commands_write_reference(&text);
-    print(&text);
-    return EXIT_SUCCESS;
+    return print(&text);
 }
 
 static int
@@ -80,16 +82,17 @@ print_metrics(struct config *c)
 
     (void)c;
     metrics_write_reference(&text);
-    print(&text);
-    return EXIT_SUCCESS;
+    return print(&text);
 }
 
 static int
 print_version(struct config *c)
 {
+    struct buf text = {0};
+
     (void)c;
-    puts("ashlar " PACKAGE_VERSION);
-    return EXIT_SUCCESS;
+    buf_printf(&text, "ashlar " PACKAGE_VERSION "\n");
+    return print(&text);
 }
 
 static int
@@ -98,6 +101,15 @@ complain(int status, struct buf *err)
     fprintf(stderr, "ashlard: %.*s\n", (int)err->len, err->p);
     buf_free(err);
     return status;
+}
+
+static int
+must_stand_alone(const char *word)
+{
+    struct buf err = {0};
+
+    buf_printf(&err, "%s must stand alone", word);
+    return complain(EX_USAGE, &err);
 }
 
 static bool
@@ -425,6 +437,10 @@ load_and_run(struct ashlard *d, int argc, char **argv)
 
     argc--;
     argv++;
+    if (argc > 0 && argv[0][0] == '-' && argv[0][1] != '-') {
+        buf_printf(&err, "there is no option %s; see ashlard --help", argv[0]);
+        return complain(EX_USAGE, &err);
+    }
     if (argc > 0 && strncmp(argv[0], "--", 2) != 0) {
         file = argv[0];
         argc--;
@@ -456,9 +472,10 @@ main(int argc, char **argv)
     int status = -1;
 
     config_init(&d.config);
-    for (size_t i = 0; argc == 2 && i < ARRAY_LEN(printers); i++)
+    for (size_t i = 0; argc > 1 && i < ARRAY_LEN(printers); i++)
         if (strcmp(argv[1], printers[i].word) == 0)
-            status = printers[i].print(&d.config);
+            status = argc > 2 ? must_stand_alone(argv[1])
+                              : printers[i].print(&d.config);
     if (status < 0 && argc > 1 && strcmp(argv[1], "--check-config") == 0)
         status = check_config(&d.config, argc, argv);
     if (status < 0)

@@ -40,6 +40,10 @@ struct keyspace_options {
     KEYSPACE_OPTIONS(OPTION_MEMBER)
 };
 
+/* For the table of directives: why a value is refused that type and range
+ * accept, or NULL. */
+const char *ks_option_check(const struct option *row, const char *value);
+
 enum ks_policy { /* order of maxmemory_policy's values */
     KS_ALLKEYS_LRU, KS_ALLKEYS_LFU, KS_ALLKEYS_RANDOM, KS_VOLATILE_LRU,
     KS_VOLATILE_LFU, KS_VOLATILE_RANDOM, KS_VOLATILE_TTL, KS_NOEVICTION };

@@ -340,6 +340,14 @@ longer_first(const void *a, const void *b)
     return (x->len < y->len) - (x->len > y->len);
 }
 
+const char *
+ks_option_check(const struct option *row, const char *value)
+{
+    if (strcmp(row->name, "namespace_delimiter") == 0 && strlen(value) > 1)
+        return "use one byte, or \"\" for none";
+    return NULL;
+}
+
 /* Words between blanks. */
 static bool
 read_prefixes(struct namespaces *ns, const char *text, struct buf *err)
