@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -536,6 +537,24 @@ START_TEST(config_set_renews_the_certificate)
 END_TEST
 
 static void
+set_config(redisContext *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+set_config(redisContext *c, const char *fmt, ...)
+{
+    va_list ap;
+    redisReply *r;
+
+    va_start(ap, fmt);
+    r = redisvCommand(c, fmt, ap);
+    va_end(ap);
+    ck_assert_ptr_nonnull(r);
+    ck_assert_msg(r->type == REDIS_REPLY_STATUS, "%s: %s", fmt, r->str);
+    freeReplyObject(r);
+}
+
+static void
 copy_file(const char *from, const char *to)
 {
     const char *const argv[] = {"cp", "--", from, to, NULL};
@@ -608,6 +627,98 @@ START_TEST(hup_renews_the_certificate)
 }
 END_TEST
 
+/* ---- changes under load -------------------------------------------------- */
+
+static _Atomic bool stopping;
+
+/* Pipelines of INCR as fast as they are answered: the numbers show if a reply is
+ * lost or comes twice. */
+static void *
+count_upwards(void *port)
+{
+    SSL *ssl = tls_connect(rules, *(int *)port);
+    char said[16 * 40], wanted[16 * 20];
+    long n = 0;
+
+    while (!atomic_load(&stopping)) {
+        size_t asked = 0, told = 0;
+
+        for (int i = 0; i < 16; i++) {
+            asked += (size_t)snprintf(said + asked, sizeof(said) - asked,
+                "INCR key:%p\r\n", (void *)ssl);
+            told += (size_t)snprintf(
+                wanted + told, sizeof(wanted) - told, ":%ld\r\n", ++n);
+        }
+        tls_say(ssl, said);
+        tls_hear(ssl, wanted);
+    }
+    ck_assert_int_gt(n, 0);
+    tls_close(ssl);
+    return NULL;
+}
+
+/* A configuration with the certificate of one name and the key of another. */
+static void
+write_config(const char *file, const char *cert, const char *key, int timeout)
+{
+    char *text = text_of("tls-port %d\ntls-cert-file %s.crt\n"
+                         "tls-key-file %s.key\ntls-ca-cert-file %s\n"
+                         "timeout %d\n",
+        tls_port, path_of(cert), path_of(key), path_of("ca.crt"), timeout);
+    char *next = text_of("%s.next", file);
+
+    write_text(next, text);
+    ck_assert_int_eq(rename(next, file), 0);
+    free(text);
+    free(next);
+}
+
+/* Certificates that are renewed, go back, do not fit or are not there, from the
+ * file and by CONFIG SET, while some work and others come and go. */
+START_TEST(nobody_notices_renewals_good_or_bad)
+{
+    static const char *const pairs[][2] = {{"server", "server"},
+        {"renewed", "server"}, {"renewed", "renewed"}, {"none", "renewed"}};
+    char *file = text_of("%s", path_of("changes.conf"));
+    int former_port = tls_port, n = 0;
+    pthread_t threads[3];
+    struct server *s;
+    redisContext *c;
+
+    tls_port = free_port();
+    write_config(file, "server", "server", 0);
+    s = server_start_with(&(struct server_options){.file = file});
+    c = server_connect(s);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        ck_assert_int_eq(
+            pthread_create(&threads[i], NULL, count_upwards, &tls_port), 0);
+    for (double end = now_s() + 0.7; now_s() < end; n++) {
+        const char *const *pair = pairs[n % (int)ARRAY_LEN(pairs)];
+
+        write_config(file, pair[0], pair[1], n % 100 + 100);
+        kill(server_pid(s), SIGHUP);
+        set_config(c, "CONFIG SET tls-cert-file %s.crt tls-key-file %s.key",
+            path_of("renewed"), path_of("renewed"));
+        expect(c, "re:-ERR CONFIG SET failed .*none.crt.*No such file.*",
+            "CONFIG SET timeout 7 tls-cert-file %s", path_of("none.crt"));
+        tls_close(tls_connect(rules, tls_port));
+    }
+    write_config(file, "none", "none", 55);
+    reload_until(s, "not reloaded.*none.crt.*No such file");
+    write_config(file, "server", "server", 55);
+    reload_until(s, "configuration reloaded");
+    expect_certificate("server");
+    expect(c, "[\"timeout\" \"55\"]", "CONFIG GET timeout");
+    atomic_store(&stopping, true);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    redisFree(c);
+    server_stop(s);
+    free(file);
+    tls_port = former_port;
+}
+END_TEST
+
 /* ---- another port ------------------------------------------------------- */
 
 /* Is TLS spoken there, before long? */
@@ -630,24 +741,6 @@ serves_tls(int port, bool wanted)
             tls_close(ssl);
     } while (serves != wanted && now_s() < limit);
     return serves == wanted;
-}
-
-static void
-set_config(redisContext *c, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
-set_config(redisContext *c, const char *fmt, ...)
-{
-    va_list ap;
-    redisReply *r;
-
-    va_start(ap, fmt);
-    r = redisvCommand(c, fmt, ap);
-    va_end(ap);
-    ck_assert_ptr_nonnull(r);
-    ck_assert_msg(r->type == REDIS_REPLY_STATUS, "%s: %s", fmt, r->str);
-    freeReplyObject(r);
 }
 
 START_TEST(the_port_can_be_changed_while_clients_stay)
@@ -955,9 +1048,11 @@ START_TEST(an_incomplete_configuration_is_refused)
         {"tls-cert-file", path_of("server.crt"), "tls-key-file",
             path_of("server.key"), "", "tls-ca-cert-file or tls-ca-cert-dir"},
         {"tls-auth-clients", "no", "tls-cert-file", path_of("server.crt"),
-            "tls-key-file", path_of("one.key"), "", "key values mismatch"},
+            "tls-key-file", path_of("one.key"), "",
+            "is not the key of tls-cert-file"},
         {"tls-auth-clients", "no", "tls-cert-file", path_of("server.key"),
-            "tls-key-file", path_of("server.key"), "", "tls-cert-file \""},
+            "tls-key-file", path_of("server.key"), "",
+            "expected a certificate in PEM"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -1011,6 +1106,7 @@ add_own_tests(TCase *tc)
     tcase_add_test(tc, sessions_are_resumed);
     tcase_add_test(tc, config_set_renews_the_certificate);
     tcase_add_test(tc, hup_renews_the_certificate);
+    tcase_add_test(tc, nobody_notices_renewals_good_or_bad);
     tcase_add_loop_test(
         tc, the_end_of_a_long_command_is_not_waited_for, 0, 2);
     tcase_add_test(tc, the_port_can_be_changed_while_clients_stay);

@@ -349,6 +349,18 @@ cmd_config_set(struct request *rq)
     free_set(&set);
 }
 
+/* Some reasons begin with the name of the directive. */
+static void
+write_reason(const struct set *set, struct buf *out)
+{
+    size_t len = strlen(set->failed);
+
+    if (set->err.len < len || memcmp(set->err.p, set->failed, len) != 0)
+        buf_printf(out, "%s: ", set->failed);
+    if (set->err.len > 0)
+        buf_append(out, set->err.p, set->err.len);
+}
+
 bool
 commands_configure(struct commands *c, const struct option *const *rows,
     const char *const *values, size_t n, struct buf *err)
@@ -370,8 +382,7 @@ commands_configure(struct commands *c, const struct option *const *rows,
     replicas_configure(c);
     pthread_mutex_unlock(c->config_lock);
     if (!done)
-        buf_printf(err, "%s: %.*s", set.failed, (int)set.err.len,
-            set.err.len > 0 ? set.err.p : "");
+        write_reason(&set, err);
     free_set(&set);
     return done;
 }

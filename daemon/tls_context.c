@@ -12,6 +12,7 @@
 #include "daemon/tls_context.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- versions ------------------------------------------------------------ */
 
@@ -46,17 +47,24 @@ refused_protocols(const char *text)
 
 /* ---- making a context ---------------------------------------------------- */
 
+struct password {
+    const char *text;
+    bool wanted; /* the key has one */
+};
+
 /* OpenSSL's callback: the key's password. Without one it must not ask at the
  * terminal. */
 static int
-give_password(char *to, int cap, int for_writing, void *password)
+give_password(char *to, int cap, int for_writing, void *arg)
 {
-    size_t len = strlen(password);
+    struct password *password = arg;
+    size_t len = strlen(password->text);
 
     (void)for_writing;
+    password->wanted = true;
     if (len == 0 || len > (size_t)cap)
         return -1;
-    memcpy(to, password, len);
+    memcpy(to, password->text, len);
     return (int)len;
 }
 
@@ -69,20 +77,52 @@ refuse(const char *name, const char *value, struct buf *err)
     return false;
 }
 
+/* A file that cannot be read, or that is not `what` in PEM. */
 static bool
-load_certificate(SSL_CTX *ctx, const struct tls_options *o, struct buf *err)
+refuse_file(
+    const char *name, const char *path, const char *what, struct buf *err)
 {
+    (void)refuse(name, path, err);
+    if (access(path, R_OK) == 0)
+        buf_printf(err, "; expected %s in PEM", what);
+    return false;
+}
+
+static bool
+load_key(SSL_CTX *ctx, const struct tls_options *o, struct buf *err)
+{
+    struct password password = {.text = o->tls_key_file_pass};
     bool good;
 
-    if (ossl.SSL_CTX_use_certificate_chain_file(ctx, o->tls_cert_file) != 1)
-        return refuse("tls-cert-file", o->tls_cert_file, err);
     ossl.SSL_CTX_set_default_passwd_cb(ctx, give_password);
-    ossl.SSL_CTX_set_default_passwd_cb_userdata(ctx, o->tls_key_file_pass);
+    ossl.SSL_CTX_set_default_passwd_cb_userdata(ctx, &password);
     good = ossl.SSL_CTX_use_PrivateKey_file(
                ctx, o->tls_key_file, SSL_FILETYPE_PEM) == 1;
     ossl.SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
-    if (!good)
-        return refuse("tls-key-file", o->tls_key_file, err);
+    if (good)
+        return true;
+    if (ERR_GET_LIB(ossl.ERR_peek_error()) == ERR_LIB_X509) {
+        buf_printf(err, "tls-key-file \"%s\" is not the key of tls-cert-file",
+            o->tls_key_file);
+        ossl.ERR_clear_error();
+        return false;
+    }
+    if (!password.wanted)
+        return refuse_file(
+            "tls-key-file", o->tls_key_file, "a private key", err);
+    (void)refuse("tls-key-file", o->tls_key_file, err);
+    buf_printf(err, "; is tls-key-file-pass its password?");
+    return false;
+}
+
+static bool
+load_certificate(SSL_CTX *ctx, const struct tls_options *o, struct buf *err)
+{
+    if (ossl.SSL_CTX_use_certificate_chain_file(ctx, o->tls_cert_file) != 1)
+        return refuse_file(
+            "tls-cert-file", o->tls_cert_file, "a certificate", err);
+    if (!load_key(ctx, o, err))
+        return false;
     if (ossl.SSL_CTX_check_private_key(ctx) != 1)
         return refuse("tls-key-file", o->tls_key_file, err);
     return true;
@@ -100,11 +140,11 @@ load_authorities(SSL_CTX *ctx, const struct tls_options *o, struct buf *err)
     if (*file == '\0')
         return true;
     if (ossl.SSL_CTX_load_verify_file(ctx, file) != 1)
-        return refuse("tls-ca-cert-file", file, err);
+        return refuse_file("tls-ca-cert-file", file, "certificates", err);
     /* Tells clients which of their certificates to show. */
     names = ossl.SSL_load_client_CA_file(file);
     if (names == NULL)
-        return refuse("tls-ca-cert-file", file, err);
+        return refuse_file("tls-ca-cert-file", file, "certificates", err);
     ossl.SSL_CTX_set_client_CA_list(ctx, names); /* takes the list */
     return true;
 }

@@ -47,9 +47,18 @@ void
 tls_library_error(struct buf *out)
 {
     unsigned long code = ossl.ERR_get_error();
-    char text[256];
+    const char *text;
 
-    ossl.ERR_error_string_n(code, text, sizeof(text));
     ossl.ERR_clear_error();
-    buf_printf(out, "%s", code == 0 ? "no reason known" : text);
+    if (code == 0) {
+        buf_printf(out, "no reason known");
+        return;
+    }
+    if (ERR_SYSTEM_ERROR(code)) {
+        buf_printf(out, "%s", strerror(ERR_GET_REASON(code)));
+        return;
+    }
+    text = ossl.ERR_reason_error_string(code);
+    buf_printf(out, "%s (OpenSSL error %08lX)",
+        text != NULL ? text : "no reason known", code);
 }

@@ -16,8 +16,9 @@
 /* clang-format off */
 #define TLS_FUNCTIONS(X)            \
     X(ERR_clear_error)              \
-    X(ERR_error_string_n)           \
     X(ERR_get_error)                \
+    X(ERR_peek_error)               \
+    X(ERR_reason_error_string)      \
     X(SSL_CTX_check_private_key)    \
     X(SSL_CTX_ctrl)                 \
     X(SSL_CTX_free)                 \
@@ -67,6 +68,6 @@ extern struct tls_library ossl;
  * thread at the start, then any under the config lock. */
 bool tls_library_load(struct buf *err);
 
-/* Append the earliest error of the calling thread in OpenSSL's words, and
- * forget all. */
+/* Append the earliest error of the calling thread, in the words of OpenSSL or
+ * of the system, and forget all. */
 void tls_library_error(struct buf *out);
