@@ -394,7 +394,7 @@ START_TEST(the_status_shows_items_fill_and_hit_ratio)
     do
         text = await_notice(&m, "STATUS=serving ", NULL);
     while (strstr(text, "hit ratio 75") == NULL && (free(text), true));
-    ck_assert_msg(text_matches("re:STATUS=serving 1 clients: 3 items, "
+    ck_assert_msg(text_matches("re:STATUS=serving 1 client: 3 items, "
                                "[0-9.]+ of 64\\.0 MiB \\([0-9]+ %\\), "
                                "hit ratio 75\\.0 %",
                       text),

@@ -66,7 +66,7 @@ reopen_log(struct ashlard *d)
     if (err != 0)
         log_error("cannot open the log anew file=%s err=\"%s\"",
             d->config.daemon.logfile, strerror(err));
-    else
+    else if (*d->config.daemon.logfile != '\0')
         log_info("log opened anew");
 }
 

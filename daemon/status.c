@@ -26,11 +26,13 @@ void
 status_append(struct ashlard *d, struct buf *out)
 {
     size_t used = slab_used(d->slab), limit = slab_limit(d->slab);
+    unsigned clients = atomic_load(&d->n_clients);
     struct ks_metrics m;
 
     ks_metrics(d->ks, &m);
-    buf_printf(out, "serving %u clients: %llu items, %.1f of %.1f MiB (%zu %%)",
-        atomic_load(&d->n_clients), (unsigned long long)daemon_items(d),
+    buf_printf(out,
+        "serving %u client%s: %llu items, %.1f of %.1f MiB (%zu %%)", clients,
+        clients == 1 ? "" : "s", (unsigned long long)daemon_items(d),
         (double)used / MIB, (double)limit / MIB,
         limit > 0 ? 100 * used / limit : 0);
     append_hit_ratio(&m, out);
