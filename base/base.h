@@ -357,6 +357,8 @@ enum option_flags {
     OPT_FIXED = 1 << 4,  /* the value stays the default: at start others are
                             accepted with a warning, later they are refused */
     OPT_HIDDEN = 1 << 5, /* CONFIG GET shows it by its whole name only */
+    OPT_ALIAS = 1 << 6,  /* another name of the row that `def` names; it has no
+                            value of its own */
 };
 
 #define OPTION_TYPE_OPT_BOOL int64_t
@@ -381,6 +383,10 @@ struct option {
 
 #define OPTION_ROW(name, type, def, min, max, flags, values, text)             \
     {#name, type, def, min, max, flags, values, text},
+
+/* The row of another name. Any module may have it. */
+#define OPTION_ALIAS(X, name, of)                                              \
+    X(name, OPT_STRING, #of, 0, 0, OPT_ALIAS, "", "")
 
 /* Define the rows of one module, `static const struct option TABLE[]`. Every
  * member of the struct takes 8 bytes and stands in the order of the rows, so

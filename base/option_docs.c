@@ -44,11 +44,13 @@ wrap_comment(struct buf *out, struct str text)
     wrap(out, 2, "# ", text);
 }
 
-/* Rows that have no effect and nothing to tell are listed by name only. */
+/* Rows that have no effect and nothing to tell, and other names of rows, are
+ * listed by name only. */
 static bool
 is_mere_name(const struct option *row)
 {
-    return (row->flags & OPT_NOOP) && row->text[0] == '\0';
+    return (row->flags & OPT_ALIAS) ||
+        ((row->flags & OPT_NOOP) && row->text[0] == '\0');
 }
 
 /* The names of these, in the order of the rows, each after a blank. */
@@ -60,12 +62,32 @@ append_mere_names(const struct option_module *module, struct buf *out)
     for (size_t i = 0; i < module->n_rows; i++) {
         const struct option *row = &module->rows[i];
 
-        if (is_mere_name(row) && !(row->flags & OPT_HIDDEN))
+        if (is_mere_name(row) && !(row->flags & (OPT_HIDDEN | OPT_ALIAS)))
             buf_printf(out, " %s", option_name(row, name, sizeof(name)));
     }
 }
 
+/* " this-name for that-name, ..." */
+static void
+append_other_names(const struct option_module *module, struct buf *out)
+{
+    char name[OPTION_NAME_CAP], other[OPTION_NAME_CAP];
+
+    for (size_t i = 0; i < module->n_rows; i++) {
+        const struct option *row = &module->rows[i];
+        struct option of = {.name = row->def};
+
+        if (row->flags & OPT_ALIAS)
+            buf_printf(out, "%s %s for %s", out->len > 0 ? "," : "",
+                option_name(row, other, sizeof(other)),
+                option_name(&of, name, sizeof(name)));
+    }
+    if (out->len > 0)
+        buf_printf(out, ".");
+}
+
 #define MERE_NAMES "Accepted as well, and without effect:"
+#define OTHER_NAMES "Other names, of redis.conf:"
 
 static struct str
 str_of_buf(const struct buf *b)
@@ -136,6 +158,12 @@ write_sample_names(struct buf *out, const struct option_module *module)
     append_mere_names(module, &names);
     if (names.len > 0) {
         buf_printf(out, "\n# %s\n", MERE_NAMES);
+        wrap_comment(out, (struct str){names.p + 1, names.len - 1});
+    }
+    names.len = 0;
+    append_other_names(module, &names);
+    if (names.len > 0) {
+        buf_printf(out, "\n# %s\n", OTHER_NAMES);
         wrap_comment(out, (struct str){names.p + 1, names.len - 1});
     }
     buf_free(&names);
@@ -250,7 +278,7 @@ options_write_help(struct options *o, struct buf *out)
         bool begun = false; /* a module of names only has no heading */
 
         for (size_t i = 0; i < o->modules[m].n_rows; i++) {
-            if (o->modules[m].rows[i].flags & OPT_NOOP)
+            if (o->modules[m].rows[i].flags & (OPT_NOOP | OPT_ALIAS))
                 continue;
             if (!begun)
                 buf_printf(
@@ -325,6 +353,13 @@ write_man_names(struct buf *out, const struct option_module *module)
     if (names.len > 0) {
         wrap(&text, 0, "", (struct str){names.p + 1, names.len - 1});
         buf_printf(out, ".PP\n" MERE_NAMES "\n");
+        write_troff(out, str_of_buf(&text));
+    }
+    names.len = text.len = 0;
+    append_other_names(module, &names);
+    if (names.len > 0) {
+        wrap(&text, 0, "", (struct str){names.p + 1, names.len - 1});
+        buf_printf(out, ".PP\n" OTHER_NAMES "\n");
         write_troff(out, str_of_buf(&text));
     }
     buf_free(&names);

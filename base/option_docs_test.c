@@ -72,6 +72,28 @@ START_TEST(what_has_no_effect_and_no_text_is_listed_by_name)
 }
 END_TEST
 
+START_TEST(other_names_of_rows_are_listed_with_these)
+{
+    struct buf sample = {0}, man = {0}, help = {0};
+
+    options_write_sample(o, &sample);
+    options_write_man(o, &man);
+    options_write_help(o, &help);
+    buf_append(&sample, "", 1);
+    buf_append(&man, "", 1);
+    buf_append(&help, "", 1);
+    ck_assert_ptr_nonnull(strstr(sample.p,
+        "\n# Other names, of redis.conf:\n# tune-once for tune-one, "
+        "listen-port for port.\n"));
+    ck_assert_ptr_nonnull(strstr(man.p,
+        ".PP\nOther names, of redis.conf:\ntune\\-once for tune\\-one, "));
+    ck_assert_ptr_null(strstr(help.p, "tune-once"));
+    buf_free(&sample);
+    buf_free(&man);
+    buf_free(&help);
+}
+END_TEST
+
 static void
 expect_narrow_lines(const struct buf *out)
 {
@@ -146,6 +168,7 @@ main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_sample_file_reads_back_to_the_defaults);
     tcase_add_test(t, what_has_no_effect_and_no_text_is_listed_by_name);
+    tcase_add_test(t, other_names_of_rows_are_listed_with_these);
     tcase_add_test(t, the_sample_file_has_an_entry_per_directive);
     tcase_add_test(t, sample_and_help_fit_a_terminal);
     tcase_add_test(t, help_shows_name_kind_text_and_default);

@@ -256,7 +256,8 @@ each_place(struct rewrite *r,
         at.module = &o->modules[m];
         for (size_t i = 0; i < at.module->n_rows; i++, at.index++) {
             at.row = &at.module->rows[i];
-            fn(r, &at);
+            if (!(at.row->flags & OPT_ALIAS))
+                fn(r, &at);
         }
     }
 }

@@ -57,6 +57,10 @@ static const struct {
     /* A value set back to its default is written where it has a line. */
     {"timeout 5\n", "timeout", "0", "timeout 0\n"},
     {"port 1\n", "timeout", "0", "port 1\n"},
+    /* A line may have another name of its directive. */
+    {"tune-once 3\n", NULL, NULL, "tune-once 3\n"},
+    {"tune-once 3\n", "tune_one", "4", "tune-one 4\n"},
+    {"tune-one 3\n", "tune_once", "4", "tune-one 4\n"},
     /* Values that need quotes get them. */
     {"requirepass a\n", "requirepass", "", "requirepass \"\"\n"},
     {"requirepass a\n", "requirepass", "b # \"c\\",

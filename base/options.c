@@ -33,9 +33,8 @@ same_name(struct str given, const char *name)
     return i == given.len && name[i] == '\0';
 }
 
-bool
-options_place(
-    const struct options *o, struct str name, struct option_place *out)
+static bool
+place_of_row(const struct options *o, struct str name, struct option_place *out)
 {
     size_t first = 0;
 
@@ -51,6 +50,16 @@ options_place(
         first += module->n_rows;
     }
     return false;
+}
+
+bool
+options_place(
+    const struct options *o, struct str name, struct option_place *out)
+{
+    if (!place_of_row(o, name, out))
+        return false;
+    return !(out->row->flags & OPT_ALIAS) ||
+        place_of_row(o, str_of(out->row->def), out);
 }
 
 const struct option *
@@ -131,11 +140,11 @@ options_print(struct options *o, const struct option *row, struct buf *out)
     ASSERT(options_place(o, str_of(row->name), &at));
     member = member_of(at.module, at.row);
     lock(o);
-    if (row->type == OPT_STRING)
+    if (at.row->type == OPT_STRING)
         value.string = *(char **)member;
     else
         value.number = *(int64_t *)member;
-    option_value_print(row, &value, out);
+    option_value_print(at.row, &value, out);
     unlock(o);
 }
 
@@ -313,6 +322,7 @@ options_set(struct options *o, const char *name, const char *text, bool live,
 static void
 check_row(const struct options *o, const struct option *row)
 {
+    struct option_place at;
     bool ranged = row->type == OPT_INT || row->type == OPT_SIZE ||
         row->type == OPT_MEMORY || row->type == OPT_OCTAL;
 
@@ -320,8 +330,10 @@ check_row(const struct options *o, const struct option *row)
     ASSERT(row->def != NULL && row->values != NULL && row->text != NULL);
     ASSERT(!ranged || row->min < row->max);
     ASSERT(row->type == OPT_STRING || !(row->flags & OPT_REPEAT));
-    /* No two rows answer to one name. */
-    ASSERT(options_find(o, str_of(row->name)) == row);
+    /* No two rows answer to one name; an alias is of a row with a value. */
+    ASSERT(place_of_row(o, str_of(row->name), &at) && at.row == row);
+    ASSERT(options_place(o, str_of(row->name), &at) &&
+        !(at.row->flags & OPT_ALIAS));
 }
 
 /* Give a row its default. A default that its own row refuses is a bug. */
@@ -331,11 +343,13 @@ set_default(const struct option_place *at)
     struct option_value value;
     struct buf err = {0};
 
+    *(int64_t *)member_of(at->module, at->row) = 0;
+    if (at->row->flags & OPT_ALIAS)
+        return;
     if (!option_value_parse(at, at->row->def, &value, &err)) {
         log_error("bad default: %.*s", (int)err.len, err.p);
         UNREACHABLE();
     }
-    *(int64_t *)member_of(at->module, at->row) = 0;
     store(at, &value);
     buf_free(&err);
 }

@@ -48,6 +48,8 @@
     X(tune_two, OPT_BOOL, "yes", 0, 0, OPT_LIVE | OPT_NOOP, "", "")         \
     X(tune_dark, OPT_BOOL, "no", 0, 0, OPT_LIVE | OPT_NOOP | OPT_HIDDEN, "",\
         "")                                                                 \
+    OPTION_ALIAS(X, tune_once, tune_one)                                    \
+    OPTION_ALIAS(X, listen_port, port)                                      \
     X(odd, OPT_STRING, "a  \"b'\\ #\x01", 0, 0, OPT_LIVE, "",               \
         "A default that needs quotes.")
 /* clang-format on */

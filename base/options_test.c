@@ -181,6 +181,21 @@ START_TEST(a_name_is_found_in_any_case_with_dash_or_underscore)
 }
 END_TEST
 
+START_TEST(another_name_of_a_row_leads_to_the_row)
+{
+    ck_assert(set("tune-once", "7"));
+    ck_assert_int_eq(mem.tune_one, 7);
+    ck_assert_str_eq(shown("tune-once"), "7");
+    ck_assert_ptr_eq(
+        options_find(o, STR("TUNE_ONCE")), options_find(o, STR("tune-one")));
+    ck_assert(!set("tune-once", "10"));
+    ck_assert_int_eq(mem.tune_one, 7);
+    /* of a row of another module */
+    ck_assert_ptr_eq(
+        options_find(o, STR("listen-port")), options_find(o, STR("port")));
+}
+END_TEST
+
 static void
 count_row(void *ctx, const char *title, const struct option *row)
 {
@@ -378,6 +393,7 @@ main(void)
     tcase_add_test(t, a_mode_is_octal);
     tcase_add_test(t, a_string_is_taken_as_it_is);
     tcase_add_test(t, a_name_is_found_in_any_case_with_dash_or_underscore);
+    tcase_add_test(t, another_name_of_a_row_leads_to_the_row);
     tcase_add_test(t, each_row_is_visited_in_order_of_the_modules);
     tcase_add_test(t, a_start_only_directive_is_refused_while_the_program_runs);
     tcase_add_test(t, an_unknown_directive_is_refused);

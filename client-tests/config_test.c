@@ -280,6 +280,65 @@ START_TEST(help_and_version_print_and_end)
 }
 END_TEST
 
+START_TEST(former_names_of_directives_are_those_of_today)
+{
+    static const char *const steps[][2] = {
+        {"CONFIG SET slave-priority 7", "+OK"},
+        {"CONFIG GET replica-priority", "[\"replica-priority\" \"7\"]"},
+        {"CONFIG GET Slave-Priority", "[\"Slave-Priority\" \"7\"]"},
+        {"CONFIG SET replica-priority 9", "+OK"},
+        {"CONFIG GET slave-prio*", "[\"slave-priority\" \"9\"]"},
+        {"CONFIG SET SLAVE-PRIORITY x",
+            "re:-ERR CONFIG SET failed \\(possibly "
+            "related to argument 'slave-priority'"
+            "\\) - .*"},
+        {"HSET h a 1 b 2 c 3", ":3"},
+        {"OBJECT ENCODING h", "\"listpack\""},
+        {"DEL h", ":1"},
+        {"CONFIG SET hash-max-ziplist-entries 2", "+OK"},
+        {"HSET h a 1 b 2 c 3", ":3"},
+        {"OBJECT ENCODING h", "\"hashtable\""},
+        {"DEL h", ":1"},
+        {"CONFIG SET hash-max-ziplist-entries 1000", "+OK"},
+        {"CONFIG GET hash-max-listpack-entries",
+            "[\"hash-max-listpack-entries\" \"1000\"]"},
+        {"CONFIG SET min-slaves-to-write 1", "+OK"},
+        {"SET k v", "-NOREPLICAS Not enough good replicas to write."},
+        {"CONFIG SET min-slaves-to-write 0", "+OK"},
+        {"SET k v", "+OK"},
+    };
+    static const char *const args[] = {NULL};
+    struct server *s = server_start(args);
+    struct wire *w = wire_connect(s);
+
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        wire_run(w, steps[i][0], steps[i][1]);
+    wire_close(w);
+    server_stop(s);
+}
+END_TEST
+
+START_TEST(config_set_save_takes_pairs_only)
+{
+    static const char *const bad[] = {"CONFIG SET save x",
+        "CONFIG SET save 900", "CONFIG SET save \"0 1\"",
+        "CONFIG SET save \"900 -1\"", "CONFIG SET save \"900 1 60\""};
+    static const char *const args[] = {NULL};
+    struct server *s = server_start(args);
+    struct wire *w = wire_connect(s);
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        wire_run(w, bad[i],
+            "re:-ERR CONFIG SET failed \\(possibly related to "
+            "argument 'save'\\) - .*Invalid save parameters");
+    wire_run(w, "CONFIG SET save \"900 1 60 100\"", "+OK");
+    wire_run(w, "CONFIG GET save", "[\"save\" \"900 1 60 100\"]");
+    wire_run(w, "CONFIG SET save \"\"", "+OK");
+    wire_close(w);
+    server_stop(s);
+}
+END_TEST
+
 /* ---- CONFIG REWRITE ----------------------------------------------------- */
 
 START_TEST(config_rewrite_keeps_what_was_set)
@@ -464,6 +523,8 @@ config_suite(void)
     tcase_add_test(tc, places_that_cannot_be_written_stop_the_start);
     tcase_add_test(tc, the_server_stays_in_the_foreground);
     tcase_add_test(tc, config_set_shows_its_effect_at_once);
+    tcase_add_test(tc, former_names_of_directives_are_those_of_today);
+    tcase_add_test(tc, config_set_save_takes_pairs_only);
     tcase_add_test(tc, config_rewrite_keeps_what_was_set);
     tcase_add_test(tc, config_rewrite_writes_nothing_that_would_not_start);
     tcase_add_test(tc, the_port_can_be_changed_while_clients_stay);

@@ -62,9 +62,6 @@
         "When a script has run for so long, the other clients of its "      \
         "worker are answered BUSY, and may end it by SCRIPT KILL. 0: they " \
         "wait.")                                                            \
-    X(lua_time_limit, OPT_INT, "5000", 0, INT64_MAX / 1000, OPT_LIVE,       \
-        "milliseconds",                                                     \
-        "The former name of busy-reply-threshold: the lower one holds.")    \
     X(script_time_limit, OPT_INT, "10000", 1, 3600000, OPT_LIVE,            \
         "milliseconds",                                                     \
         "A script that runs longer is ended with an error; what it has "    \

@@ -10,6 +10,7 @@
 #include "commands/notify.h"
 #include "commands/tracking.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #define MAX_OPTION_NAME 128
@@ -22,15 +23,20 @@ struct get {
     size_t n_shown;
 };
 
-static bool
-is_wanted(const struct request *rq, const char *name, unsigned flags)
+/* How a directive is shown: by its name, or as it was written, if it was asked
+ * for by its whole name. Without a start if nobody asked for it. */
+static struct str
+wanted_as(const struct request *rq, const char *name, unsigned flags)
 {
     for (int i = 2; i < rq->argc; i++) {
-        if (flags & OPT_HIDDEN ? arg_is(rq, i, name)
-                               : glob_match(arg_str(rq, i), str_of(name), true))
-            return true;
+        struct str arg = arg_str(rq, i);
+
+        if (str_ieq(arg, str_of(name)))
+            return arg;
+        if (!(flags & OPT_HIDDEN) && glob_match(arg, str_of(name), true))
+            return str_of(name);
     }
-    return false;
+    return (struct str){NULL, 0};
 }
 
 /* In the order of Redis, however they were given. */
@@ -67,15 +73,18 @@ static void
 show_option(void *ctx, const char *title, const struct option *row)
 {
     struct get *get = ctx;
+    struct commands *c = get->rq->thread->commands;
     char name[MAX_OPTION_NAME];
+    struct str shown;
 
     (void)title;
     option_name(row, name, sizeof(name));
-    if (!is_wanted(get->rq, name, row->flags))
+    shown = wanted_as(get->rq, name, row->flags);
+    if (shown.p == NULL)
         return;
     get->value.len = 0;
-    print_value(get->rq->thread->commands, row, &get->value);
-    reply_bulk_cstr(get->rq->reply, name);
+    print_value(c, options_find(c->options, str_of(row->name)), &get->value);
+    reply_bulk(get->rq->reply, shown);
     reply_bulk(get->rq->reply,
         (struct str){get->value.len > 0 ? get->value.p : "", get->value.len});
     get->n_shown++;
@@ -152,6 +161,18 @@ fail(struct set *set, size_t i, const char *reason)
     return false;
 }
 
+/* The name as it was given, which can be another one of the row's, in the form
+ * in which names are shown. */
+static void
+note_name(struct change *change, struct str given)
+{
+    ASSERT(given.len < sizeof(change->name));
+    for (size_t i = 0; i < given.len; i++)
+        change->name[i] =
+            given.p[i] == '_' ? '-' : (char)tolower((unsigned char)given.p[i]);
+    change->name[given.len] = '\0';
+}
+
 /* Find all rows first: nothing is changed for a name that does not exist. */
 static bool
 find_rows(struct request *rq, struct set *set)
@@ -170,7 +191,7 @@ find_rows(struct request *rq, struct set *set)
                 ARG_SHOWN(rq, arg));
             return false;
         }
-        option_name(change->row, change->name, sizeof(change->name));
+        note_name(change, arg_str(rq, arg));
         change->value = copy_text(rq->argv[arg + 1].p, rq->argv[arg + 1].len);
     }
     return true;

@@ -14,8 +14,11 @@ START_TEST(get_returns_pairs_of_name_and_value)
 {
     RUN(h, "*2\r\n$9\r\ndatabases\r\n$2\r\n16\r\n", "CONFIG", "GET",
         "databases");
-    RUN(h, "*2\r\n$16\r\nmaxmemory-policy\r\n$11\r\nallkeys-lru\r\n", "CONFIG",
+    /* as it was written, but for a pattern */
+    RUN(h, "*2\r\n$16\r\nMaxMemory-Policy\r\n$11\r\nallkeys-lru\r\n", "CONFIG",
         "GET", "MaxMemory-Policy");
+    RUN(h, "*2\r\n$16\r\nmaxmemory-policy\r\n$11\r\nallkeys-lru\r\n", "CONFIG",
+        "GET", "MaxMemory-Polic?");
     RUN(h, "*0\r\n", "CONFIG", "GET", "foo");
 }
 END_TEST

@@ -208,38 +208,29 @@ hash_copy(struct request *rq, const struct ks_key *from,
 
 /* ---- OBJECT ENCODING --------------------------------------------------- */
 
-/* The lower of two directives: the second is the former name of the first, and
- * a client may have set either. */
+/* What a directive that nothing else reads is set to. */
 static uint64_t
-lower_limit(const struct request *rq, const char *name, const char *former,
-    uint64_t without)
+limit_of(const struct request *rq, const char *name, uint64_t without)
 {
-    const char *const names[] = {name, former};
     struct options *options = rq->thread->commands->options;
-    uint64_t limit = without;
+    const struct option *row =
+        options == NULL ? NULL : options_find(options, str_of(name));
+    struct buf text = {0};
+    int64_t value = (int64_t)without;
 
-    for (size_t i = 0; options != NULL && i < ARRAY_LEN(names); i++) {
-        const struct option *row = options_find(options, str_of(names[i]));
-        struct buf text = {0};
-        int64_t value;
-
-        if (row == NULL)
-            continue;
-        options_print(options, row, &text);
-        if (str_to_i64((struct str){text.p, text.len}, &value))
-            limit = i == 0 ? (uint64_t)value : MIN(limit, (uint64_t)value);
-        buf_free(&text);
-    }
-    return limit;
+    if (row == NULL)
+        return without;
+    options_print(options, row, &text);
+    (void)str_to_i64((struct str){text.p, text.len}, &value);
+    buf_free(&text);
+    return (uint64_t)value;
 }
 
 const char *
 hash_encoding(struct request *rq, const struct ks_key *key)
 {
-    uint64_t max_fields = lower_limit(
-        rq, "hash-max-listpack-entries", "hash-max-ziplist-entries", 512);
-    uint64_t max_len = lower_limit(
-        rq, "hash-max-listpack-value", "hash-max-ziplist-value", 64);
+    uint64_t max_fields = limit_of(rq, "hash-max-listpack-entries", 512);
+    uint64_t max_len = limit_of(rq, "hash-max-listpack-value", 64);
     struct hash_reader *reader;
     struct hash_field field;
     uint64_t at = 0;

@@ -507,8 +507,7 @@ commands_in_long_script(const struct commands *c, unsigned worker)
 uint64_t
 script_busy_us(const struct commands *c)
 {
-    int64_t ms = MIN(option_get_i64(&c->values->busy_reply_threshold),
-        option_get_i64(&c->values->lua_time_limit));
+    int64_t ms = option_get_i64(&c->values->busy_reply_threshold);
 
     return ms == 0 ? UINT64_MAX / 2 : (uint64_t)ms * 1000;
 }

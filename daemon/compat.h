@@ -44,6 +44,8 @@
         "no|yes|local", "There are no protected directives.")               \
     X(syslog_enabled, OPT_BOOL, "no", 0, 0, OPT_NOOP | OPT_FIXED, "",       \
         "See logfile.")                                                     \
+    X(socket_mark_id, OPT_INT, "0", 0, UINT32_MAX, OPT_NOOP | OPT_FIXED, "",\
+        "Sockets get no mark.")                                             \
     X(oom_score_adj, OPT_ENUM, "no", 0, 0, FIXED_,                          \
         "no|yes|relative|absolute", "The service manager sets it.")         \
     X(tls_replication, OPT_BOOL, "no", 0, 0, FIXED_, "",                    \
@@ -75,16 +77,11 @@
     COMPAT_TEXT(X, latency_tracking_info_percentiles, "50 99 99.9")         \
     COMPAT_INT(X, hash_max_listpack_entries, "512", 0, INT64_MAX)           \
     COMPAT_INT(X, hash_max_listpack_value, "64", 0, INT64_MAX)              \
-    COMPAT_INT(X, hash_max_ziplist_entries, "512", 0, INT64_MAX)            \
-    COMPAT_INT(X, hash_max_ziplist_value, "64", 0, INT64_MAX)               \
     COMPAT_INT(X, list_max_listpack_size, "-2", INT32_MIN, INT32_MAX)       \
-    COMPAT_INT(X, list_max_ziplist_size, "-2", INT32_MIN, INT32_MAX)        \
     COMPAT_INT(X, list_compress_depth, "0", 0, INT32_MAX)                   \
     COMPAT_INT(X, set_max_intset_entries, "512", 0, INT64_MAX)              \
     COMPAT_INT(X, zset_max_listpack_entries, "128", 0, INT64_MAX)           \
     COMPAT_INT(X, zset_max_listpack_value, "64", 0, INT64_MAX)              \
-    COMPAT_INT(X, zset_max_ziplist_entries, "128", 0, INT64_MAX)            \
-    COMPAT_INT(X, zset_max_ziplist_value, "64", 0, INT64_MAX)               \
     COMPAT_SIZE(X, hll_sparse_max_bytes, "3000")                            \
     COMPAT_SIZE(X, stream_node_max_bytes, "4096")                           \
     COMPAT_INT(X, stream_node_max_entries, "100", 0, INT64_MAX)             \
@@ -131,6 +128,76 @@
     COMPAT_BOOL(X, set_proc_title, "yes")                                   \
     COMPAT_TEXT(X, proc_title_template,                                     \
         "{title} {listen-addr} {server-mode}")                              \
+    COMPAT_INT(X, repl_ping_replica_period, "10", 1, INT32_MAX)             \
+    COMPAT_TEXT(X, replica_announce_ip, "")                                 \
+    COMPAT_INT(X, replica_announce_port, "0", 0, 65535)                     \
+    COMPAT_BOOL(X, replica_announced, "yes")                                \
+    COMPAT_BOOL(X, replica_ignore_maxmemory, "yes")                         \
+    COMPAT_BOOL(X, replica_ignore_disk_write_errors, "no")                  \
+    X(propagation_error_behavior, OPT_ENUM, "ignore", 0, 0, NOOP_,          \
+        "ignore|panic|panic-on-replicas", "")                               \
+    COMPAT_BOOL(X, aof_disable_auto_gc, "no")                               \
+    COMPAT_SIZE(X, active_defrag_ignore_bytes, "100mb")                     \
+    COMPAT_INT(X, active_defrag_cycle_min, "1", 1, 99)                      \
+    COMPAT_INT(X, active_defrag_cycle_max, "25", 1, 99)                     \
+    COMPAT_INT(X, active_defrag_threshold_lower, "10", 0, 1000)             \
+    COMPAT_INT(X, active_defrag_threshold_upper, "100", 0, 1000)            \
+    COMPAT_INT(X, active_defrag_max_scan_fields, "1000", 1, INT64_MAX)      \
+    COMPAT_TEXT(X, cluster_config_file, "nodes.conf")                       \
+    COMPAT_INT(X, cluster_node_timeout, "15000", 0, INT64_MAX)              \
+    COMPAT_INT(X, cluster_port, "0", 0, 65535)                              \
+    COMPAT_TEXT(X, cluster_announce_ip, "")                                 \
+    COMPAT_TEXT(X, cluster_announce_hostname, "")                           \
+    COMPAT_INT(X, cluster_announce_port, "0", 0, 65535)                     \
+    COMPAT_INT(X, cluster_announce_tls_port, "0", 0, 65535)                 \
+    COMPAT_INT(X, cluster_announce_bus_port, "0", 0, 65535)                 \
+    COMPAT_INT(X, cluster_migration_barrier, "1", 0, INT32_MAX)             \
+    COMPAT_INT(X, cluster_replica_validity_factor, "10", 0, INT32_MAX)      \
+    COMPAT_BOOL(X, cluster_require_full_coverage, "yes")                    \
+    COMPAT_BOOL(X, cluster_replica_no_failover, "no")                       \
+    COMPAT_BOOL(X, cluster_allow_reads_when_down, "no")                     \
+    COMPAT_BOOL(X, cluster_allow_pubsubshard_when_down, "yes")              \
+    COMPAT_BOOL(X, cluster_allow_replica_migration, "yes")                  \
+    COMPAT_SIZE(X, cluster_link_sendbuf_limit, "0")                         \
+    X(cluster_preferred_endpoint_type, OPT_ENUM, "ip", 0, 0, NOOP_,         \
+        "ip|hostname|unknown-endpoint", "")                                 \
+    COMPAT_TEXT(X, syslog_ident, "redis")                                   \
+    X(syslog_facility, OPT_ENUM, "local0", 0, 0, OPT_NOOP,                  \
+        "user|local0|local1|local2|local3|local4|local5|local6|local7", "") \
+    COMPAT_BOOL(X, crash_log_enabled, "yes")                                \
+    COMPAT_BOOL(X, crash_memcheck_enabled, "yes")                           \
+    COMPAT_TEXT(X, ignore_warnings, "")                                     \
+    COMPAT_BOOL(X, io_threads_do_reads, "no")                               \
+    X(sanitize_dump_payload, OPT_ENUM, "no", 0, 0, NOOP_,                   \
+        "no|yes|clients", "")                                               \
+    COMPAT_INT(X, shutdown_timeout, "10", 0, INT32_MAX)                     \
+    COMPAT_TEXT(X, shutdown_on_sigint, "default")                           \
+    COMPAT_TEXT(X, shutdown_on_sigterm, "default")                          \
+    COMPAT_TEXT(X, bind_source_addr, "")                                    \
+    COMPAT_TEXT(X, server_cpulist, "")                                      \
+    COMPAT_TEXT(X, bio_cpulist, "")                                         \
+    COMPAT_TEXT(X, aof_rewrite_cpulist, "")                                 \
+    COMPAT_TEXT(X, bgsave_cpulist, "")                                      \
+    OPTION_ALIAS(X, slave_priority, replica_priority)                       \
+    OPTION_ALIAS(X, slave_read_only, replica_read_only)                     \
+    OPTION_ALIAS(X, slave_serve_stale_data, replica_serve_stale_data)       \
+    OPTION_ALIAS(X, slave_lazy_flush, replica_lazy_flush)                   \
+    OPTION_ALIAS(X, slave_ignore_maxmemory, replica_ignore_maxmemory)       \
+    OPTION_ALIAS(X, slave_announce_ip, replica_announce_ip)                 \
+    OPTION_ALIAS(X, slave_announce_port, replica_announce_port)             \
+    OPTION_ALIAS(X, repl_ping_slave_period, repl_ping_replica_period)       \
+    OPTION_ALIAS(X, min_slaves_to_write, min_replicas_to_write)             \
+    OPTION_ALIAS(X, min_slaves_max_lag, min_replicas_max_lag)               \
+    OPTION_ALIAS(X, cluster_slave_no_failover,                              \
+        cluster_replica_no_failover)                                        \
+    OPTION_ALIAS(X, cluster_slave_validity_factor,                          \
+        cluster_replica_validity_factor)                                    \
+    OPTION_ALIAS(X, lua_time_limit, busy_reply_threshold)                   \
+    OPTION_ALIAS(X, hash_max_ziplist_entries, hash_max_listpack_entries)    \
+    OPTION_ALIAS(X, hash_max_ziplist_value, hash_max_listpack_value)        \
+    OPTION_ALIAS(X, list_max_ziplist_size, list_max_listpack_size)          \
+    OPTION_ALIAS(X, zset_max_ziplist_entries, zset_max_listpack_entries)    \
+    OPTION_ALIAS(X, zset_max_ziplist_value, zset_max_listpack_value)        \
     X(key_load_delay, OPT_INT, "0", INT32_MIN, INT32_MAX, HIDDEN_, "", "")  \
     X(rdb_key_save_delay, OPT_INT, "0", INT32_MIN, INT32_MAX, HIDDEN_, "", "")
 /* clang-format on */

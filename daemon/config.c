@@ -196,6 +196,24 @@ check_daemon_value(const struct option *row, const char *value)
     return NULL;
 }
 
+/* As Redis takes it: pairs of seconds and changes. */
+static const char *
+check_compat_value(const struct option *row, const char *value)
+{
+    struct str rest = str_of(value), word;
+    unsigned n = 0;
+    int64_t number;
+
+    if (strcmp(row->name, "save") != 0)
+        return NULL;
+    while (next_word(&rest, &word)) {
+        if (!str_to_i64(word, &number) || number < (n % 2 == 0 ? 1 : 0))
+            return "Invalid save parameters";
+        n++;
+    }
+    return n % 2 == 0 ? NULL : "Invalid save parameters";
+}
+
 /* ---- TLS ----------------------------------------------------------------- */
 
 static const char *
@@ -241,7 +259,7 @@ config_init(struct config *c)
         {"Commands", command_rows, ARRAY_LEN(command_rows), &c->commands,
             command_option_check},
         {"Compatibility with redis.conf", compat_rows, ARRAY_LEN(compat_rows),
-            &c->compat, NULL},
+            &c->compat, check_compat_value},
     };
 
     c->set = options_new(modules, ARRAY_LEN(modules));

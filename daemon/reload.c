@@ -40,7 +40,7 @@ compare_row(void *ctx, const char *title, const struct option *row)
     char name[64];
 
     (void)title;
-    if (strcmp(now, next) == 0) {
+    if (row->flags & OPT_ALIAS || strcmp(now, next) == 0) {
         free(next);
     } else if (!(row->flags & OPT_LIVE)) {
         log_warn("%s changes at the next start",
