@@ -254,7 +254,7 @@ change_by_rule(void *arg, struct str rule)
         return true;
     change->failed = true;
     buf_printf(change->err, "Error in ACL SETUSER modifier '");
-    buf_append(change->err, rule.p, MIN(rule.len, (size_t)1024));
+    buf_append(change->err, rule.p, strnlen(rule.p, MIN(rule.len, 1024)));
     buf_printf(change->err, "': %s", acl_status_text(status));
     return false;
 }

@@ -220,6 +220,16 @@ START_TEST(a_bad_rule_is_named_and_changes_nothing)
 }
 END_TEST
 
+START_TEST(a_bad_rule_is_shown_up_to_a_nul_byte)
+{
+    const struct str words[] = {STR("ACL"), STR("SETUSER"), STR("u"),
+        {"~a\0b", 4}};
+
+    ck_assert_str_eq(harness_run(h, words, ARRAY_LEN(words)),
+        "-ERR Error in ACL SETUSER modifier '~a': Syntax error\r\n");
+}
+END_TEST
+
 START_TEST(parentheses_must_match)
 {
     RUN(h,
@@ -925,6 +935,7 @@ main(void)
     TCase *tc = tcase_create("acl");
     SRunner *runner = srunner_create(suite);
     const TTest *const tests[] = {parentheses_must_match,
+        a_bad_rule_is_shown_up_to_a_nul_byte,
         each_category_alone_is_its_own_text,
         any_set_of_commands_survives_its_text, a_name_has_no_blanks,
         getuser_shows_everything, users_are_listed_by_name,

@@ -3,7 +3,7 @@
  *
  * Reads the table only; any worker.
  */
-#include "commands/script.h"
+#include "commands/internal.h"
 
 #include <ctype.h>
 
@@ -62,6 +62,7 @@ static const struct flag_name flag_names[] = {
     {CMD_NO_MULTI, "no_multi"},
     {CMD_MOVABLE_KEYS, "movablekeys"},
     {CMD_ALLOW_BUSY, "allow_busy"},
+    {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
 };
 
 static void
@@ -451,7 +452,7 @@ reply_keys(struct request *rq, bool with_flags)
     if (row == NULL)
         return;
     keys = command_keys_of(row, rq->argv + 2, rq->argc - 2);
-    if (keys.last < keys.first && !script_is_row(row)) {
+    if (keys.last < keys.first && !(row->flags & CMD_NO_MANDATORY_KEYS)) {
         reply_error(rq->reply, "ERR Invalid arguments specified for command");
         return;
     }

@@ -36,6 +36,7 @@ enum command_flags {
                                 database of the session, do not name: EXEC
                                 locks everything. Implied for what reads or
                                 writes without naming keys */
+    CMD_NO_MANDATORY_KEYS = 1 << 20, /* may be called without any key */
     CMD_LIKE_ADMIN = 1 << 24, /* of the categories of CMD_ADMIN, without it */
 };
 

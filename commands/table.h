@@ -27,6 +27,8 @@
 #define CMD_SUB_ (CMD_CONN_ | CMD_PUBSUB | CMD_SUBSCRIBED | CMD_PUSHES)
 #define CMD_GET_ (CMD_READ | CMD_FAST)
 #define CMD_PUT_ (CMD_WRITE | CMD_DENYOOM)
+#define CMD_CALL_ (CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS | \
+    CMD_NO_MANDATORY_KEYS)
 
 #define COMMANDS(X)                                                           \
     COMMANDS_STRING(X)                                                        \
@@ -868,38 +870,35 @@
 /* Scripts, and a library of functions that is empty. */
 #define COMMANDS_SCRIPTING(X)                                                 \
     X("eval", cmd_eval, -3,                                                   \
-        CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS |                         \
-        KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE), 3, KEYS_COUNTED, 1,           \
+        CMD_CALL_ | KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE),                   \
+        3, KEYS_COUNTED, 1,                                                   \
         "scripting", "0.2.0", "Depends on the script",                        \
         "script numkeys [key [key ...]] [arg [arg ...]]",                     \
         "Runs a script in Lua.")                                              \
     X("eval_ro", cmd_eval_ro, -3,                                             \
-        CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS,               \
-        3, KEYS_COUNTED, 1,                                                   \
+        CMD_READ | CMD_CALL_, 3, KEYS_COUNTED, 1,                             \
         "scripting", "0.2.0", "Depends on the script",                        \
         "script numkeys [key [key ...]] [arg [arg ...]]",                     \
         "Runs a script in Lua that only reads.")                              \
     X("evalsha", cmd_evalsha, -3,                                             \
-        CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS |                         \
-        KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE), 3, KEYS_COUNTED, 1,           \
+        CMD_CALL_ | KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE),                   \
+        3, KEYS_COUNTED, 1,                                                   \
         "scripting", "0.2.0", "Depends on the script",                        \
         "sha1 numkeys [key [key ...]] [arg [arg ...]]",                       \
         "Runs a script that the server knows.")                               \
     X("evalsha_ro", cmd_evalsha_ro, -3,                                       \
-        CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS,               \
-        3, KEYS_COUNTED, 1,                                                   \
+        CMD_READ | CMD_CALL_, 3, KEYS_COUNTED, 1,                             \
         "scripting", "0.2.0", "Depends on the script",                        \
         "sha1 numkeys [key [key ...]] [arg [arg ...]]",                       \
         "Runs a script that the server knows and that only reads.")           \
     X("fcall", cmd_fcall, -3,                                                 \
-        CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS |                         \
-        KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE), 3, KEYS_COUNTED, 1,           \
+        CMD_CALL_ | KEYS(KEY_RW | KEY_ACCESS | KEY_UPDATE),                   \
+        3, KEYS_COUNTED, 1,                                                   \
         "scripting", "0.2.0", "O(1)",                                         \
         "function numkeys [key [key ...]] [arg [arg ...]]",                   \
         "Calls a function: there are none.")                                  \
     X("fcall_ro", cmd_fcall, -3,                                              \
-        CMD_READ | CMD_NOSCRIPT | CMD_STALE | CMD_MOVABLE_KEYS,               \
-        3, KEYS_COUNTED, 1,                                                   \
+        CMD_READ | CMD_CALL_, 3, KEYS_COUNTED, 1,                             \
         "scripting", "0.2.0", "O(1)",                                         \
         "function numkeys [key [key ...]] [arg [arg ...]]",                   \
         "Calls a function that only reads: there are none.")                  \
@@ -1004,9 +1003,9 @@
     X("cluster|getkeysinslot", cmd_no_cluster, 4, CMD_STALE, 0, 0, 0,         \
         "cluster", "0.2.0", "O(1)", "slot count",                             \
         "Is refused: there is no cluster.")                                   \
-    X("cluster|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                       \
+    X("cluster|help", cmd_no_cluster, 2, CMD_ABOUT_, 0, 0, 0,                 \
         "cluster", "0.2.0", "O(1)", "",                                       \
-        "Prints this help.")                                                  \
+        "Is refused: there is no cluster.")                                   \
     X("cluster|info", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                  \
         "cluster", "0.2.0", "O(1)", "",                                       \
         "Is refused: there is no cluster.")                                   \
