@@ -86,7 +86,7 @@ void resp_parser_free(struct resp_parser *p); /* releases argv */
 enum resp_status resp_parse(struct resp_parser *p, char *input, size_t len);
 
 /* The usual case on its own: take a command that is wholly there, of bulks of
- * less than 1000 bytes that need no look at a limit, into `argv` of the caller,
+ * 1 to 9999 bytes that need no look at a limit, into `argv` of the caller,
  * which has room for `room`. Returns how many arguments it has, and its bytes
  * in *consumed; 0, with nothing changed, for anything else, which resp_parse()
  * then looks at. The parser is idle, and stays so. The head, zeroed at first, is
