@@ -98,15 +98,43 @@ empty_page(struct ks_thread *t, uint32_t page, enum how how)
     (void)empty_some(t, page, how, 0, UINT32_MAX);
 }
 
-bool
-drain_class(struct ks_thread *t, unsigned cls)
+/* Go on with the page that this thread has begun, unless another has; else with
+ * the sparsest one of the class that has the most holes. */
+static bool
+next_page(struct ks_thread *t)
 {
-    uint32_t page = slab_drain_begin(t->slab, cls);
+    struct draining *d = &t->draining;
+    unsigned cls;
+    uint32_t page;
 
+    if (d->page != 0 && slab_drain_resume(t->slab, d->page))
+        return true;
+    *d = (struct draining){.page = 0};
+    cls = slab_drain_candidate(t->slab);
+    if (cls >= SLAB_MAX_CLASSES)
+        return false;
+    page = slab_drain_begin(t->slab, cls);
     if (page == UINT32_MAX)
         return false;
-    empty_page(t, page, MOVE_OR_KEEP);
-    return slab_drain_end(t->slab, page);
+    d->page = page;
+    return true;
+}
+
+bool
+drain_some(struct ks_thread *t, uint32_t items)
+{
+    struct draining *d = &t->draining;
+
+    if (!next_page(t))
+        return false;
+    d->at = empty_some(t, d->page, MOVE_OR_KEEP, d->at, items);
+    if (d->at != UINT32_MAX) {
+        slab_drain_pause(t->slab, d->page);
+    } else {
+        (void)slab_drain_end(t->slab, d->page);
+        d->page = 0;
+    }
+    return true;
 }
 
 /* Many classes with a few items each would keep a page each. A page with at
@@ -143,13 +171,11 @@ is_far_above(const struct ks_thread *t)
 bool
 drain_far_above(struct ks_thread *t)
 {
-    unsigned cls;
     uint32_t page;
 
     if (!is_far_above(t) || !evict_takes_any(t))
         return false;
-    cls = slab_drain_candidate(t->slab);
-    if (cls < SLAB_MAX_CLASSES && drain_class(t, cls))
+    if (drain_some(t, DRAIN_WHOLE))
         return true;
     page = evict_worst_page(t);
     if (page == UINT32_MAX || !slab_drain_page(t->slab, page))
@@ -170,37 +196,8 @@ drain_pending(struct ks_thread *t)
 }
 
 void
-drain_help(struct ks_thread *t, uint32_t items)
+drain_any(struct ks_thread *t, uint32_t items, unsigned evicted)
 {
-    struct draining *d = &t->draining;
-    unsigned cls;
-
-    if (d->page == 0 || !slab_drain_resume(t->slab, d->page)) {
-        cls = slab_drain_candidate(t->slab);
-        *d = (struct draining){.page = 0};
-        if (cls < SLAB_MAX_CLASSES)
-            d->page = slab_drain_begin(t->slab, cls);
-        if (d->page == 0 || d->page == UINT32_MAX) {
-            d->page = 0;
-            return;
-        }
-    }
-    d->at = empty_some(t, d->page, MOVE_OR_KEEP, d->at, items);
-    if (d->at != UINT32_MAX) {
-        slab_drain_pause(t->slab, d->page);
-    } else {
-        (void)slab_drain_end(t->slab, d->page);
-        d->page = 0;
-    }
-}
-
-void
-drain_any(struct ks_thread *t, unsigned evicted)
-{
-    unsigned cls = slab_drain_candidate(t->slab);
-
-    if (cls < SLAB_MAX_CLASSES)
-        (void)drain_class(t, cls);
-    else if (evicted >= IN_VAIN && evict_takes_any(t))
+    if (!drain_some(t, items) && evicted >= IN_VAIN && evict_takes_any(t))
         (void)drain_sparsest(t);
 }

@@ -385,3 +385,17 @@ evict_one(struct ks_thread *t, unsigned cls)
     }
     return best.handle != 0 && evict_victim(t, &best);
 }
+
+bool
+evict_of_class(struct ks_thread *t, unsigned cls)
+{
+    struct judge j = judge_now(t);
+    struct slab_run run;
+
+    if (j.policy == KS_NOEVICTION)
+        return false;
+    for (unsigned i = 0; i < MAX_CHOICES && j.best.handle == 0; i++)
+        if (next_run(t, &t->ahead.of_class, cls, &run))
+            judge_run(&j, &run, 1);
+    return j.best.handle != 0 && evict_victim(t, &j.best);
+}

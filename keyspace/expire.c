@@ -22,6 +22,7 @@
 #define GENTLE_CALLS 256      /* with work left, until the rest has its turn */
 #define ROOM_EVICTIONS 64     /* items evicted per slice for the limit */
 #define AGE_PASS_TICKS 4096   /* one pass over all pages in this many ticks */
+#define INDEX_SAVE_BYTES (64 * KIB) /* charged per slice */
 #define WARM_EXTENT_MS 1000   /* free extents older than this go back */
 #define DROP_PERIOD_US 200000 /* between looks at unused namespaces */
 
@@ -238,7 +239,7 @@ restore_reserve(struct ks_thread *t)
             continue;
         if (!evict_one(t, SLAB_MAX_CLASSES) && i > ROOM_EVICTIONS / 2)
             return false; /* nothing that may go: no use in turning round */
-        drain_any(t, i);
+        drain_any(t, DRAIN_WHOLE, i);
     }
     return short_of_room(t);
 }
@@ -287,6 +288,7 @@ ks_maintain(struct ks_thread *t)
     drop_unused_namespaces(t);
     more |= clamp_stamps(t);
     more |= restore_reserve(t);
+    more |= index_save(&t->ks->index, INDEX_SAVE_BYTES);
     more |= drain_pending(t);
     more |= index_populate(&t->ks->index);
     more |= slab_populate(t->slab);

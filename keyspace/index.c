@@ -138,6 +138,7 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
         atomic_store(&p->frontier, AT_REST);
     }
     atomic_store(&ix->touched_bytes, at_start);
+    atomic_store(&ix->charged_bytes, at_start);
     slab_charge_to(slab, SLAB_INDEX, at_start);
     memset(ix->map, 0, at_start); /* resident as it is counted */
     ix->populated = at_start;
@@ -147,7 +148,7 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
 void
 index_destroy(struct index *ix)
 {
-    slab_uncharge_from(ix->slab, SLAB_INDEX, atomic_load(&ix->touched_bytes));
+    slab_uncharge_from(ix->slab, SLAB_INDEX, atomic_load(&ix->charged_bytes));
     munmap(ix->map, ix->map_bytes);
 }
 
@@ -471,39 +472,38 @@ lines_after(const struct index *ix, uint32_t n)
     return MIN(more, ix->max_lines);
 }
 
-/* The index must not fail for lack of memory: evictions make up for it. */
+/* Charge the range up to `to`, also where that is above the limit. */
 static void
-charge_growth(struct index *ix, uint32_t n_new)
+charge_by_force(struct index *ix, size_t to)
 {
-    size_t want = range_for(ix, n_new);
     size_t have =
-        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
+        atomic_load_explicit(&ix->charged_bytes, memory_order_relaxed);
 
-    while (have < want)
-        if (atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have,
-                want, memory_order_relaxed, memory_order_relaxed)) {
-            slab_charge_to(ix->slab, SLAB_INDEX, want - have);
+    while (have < to)
+        if (atomic_compare_exchange_weak_explicit(&ix->charged_bytes, &have, to,
+                memory_order_relaxed, memory_order_relaxed)) {
+            slab_charge_to(ix->slab, SLAB_INDEX, to - have);
             return;
         }
 }
 
-/* Begin a pass to more lines, 1.25 times as a rule; false at the end of the
- * range. */
+/* Charge it if the limit allows. */
 static bool
-grow_start(struct index *ix, struct partition *p)
+charge_range(struct index *ix, size_t to)
 {
-    uint32_t n = atomic_load_explicit(&p->n_old, memory_order_relaxed);
-    uint32_t n_new = lines_after(ix, n);
-    uint32_t g = atomic_load_explicit(&p->geometry, memory_order_relaxed);
+    size_t have =
+        atomic_load_explicit(&ix->charged_bytes, memory_order_relaxed);
 
-    if (n_new == n)
-        return false;
-    charge_growth(ix, n_new);
-    atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
-    read_fence(memory_order_release);
-    atomic_store_explicit(&p->n_new, n_new, memory_order_relaxed);
-    atomic_store_explicit(&p->frontier, n, memory_order_relaxed);
-    atomic_store_explicit(&p->geometry, g + 2, memory_order_release);
+    while (have < to) {
+        size_t more = to - have;
+
+        if (!slab_try_charge_to(ix->slab, SLAB_INDEX, more))
+            return false;
+        if (atomic_compare_exchange_strong_explicit(&ix->charged_bytes, &have,
+                to, memory_order_relaxed, memory_order_relaxed))
+            return true;
+        slab_uncharge_from(ix->slab, SLAB_INDEX, more);
+    }
     return true;
 }
 
@@ -512,6 +512,89 @@ static uint32_t
 most_items(uint32_t n_lines)
 {
     return (uint32_t)((uint64_t)LINE_SLOTS * n_lines * 87 / 100);
+}
+
+/* Growth takes up to a tenth of the limit. In a full cache it waits until that
+ * is charged, which index_save() does bit by bit, as room is made. The
+ * partition becomes fuller meanwhile, but only so much. */
+static bool
+can_wait(const struct partition *p)
+{
+    return atomic_load_explicit(&p->n_items, memory_order_relaxed) <
+        (uint64_t)LINE_SLOTS *
+        atomic_load_explicit(&p->n_old, memory_order_relaxed) * 93 / 100;
+}
+
+/* Under a partition's lock nothing is given back to the system to make room. */
+static bool
+fits_now(const struct index *ix, size_t to)
+{
+    size_t have =
+        atomic_load_explicit(&ix->charged_bytes, memory_order_relaxed);
+
+    return to <= have ||
+        slab_used(ix->slab) + (to - have) <= slab_limit(ix->slab);
+}
+
+/* The index must not fail for lack of memory: evictions make up for it. */
+static bool
+charge_growth(struct index *ix, const struct partition *p, uint32_t n_new,
+    bool now)
+{
+    size_t to = range_for(ix, n_new);
+    size_t touched =
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
+
+    if (!(fits_now(ix, to) && charge_range(ix, to))) {
+        if (!now && can_wait(p)) {
+            atomic_store_explicit(&ix->wanted_bytes, to, memory_order_relaxed);
+            return false;
+        }
+        charge_by_force(ix, to);
+    }
+    while (touched < to &&
+        !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &touched, to,
+            memory_order_relaxed, memory_order_relaxed))
+        ;
+    return true;
+}
+
+bool
+index_save(struct index *ix, size_t bytes)
+{
+    size_t want = atomic_load_explicit(&ix->wanted_bytes, memory_order_relaxed);
+    size_t have;
+
+    if (likely(want == 0))
+        return false;
+    /* the next insertion that finds its partition too full asks for more */
+    atomic_store_explicit(&ix->wanted_bytes, 0, memory_order_relaxed);
+    have = atomic_load_explicit(&ix->charged_bytes, memory_order_relaxed);
+    if (have >= want)
+        return false;
+    if (charge_range(ix, MIN(want, have + bytes)))
+        return true;
+    atomic_store_explicit(&ix->wanted_bytes, want, memory_order_relaxed);
+    return false;
+}
+
+/* Begin a pass to more lines, 1.25 times as a rule; false at the end of the
+ * range, and unless it has to be now, while there is no memory for it. */
+static bool
+grow_start(struct index *ix, struct partition *p, bool now)
+{
+    uint32_t n = atomic_load_explicit(&p->n_old, memory_order_relaxed);
+    uint32_t n_new = lines_after(ix, n);
+    uint32_t g = atomic_load_explicit(&p->geometry, memory_order_relaxed);
+
+    if (n_new == n || !charge_growth(ix, p, n_new, now))
+        return false;
+    atomic_store_explicit(&p->geometry, g + 1, memory_order_relaxed);
+    read_fence(memory_order_release);
+    atomic_store_explicit(&p->n_new, n_new, memory_order_relaxed);
+    atomic_store_explicit(&p->frontier, n, memory_order_relaxed);
+    atomic_store_explicit(&p->geometry, g + 2, memory_order_release);
+    return true;
 }
 
 static bool
@@ -548,8 +631,7 @@ grows_soon(const struct index *ix)
     return items + MIN(ITEMS_AHEAD, most / 16) > most && n < ix->max_lines;
 }
 
-/* The range is resident up to `to`: partitions may grow there. Writers may have
- * been quicker, and then they have charged it. */
+/* The range is charged and resident up to `to`: partitions may grow there. */
 static void
 offer_range(struct index *ix, size_t to)
 {
@@ -560,9 +642,6 @@ offer_range(struct index *ix, size_t to)
         !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have, to,
             memory_order_relaxed, memory_order_relaxed))
         ;
-    slab_uncharge_from(ix->slab, SLAB_INDEX,
-        ix->charged_ahead - (have < to ? to - have : 0));
-    ix->charged_ahead = 0;
 }
 
 bool
@@ -582,10 +661,8 @@ index_populate(struct index *ix)
         ix->ahead_to =
             range_for(ix, lines_after(ix, lines_within(touched)));
     }
-    if (ix->populated >= touched) {
-        slab_charge_to(ix->slab, SLAB_INDEX, HUGE_PAGE_BYTES);
-        ix->charged_ahead += HUGE_PAGE_BYTES;
-    }
+    if (!charge_range(ix, ix->populated + HUGE_PAGE_BYTES))
+        return false;
     (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
 #ifdef MADV_POPULATE_WRITE
     (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES,
@@ -606,10 +683,10 @@ index_insert(struct index *ix, uint64_t hash, uint32_t handle)
     if (growing(p))
         grow_lines(ix, p, GROW_STEP_LINES);
     else if (too_full(ix, p))
-        (void)grow_start(ix, p);
+        (void)grow_start(ix, p, false);
     while (!place_handle(partition_line(p, home_line(p, hash)), hash,
         handle)) {
-        if (!growing(p) && !grow_start(ix, p))
+        if (!growing(p) && !grow_start(ix, p, true))
             return false;
         grow_lines(ix, p, GROW_MORE_LINES);
     }

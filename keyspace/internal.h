@@ -356,10 +356,11 @@ struct index {
     bool huge;                 /* [immutable] huge pages were asked for */
     size_t populated;          /* [maintenance] bytes touched ahead of use */
     size_t ahead_to;           /* [maintenance] bytes to touch for the growth
-                                  to come; these are charged already: */
-    size_t charged_ahead;      /* [maintenance] */
+                                  to come */
     uint64_t look_at_us;       /* [maintenance] when to ask again */
-    _Atomic size_t touched_bytes;
+    _Atomic size_t touched_bytes; /* where partitions may grow */
+    _Atomic size_t charged_bytes; /* the same and more */
+    _Atomic size_t wanted_bytes;  /* growth waits until it is charged; 0: none */
     _Atomic uint64_t grow_steps;
 };
 
@@ -376,6 +377,10 @@ void index_destroy(struct index *ix);
  * which takes hundreds of microseconds, before a writer does: where a writer is
  * first, it gets small pages. True if there is more. Maintenance thread. */
 bool index_populate(struct index *ix);
+/* Charge up to `bytes` of what growth waits for, once for each insertion that
+ * could not make a partition grow. False if none could not, or if the limit does
+ * not allow it yet. Any thread; may give free memory back to the system. */
+bool index_save(struct index *ix, size_t bytes);
 
 static inline unsigned
 index_partition(uint64_t hash)
@@ -1075,6 +1080,8 @@ void rank_update(struct ks *ks);
 /* Evict one item, best one of class `cls` if it is as bad as others. False when
  * none was found. */
 bool evict_one(struct ks_thread *t, unsigned cls);
+/* Evict the worst of some items of the class. False when none was found. */
+bool evict_of_class(struct ks_thread *t, unsigned cls);
 /* The page whose items are worth the least per byte, of a few random ones;
  * UINT32_MAX when there is none. */
 uint32_t evict_worst_page(struct ks_thread *t);
@@ -1119,27 +1126,26 @@ item_bytes(const struct item_view *v)
     return v->size + (v->extent ? v->value_len : 0);
 }
 
-/* drain.c: move the live items of the sparsest page of a class into the holes
- * of its others, if they fit there. True if the page is gone. These all: any
- * thread, also under partition locks, of which they only try further ones. */
-bool drain_class(struct ks_thread *t, unsigned cls);
+/* drain.c: any thread, also under partition locks, of which they only try
+ * further ones. */
 
 /* Empty the page with the smallest share of live items, if that is small,
  * evicting the ones that find no room elsewhere. */
 bool drain_sparsest(struct ks_thread *t);
-/* Evict all items of a page, the worst of a few, if more is used than the limit
- * by far. True if the page is gone. */
+/* If more is used than the limit by far: drain a class, or evict all items of a
+ * page, the worst of a few. True if it did. */
 bool drain_far_above(struct ks_thread *t);
-/* Drain a class that has a page's worth of holes; if there is none after
- * `evicted` items went in vain, the sparsest page. */
-void drain_any(struct ks_thread *t, unsigned evicted);
+/* Drain a class that has a page's worth of holes, for about `items` moves; the
+ * next call goes on there. False if there is none. */
+#define DRAIN_WHOLE UINT32_MAX
+bool drain_some(struct ks_thread *t, uint32_t items);
+/* The same; or, if there is none after `evicted` items went in vain, empty the
+ * sparsest page. */
+void drain_any(struct ks_thread *t, uint32_t items, unsigned evicted);
 
 /* Go on with a page that was left while it was being drained. True if it is
  * gone. */
 bool drain_pending(struct ks_thread *t);
-
-/* Drain such a class for about `items` moves; the next call goes on there. */
-void drain_help(struct ks_thread *t, uint32_t items);
 
 /* Take an item out if it is (still) in the index and `want` agrees; used by
  * eviction, expiry and draining on chunks found by walking pages. Returns true

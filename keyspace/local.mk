@@ -41,6 +41,16 @@ keyspace_evict_test_SOURCES = keyspace/evict_test.c keyspace/testing.h
 keyspace_evict_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_evict_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
+check_PROGRAMS += keyspace/drain_test
+keyspace_drain_test_SOURCES = keyspace/drain_test.c keyspace/testing.h
+keyspace_drain_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_drain_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/room_test
+keyspace_room_test_SOURCES = keyspace/room_test.c keyspace/testing.h
+keyspace_room_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_room_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
 check_PROGRAMS += keyspace/overwrite_test
 keyspace_overwrite_test_SOURCES = keyspace/overwrite_test.c keyspace/testing.h
 keyspace_overwrite_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -39,10 +39,31 @@ ks_refuses_values(const struct ks_thread *t)
     return must_refuse(t, ROOM_FOR_VALUES);
 }
 
+/* Items evicted and moved in one step, some 100 microseconds, before the
+ * item that comes takes the place of one of its own class: pages of other sizes
+ * may hold thousands of items. */
+#define STEP_ITEMS 256
+#define SLICE_ITEMS 64 /* moved at a time */
+
+/* Evict an item and drain a bit. True if an item went. */
+static bool
+make_room(struct ks_thread *t, unsigned cls, uint64_t begun, unsigned turn)
+{
+    bool gone;
+
+    if (t->metrics.evicted + t->metrics.moves - begun >= STEP_ITEMS &&
+        evict_of_class(t, cls))
+        return true;
+    gone = evict_one(t, cls);
+    drain_any(t, SLICE_ITEMS, turn);
+    return gone;
+}
+
 /* A chunk where there was none free. */
 static uint32_t
 room_for(struct ks_thread *t, size_t bytes)
 {
+    uint64_t begun = t->metrics.evicted + t->metrics.moves;
     uint32_t handle = 0;
     unsigned cls;
 
@@ -53,12 +74,8 @@ room_for(struct ks_thread *t, size_t bytes)
     cls = slab_class_of(t->slab, bytes);
     (void)drain_far_above(t);
     for (unsigned i = 0, failures = 0; failures < MAX_TRIES; i++) {
-        if (!evict_one(t, cls))
+        if (!make_room(t, cls, begun, i))
             failures++;
-        handle = slab_alloc(t->slab_thread, bytes);
-        if (handle != 0)
-            return handle;
-        drain_any(t, i);
         handle = slab_alloc(t->slab_thread, bytes);
         if (handle != 0)
             return handle;
@@ -71,34 +88,37 @@ room_for(struct ks_thread *t, size_t bytes)
 
 /* The maintenance thread keeps a reserve of free pages. Writers quicker
  * than it make room a little at a time before there is none left: else one of
- * them would have to empty a whole page at once, which takes milliseconds. */
+ * them would have to empty a whole page at once, which takes milliseconds. The
+ * less there is left, the more they do. */
 #define HELP_EVERY 4 /* accesses; a power of two */
 #define HELP_ITEMS 64
 #define HELP_BELOW_MOST (2 * MIB) /* of free pages; a quarter of the reserve */
 #define HELP_BELOW_LEAST (128 * KIB) /* a small cache could not spare it */
+#define HELP_INDEX (8 * KIB) /* charged for growth of the index */
 
 static bool
 needs_help(const struct ks_thread *t)
 {
     size_t limit = slab_limit(t->slab);
     size_t low = MIN(limit / 400, HELP_BELOW_MOST);
+    size_t left;
 
-    return slab_used(t->slab) + low > limit && low >= HELP_BELOW_LEAST &&
-        slab_headroom(t->slab) < low && evict_takes_any(t);
+    if (slab_used(t->slab) + low <= limit || low < HELP_BELOW_LEAST)
+        return false;
+    left = slab_headroom(t->slab);
+    return left < low / (t->accesses % HELP_EVERY == 0 ? 1 : 2) &&
+        evict_takes_any(t);
 }
 
 __attribute__((noinline)) static void
 help(struct ks_thread *t)
 {
-    uint64_t begun;
+    uint64_t begun = step_begin();
 
-    if (likely(!needs_help(t)))
-        return;
-    begun = step_begin();
     for (unsigned i = 0; i < HELP_ITEMS; i++)
         if (!evict_one(t, SLAB_MAX_CLASSES))
             break;
-    drain_help(t, HELP_ITEMS);
+    (void)drain_some(t, HELP_ITEMS);
     step_end(STEP_EVICT, begun);
 }
 
@@ -118,7 +138,8 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
         METRIC_INC(&t->metrics, eviction_failures);
         return 0;
     }
-    if (t->accesses % HELP_EVERY == 0)
+    (void)index_save(&t->ks->index, HELP_INDEX);
+    if (unlikely(needs_help(t)))
         help(t);
     handle = slab_alloc(t->slab_thread, bytes);
     t->room_is_scarce = handle == 0;
@@ -153,7 +174,7 @@ ks_make_room(struct ks_thread *t, size_t bytes)
             failures = 0;
         else
             failures++;
-        drain_any(t, i);
+        drain_any(t, DRAIN_WHOLE, i);
     }
     METRIC_INC(&t->metrics, eviction_failures);
     return false;

@@ -81,14 +81,20 @@ budget_charge_table(struct slab *s, size_t bytes)
 }
 
 bool
-slab_charge(struct slab *s, size_t bytes)
+slab_try_charge_to(struct slab *s, enum slab_account account, size_t bytes)
 {
     CHECK(s, SLAB_MAGIC);
     if (!budget_charge(s, bytes))
         return false;
-    atomic_fetch_add_explicit(&s->budget.account[SLAB_OTHER], bytes,
+    atomic_fetch_add_explicit(&s->budget.account[account], bytes,
         memory_order_relaxed);
     return true;
+}
+
+bool
+slab_charge(struct slab *s, size_t bytes)
+{
+    return slab_try_charge_to(s, SLAB_OTHER, bytes);
 }
 
 void

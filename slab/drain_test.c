@@ -307,6 +307,60 @@ START_TEST(free_chunks_of_draining_pages_are_not_counted_twice)
 }
 END_TEST
 
+START_TEST(a_page_is_left_for_a_while_and_gone_on_with)
+{
+    struct fixture f = fixture_new();
+    uint32_t page, asked;
+
+    free_some(&f, 1, f.per_page / 2);
+    free_some(&f, 3, f.per_page - 2);
+    page = slab_drain_begin(f.s, f.cls);
+    asked = LOAD(&f.s->flush_asked);
+    slab_drain_pause(f.s, page);
+    ck_assert_uint_eq(LOAD(&f.s->flush_asked), asked); /* nobody is late */
+    ck_assert(slab_drain_resume(f.s, page));
+    ck_assert(!slab_drain_resume(f.s, page)); /* worked on */
+    ck_assert_uint_eq(slab_drain_pending(f.s), PAGE_NONE);
+    move_away(&f, page);
+    ck_assert(slab_drain_end(f.s, page));
+    fixture_free(&f);
+}
+END_TEST
+
+START_TEST(another_thread_may_go_on_with_a_page_that_was_left)
+{
+    struct fixture f = fixture_new();
+    uint32_t page;
+
+    free_some(&f, 1, f.per_page / 2);
+    free_some(&f, 3, f.per_page - 2);
+    page = slab_drain_begin(f.s, f.cls);
+    slab_drain_pause(f.s, page);
+    ck_assert_uint_eq(slab_drain_pending(f.s), page);
+    ck_assert(!slab_drain_resume(f.s, page));
+    move_away(&f, page);
+    ck_assert(slab_drain_end(f.s, page));
+    ck_assert(!slab_drain_resume(f.s, page)); /* it is gone */
+    fixture_free(&f);
+}
+END_TEST
+
+START_TEST(a_page_that_was_left_empty_is_gone)
+{
+    struct fixture f = fixture_new();
+    uint32_t page;
+
+    free_some(&f, 1, f.per_page / 2);
+    free_some(&f, 3, f.per_page - 2);
+    page = slab_drain_begin(f.s, f.cls);
+    move_away(&f, page);
+    slab_drain_pause(f.s, page);
+    ck_assert_uint_eq(test_stats(f.s).pages_drained, 1);
+    ck_assert(!slab_drain_resume(f.s, page));
+    fixture_free(&f);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -323,6 +377,9 @@ main(void)
         the_last_release_lets_a_pending_page_go,
         the_candidate_is_the_class_with_the_most_to_give_back,
         free_chunks_of_draining_pages_are_not_counted_twice,
+        a_page_is_left_for_a_while_and_gone_on_with,
+        another_thread_may_go_on_with_a_page_that_was_left,
+        a_page_that_was_left_empty_is_gone,
     };
 
     return test_run("slab/drain", tests, ARRAY_LEN(tests));

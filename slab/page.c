@@ -646,8 +646,9 @@ page_acquire(struct slab *s, const struct size_class *c)
     char *base;
 
     /* After the limit was lowered free pages are to go, not to be filled. The
-     * 64th is what may be above it otherwise: charges that nobody refuses. */
-    if (LOAD(&s->budget.used) <= limit + limit / 64)
+     * 64th is what may be above it otherwise: charges that nobody refuses. A
+     * class without any page cannot wait until all of them have gone. */
+    if (LOAD(&s->budget.used) <= limit + limit / 64 || LOAD(&c->n_pages) == 0)
         page = take_resident(s, c->page_size);
     if (page == PAGE_NONE)
         page = commit_cold(s, c->page_size);

@@ -351,6 +351,8 @@ enum slab_account {
     SLAB_ACCOUNTS
 };
 void slab_charge_to(struct slab *s, enum slab_account account, size_t bytes);
+bool slab_try_charge_to(struct slab *s, enum slab_account account,
+    size_t bytes); /* false: over limit */
 void slab_uncharge_from(struct slab *s, enum slab_account account,
     size_t bytes);
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* room_test.c - how much one writer does for the memory it needs, and that
+ * growth of the index keeps to the limit. */
+#include "keyspace/internal.h"
+#include "keyspace/testing.h"
+
+#define LIMIT (64 * MIB)
+/* Of items, that one writer evicts or moves at most: a step, and a page of the
+ * smallest ones where its class has no page yet. */
+#define MOST_ITEMS (256 + 64 + 512)
+
+static struct fixture f;
+
+static void
+open_ks(void)
+{
+    fixture_open(&f, LIMIT);
+}
+
+static void
+close_ks(void)
+{
+    fixture_close(&f);
+}
+
+/* libcheck writes a file for each assertion, which is slow. */
+static void
+must(bool holds)
+{
+    if (!holds)
+        ck_abort();
+}
+
+static void
+fill(const char *prefix, unsigned n, size_t len)
+{
+    static const char value[1024];
+    char name[64];
+    struct ks_key key;
+
+    snprintf(name, sizeof(name), "%s:%u", prefix, n);
+    key = key_of(&f, name);
+    must(ks_set(f.t, &key, (struct str){value, len}, KS_NO_EXPIRY) == KS_OK);
+}
+
+static uint64_t
+n_handled(void)
+{
+    return f.t->metrics.evicted + f.t->metrics.moves;
+}
+
+/* What is charged above the limit: a page of the tables now and then. */
+static void
+assert_within_limit(void)
+{
+    must(slab_used(f.slab) <= LIMIT + LIMIT / 512);
+}
+
+/* Keys with such values until the first one is evicted. */
+static void
+fill_with(const char *prefix, size_t lo, size_t n_lens)
+{
+    for (unsigned n = 0; f.t->metrics.evicted == 0; n++)
+        fill(prefix, n, lo + n % n_lens);
+}
+
+/* The most that a writer evicts and moves, of values of sixty classes. */
+static uint64_t
+most_for_writes(unsigned n_writes)
+{
+    uint64_t most = 0;
+
+    for (unsigned n = 0; n < n_writes; n++) {
+        uint64_t before = n_handled();
+
+        fill("k", n, 20 + n * 37 % 980);
+        most = MAX(most, n_handled() - before);
+    }
+    return most;
+}
+
+/* Most classes have no page yet. Then others, such as the buffers of clients,
+ * take more than there is room for. */
+START_TEST(a_writer_does_a_bounded_part)
+{
+    fill_with("tiny", 24, 8);
+    ck_assert_uint_le(most_for_writes(5000), MOST_ITEMS);
+    assert_within_limit();
+    slab_charge_force(f.slab, 4 * MIB);
+    ck_assert_uint_le(most_for_writes(5000), MOST_ITEMS);
+    for (unsigned i = 0; i < 10000 && ks_maintain(f.t) != KS_NO_MORE; i++)
+        continue;
+    ck_assert_uint_le(slab_used(f.slab), LIMIT);
+    slab_uncharge(f.slab, 4 * MIB);
+}
+END_TEST
+
+/* There are more and more of them, the smaller they are. */
+START_TEST(the_index_grows_within_the_limit)
+{
+    size_t first;
+
+    fill_with("large", 300, 1);
+    first = f.ks->index.touched_bytes;
+    for (unsigned n = 0; n < 250000; n++) {
+        fill("tiny", n, 1);
+        assert_within_limit();
+    }
+    ck_assert_uint_ge(f.ks->index.touched_bytes, 2 * first);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *s = suite_create("room");
+    TCase *c = tcase_create("writers");
+
+    tcase_add_checked_fixture(c, open_ks, close_ks);
+    tcase_set_timeout(c, 300);
+    tcase_add_test(c, a_writer_does_a_bounded_part);
+    tcase_add_test(c, the_index_grows_within_the_limit);
+    suite_add_tcase(s, c);
+    return run_suite(s);
+}
