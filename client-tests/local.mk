@@ -255,7 +255,7 @@ dist_check_SCRIPTS += \
 client-tests/coverage_test.log: $(client_tests:=.log)
 
 EXTRA_DIST += client-tests/testlib.sh client-tests/ecosystem \
-    client-tests/differential
+    client-tests/differential client-tests/differential_calls.py
 
 clean-local: clean-covered
 clean-covered:
