@@ -94,6 +94,12 @@ cmd_psubscribe(struct request *rq)
 void
 cmd_ssubscribe(struct request *rq)
 {
+    /* In a transaction refused, unlike the other two, as by Redis. */
+    if (rq->session->queued >= 0) {
+        reply_error(rq->reply,
+            "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+        return;
+    }
     subscribe(rq, CHANNEL_SHARD);
 }
 

@@ -83,6 +83,18 @@ START_TEST(state_exists_only_while_subscribed)
 }
 END_TEST
 
+START_TEST(of_shards_a_transaction_only_leaves)
+{
+    SAY(h, "MULTI");
+    SAY(h, "SSUBSCRIBE", "a");
+    SAY(h, "SUNSUBSCRIBE", "a");
+    RUN(h,
+        "*2\r\n-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n"
+        "*3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n",
+        "EXEC");
+}
+END_TEST
+
 START_TEST(a_subscribed_client_of_resp2_may_do_little_else)
 {
     SAY(h, "SSUBSCRIBE", "a");
@@ -315,6 +327,7 @@ END_TEST
 HARNESS_MAIN("pubsub", start, stop,
     each_channel_is_confirmed_with_the_number_so_far,
     leaving_nothing_is_confirmed_as_well, state_exists_only_while_subscribed,
+    of_shards_a_transaction_only_leaves,
     a_subscribed_client_of_resp2_may_do_little_else,
     confirmations_come_though_replies_are_off,
     publish_counts_channels_and_each_matching_pattern,
