@@ -25,7 +25,7 @@ grep -qx get "$dir/listed" || fail "COMMAND LIST does not list GET"
 
 # HELP is the same for every container. Some commands are there to say that what
 # they are for is not: those must refuse, in words of their own.
-refused=(bgrewriteaof bgsave 'cluster|countkeysinslot 1'
+refused=(bgrewriteaof bgsave 'cluster help' 'cluster|countkeysinslot 1'
     'cluster|getkeysinslot 1 1' 'cluster|info' 'cluster|keyslot k'
     'cluster|links' 'cluster|myid' 'cluster|nodes' 'cluster|replicas x'
     'cluster|shards' 'cluster|slots' failover 'fcall f 0' 'fcall_ro f 0'
