@@ -210,11 +210,25 @@ handle_error(lua_State *L)
     return 1;
 }
 
+/* What Lua makes where nobody catches an error, when it first needs it and
+ * there may be no memory: the head of luaL_unref()'s list, at index 0 (0 ends
+ * the list; nil would too, but that takes the slot away), and the message of an
+ * error in handle_error(). */
+static void
+make_ahead(lua_State *L)
+{
+    lua_pushinteger(L, 0);
+    lua_rawseti(L, LUA_REGISTRYINDEX, 0);
+    lua_pushliteral(L, "error in error handling");
+    (void)luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 static int
 open_state(lua_State *L)
 {
     struct script_engine *e = lua_touserdata(L, 1);
 
+    make_ahead(L);
     lua_pushcfunction(L, handle_error);
     e->handler_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushlightuserdata(L, e);

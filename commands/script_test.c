@@ -221,6 +221,41 @@ START_TEST(nothing_is_kept_of_a_worker_that_ends)
 }
 END_TEST
 
+static void
+end_worker(void)
+{
+    script_engine_free(h->thread->script_engine);
+    h->thread->script_engine = NULL;
+}
+
+/* A worker forgets what is no longer cached when it next runs a script, for
+ * which it may have no memory any more. */
+START_TEST(to_forget_scripts_takes_no_memory)
+{
+    for (int n = 1; n <= 40; n++) {
+        struct script_engine *engine;
+        char text[32];
+
+        for (int i = 0; i < n; i++) {
+            (void)snprintf(text, sizeof(text), "return %d", i);
+            (void)EVAL(text);
+        }
+        engine = h->thread->script_engine;
+        h->thread->script_engine = NULL;
+        RUN(h, "+OK\r\n", "SCRIPT", "FLUSH");
+        EVALS("$1\r\nx\r\n", "return 'x'"); /* by another worker */
+        end_worker();
+        h->thread->script_engine = engine;
+        h->command_options.script_memory_limit = 1;
+        assert_has(EVAL("return 'x'"), "not enough memory");
+        h->command_options.script_memory_limit = 4 * MIB;
+        EVALS("$1\r\nx\r\n", "return 'x'");
+        end_worker();
+        RUN(h, "+OK\r\n", "SCRIPT", "FLUSH");
+    }
+}
+END_TEST
+
 /* ---- keys ---------------------------------------------------------------- */
 
 START_TEST(a_key_must_be_declared)
@@ -612,7 +647,8 @@ HARNESS_MAIN("script", starts_with_lua, stop, values_of_lua_become_replies,
     errors_of_commands_are_raised_or_returned, wrong_calls_are_refused,
     a_script_is_known_by_its_digest,
     scripts_of_eval_make_room_for_others_and_loaded_ones_stay,
-    nothing_is_kept_of_a_worker_that_ends, a_key_must_be_declared,
+    nothing_is_kept_of_a_worker_that_ends, to_forget_scripts_takes_no_memory,
+    a_key_must_be_declared,
     undeclared_keys_can_be_allowed, all_keys_are_for_scripts_that_declare_none,
     the_database_is_the_one_before_again, a_transaction_has_scripts,
     a_watch_sees_what_a_script_writes, readers_do_not_write,
