@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* signals.c - brings signals, and a stop asked for by a client, into the main
- * event base. Main thread, but for signals_stop(). */
+ * event base. Main thread, but for signals_stop().
+ *
+ * Signals are blocked in all threads and read from a signalfd(2): no handler
+ * interrupts anything, and none is lost before the loop runs.
+ */
 #include "daemon/internal.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 struct signals {
     struct ashlard *daemon;
-    struct event *term, *intr, *hup;
-    struct event *stop;
-    int stop_fd; /* [immutable] eventfd: any thread writes */
+    struct event *signal, *stop;
+    int signal_fd; /* [immutable] signalfd */
+    int stop_fd;   /* [immutable] eventfd: any thread writes */
 };
-
-static void
-on_stop_signal(evutil_socket_t signum, short what, void *arg)
-{
-    struct signals *s = arg;
-
-    (void)what;
-    log_info("stopping signal=%s", strsignal((int)signum));
-    event_base_loopbreak(s->daemon->base);
-}
 
 static void
 on_stop_request(evutil_socket_t fd, short what, void *arg)
@@ -71,14 +66,10 @@ reopen_log(struct ashlard *d)
 }
 
 static void
-on_hup(evutil_socket_t signum, short what, void *arg)
+reload_all(struct ashlard *d)
 {
-    struct signals *s = arg;
-    struct ashlard *d = s->daemon;
     struct buf status = {0};
 
-    (void)signum;
-    (void)what;
     notify_reloading(d->notify);
     reopen_log(d);
     reload_config(d);
@@ -88,11 +79,28 @@ on_hup(evutil_socket_t signum, short what, void *arg)
     buf_free(&status);
 }
 
+static void
+on_signal(evutil_socket_t fd, short what, void *arg)
+{
+    struct signals *s = arg;
+    struct signalfd_siginfo info;
+
+    (void)what;
+    while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload_all(s->daemon);
+            continue;
+        }
+        log_info("stopping signal=%s", strsignal((int)info.ssi_signo));
+        event_base_loopbreak(s->daemon->base);
+    }
+}
+
 static struct event *
-add_event(struct signals *s, int fd, short what, event_callback_fn fn)
+add_event(struct signals *s, int fd, event_callback_fn fn)
 {
     struct event *e =
-        event_new(s->daemon->base, fd, (short)(what | EV_PERSIST), fn, s);
+        event_new(s->daemon->base, fd, EV_READ | EV_PERSIST, fn, s);
 
     ASSERT(e != NULL && event_add(e, NULL) == 0);
     return e;
@@ -102,24 +110,28 @@ struct signals *
 signals_new(struct ashlard *d)
 {
     struct signals *s = xcalloc(1, sizeof(*s));
+    sigset_t set;
 
     s->daemon = d;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    ASSERT(s->stop_fd >= 0);
-    s->term = add_event(s, SIGTERM, EV_SIGNAL, on_stop_signal);
-    s->intr = add_event(s, SIGINT, EV_SIGNAL, on_stop_signal);
-    s->hup = add_event(s, SIGHUP, EV_SIGNAL, on_hup);
-    s->stop = add_event(s, s->stop_fd, EV_READ, on_stop_request);
+    ASSERT(s->signal_fd >= 0 && s->stop_fd >= 0);
+    s->signal = add_event(s, s->signal_fd, on_signal);
+    s->stop = add_event(s, s->stop_fd, on_stop_request);
     return s;
 }
 
 void
 signals_free(struct signals *s)
 {
-    event_free(s->term);
-    event_free(s->intr);
-    event_free(s->hup);
+    event_free(s->signal);
     event_free(s->stop);
+    close(s->signal_fd);
     close(s->stop_fd);
     free(s);
 }
