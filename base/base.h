@@ -73,6 +73,48 @@ bool str_to_bytes(struct str s, int64_t *out);
  * NUL is written. */
 size_t i64_to_chars(char *out, int64_t v);
 
+/* The value of a hexadecimal digit of either case; -1 if it is none. Inline, as
+ * what follows, for programs that do not link base/. */
+static inline int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* A bijection of which each result bit depends on all bits of `x`: the last
+ * part of splitmix64. */
+static inline uint64_t
+mix64(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+/* The next of 2^64 numbers that look random and follow from the first *state:
+ * splitmix64. Not for secrets. */
+static inline uint64_t
+splitmix64(uint64_t *state)
+{
+    return mix64(*state += 0x9e3779b97f4a7c15u);
+}
+
+/* Numbers that several threads see and that order nothing else: statistics,
+ * settings, what a lock guards and others look at. Where an order matters the
+ * code names it, with what it pairs with. */
+#define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)
+#define STORE(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+
+/* STORE() of more or less, where only one thread at a time writes. */
+#define BUMP(p, v) STORE((p), LOAD(p) + (v))
+#define DROP(p, v) STORE((p), LOAD(p) - (v))
+
 /* One turn of a loop that waits for another thread. */
 static inline void
 cpu_relax(void)

@@ -23,13 +23,11 @@
 #define ROUNDS 40
 #define MAX_NAME 128
 
+/* As random as keys need to be, and the same in each run. */
 static uint64_t
 mix(uint64_t x)
 {
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
+    return splitmix64(&x);
 }
 
 /* ---- sets of keys -------------------------------------------------------- */

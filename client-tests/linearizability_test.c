@@ -251,14 +251,6 @@ seed_of_run(void)
     return given != NULL ? strtoull(given, NULL, 0) : (uint64_t)now_ns();
 }
 
-static uint64_t
-mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return (x ^ x >> 31) | 1;
-}
-
 /* The clients of one round; their operations go to `ops`. */
 static void
 run_round(struct run *run, struct op *ops)
@@ -278,7 +270,7 @@ run_round(struct run *run, struct op *ops)
             .workload = run->workload,
             .fault = run->fault,
             .id = i,
-            .random = mix(run->seed + run->n_rounds * 1000 + i),
+            .random = mix64(run->seed + run->n_rounds * 1000 + i) | 1,
             .key_names = key_names,
             .ops = ops + (size_t)i * OPS_PER_THREAD,
             .n_ops = OPS_PER_THREAD,

@@ -21,12 +21,7 @@ static uint64_t random_state = 42;
 static double
 random_unit(void)
 {
-    uint64_t x = random_state += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    x ^= x >> 31;
-    return (double)(x >> 11) / (double)(1ull << 53);
+    return (double)(splitmix64(&random_state) >> 11) / (double)(1ull << 53);
 }
 
 static double

@@ -2,7 +2,6 @@
 /* wire.c - a connection byte by byte: what hiredis would hide. */
 #include "client-tests/wire.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -71,14 +70,6 @@ wire_send_text(struct wire *w, const char *text)
     wire_send(w, text, strlen(text));
 }
 
-static int
-hex_digit(char c)
-{
-    ck_assert(isxdigit((unsigned char)c));
-    return isdigit((unsigned char)c) ? c - '0'
-                                     : tolower((unsigned char)c) - 'a' + 10;
-}
-
 /* Decode one character of a quoted word at *from into *to. */
 static void
 unescape(const char **from, char **to)
@@ -92,6 +83,7 @@ unescape(const char **from, char **to)
     }
     p++;
     if (*p == 'x') {
+        ck_assert(hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0);
         *(*to)++ = (char)(hex_digit(p[1]) * 16 + hex_digit(p[2]));
         *from = p + 3;
         return;

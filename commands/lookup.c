@@ -167,15 +167,11 @@ try_fill(struct command_index *ix)
     return true;
 }
 
-/* The next of a fixed sequence of odd multipliers (splitmix64). */
+/* The next of a fixed sequence of odd multipliers. */
 static uint64_t
 next_multiplier(uint64_t *state)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (z ^ (z >> 31)) | 1;
+    return splitmix64(state) | 1;
 }
 
 struct command_index *

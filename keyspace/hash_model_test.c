@@ -18,11 +18,7 @@ static uint64_t random_state;
 static uint64_t
 roll(void)
 {
-    uint64_t x = random_state += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
+    return splitmix64(&random_state);
 }
 
 static struct str

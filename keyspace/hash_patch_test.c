@@ -31,11 +31,7 @@ tear_down(void)
 static uint64_t
 roll(uint64_t below)
 {
-    uint64_t x = random_state += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return (x ^ (x >> 31)) % below;
+    return splitmix64(&random_state) % below;
 }
 
 /* Names of all lengths that are compared in another way; some differ in one

@@ -16,11 +16,7 @@ stress_scaled(unsigned n)
 uint64_t
 stress_random(struct stress_worker *w)
 {
-    uint64_t x = w->random += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
+    return splitmix64(&w->random);
 }
 
 void

@@ -34,6 +34,7 @@ void stress_maintain(struct stress_worker *w, unsigned i);
 uint64_t stress_run(
     struct fixture *f, struct stress_worker *workers, unsigned n_workers);
 
+/* The next number of the worker's own row, the same in each run. */
 uint64_t stress_random(struct stress_worker *w);
 
 /* A number of operations times $ASHLAR_STRESS, 1 if that is not set. */
