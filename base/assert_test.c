@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* assert_test.c - failing assertions, and memory that must not fail. */
-#include "base/base.h"
+#include "base/testing.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,8 +175,6 @@ main(void)
 {
     Suite *s = suite_create("assert");
     TCase *t = tcase_create("assert");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_test(t, a_true_condition_is_silent);
@@ -186,8 +183,5 @@ main(void)
     tcase_add_test(t, a_report_also_goes_to_the_log_file);
     tcase_add_test(t, memory_that_must_not_fail_is_usable_when_empty);
     tcase_add_test(t, costly_assertions_run_in_debug_builds_only);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

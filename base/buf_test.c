@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* buf_test.c - the growing buffer. */
-#include "base/base.h"
+#include "base/testing.h"
 
-#include <check.h>
 #include <stdio.h>
 
 START_TEST(bytes_come_back_in_order_while_the_buffer_grows)
@@ -102,8 +101,6 @@ main(void)
 {
     Suite *s = suite_create("buf");
     TCase *t = tcase_create("buf");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_test(t, bytes_come_back_in_order_while_the_buffer_grows);
@@ -112,8 +109,5 @@ main(void)
     tcase_add_test(t, appending_nothing_is_harmless);
     tcase_add_test(t, printing_fits_at_every_fill);
     tcase_add_test(t, a_freed_buffer_can_be_used_again);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

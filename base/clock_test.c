@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* clock_test.c - the time of a thread, and faked time. */
-#include "base/base.h"
+#include "base/testing.h"
 
-#include <check.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -126,8 +125,6 @@ main(void)
 {
     Suite *s = suite_create("clock");
     TCase *t = tcase_create("clock");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_test(t, wall_time_is_that_of_the_system);
@@ -137,8 +134,5 @@ main(void)
     tcase_add_test(t, faked_time_is_seen_at_once_by_every_thread);
     tcase_add_test(t, monotonic_time_moves_with_faked_time);
     tcase_add_test(t, unfaking_brings_the_system_time_back);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hash_test.c - the key hash: seeded, spread. */
-#include "base/base.h"
+#include "base/testing.h"
 
-#include <check.h>
 #include <stdio.h>
 
 /* A seed that is the same in each run, so that a failure repeats. */
@@ -112,8 +111,6 @@ main(void)
 {
     Suite *s = suite_create("hash");
     TCase *t = tcase_create("hash");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_test(t, one_seed_gives_one_hash);
@@ -122,8 +119,5 @@ main(void)
     tcase_add_test(t, the_empty_key_has_a_hash_of_its_seed);
     tcase_add_test(t, hashes_of_like_keys_spread_evenly);
     tcase_add_test(t, each_bit_of_a_key_turns_about_half_of_the_hash);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -86,3 +86,6 @@ base_steps_test_LDADD = $(base_tests_ldadd)
 base_str_test_SOURCES = base/str_test.c
 base_str_test_CFLAGS = $(base_tests_cflags)
 base_str_test_LDADD = $(base_tests_ldadd)
+
+# for the tests of every layer
+noinst_HEADERS += base/testing.h

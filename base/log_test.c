@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* log_test.c - lines, levels, destinations, the rate limit. */
-#include "base/base.h"
+#include "base/testing.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -354,8 +353,6 @@ main(void)
 {
     Suite *s = suite_create("log");
     TCase *t = tcase_create("log");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
@@ -375,8 +372,5 @@ main(void)
     tcase_add_test(t, lines_of_many_threads_do_not_mix);
     tcase_add_test(t, a_repeating_line_passes_once_a_second);
     tcase_add_test(t, a_clock_that_is_behind_does_not_pass_the_limit);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

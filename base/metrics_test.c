@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* metrics_test.c - per-thread counters and their sums. */
-#include "base/base.h"
+#include "base/testing.h"
 
-#include <check.h>
 #include <pthread.h>
 
 #define TEST_METRICS(X)                                                        \
@@ -79,15 +78,10 @@ main(void)
 {
     Suite *s = suite_create("metrics");
     TCase *t = tcase_create("metrics");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_test(t, sums_add_to_what_is_there);
     tcase_add_test(t, counters_of_several_threads_add_up);
     tcase_add_test(t, a_counter_wraps_around);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

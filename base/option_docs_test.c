@@ -161,8 +161,6 @@ main(void)
 {
     Suite *s = suite_create("option_docs");
     TCase *t = tcase_create("option_docs");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
@@ -173,8 +171,5 @@ main(void)
     tcase_add_test(t, sample_and_help_fit_a_terminal);
     tcase_add_test(t, help_shows_name_kind_text_and_default);
     tcase_add_test(t, the_man_page_escapes_what_troff_would_interpret);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

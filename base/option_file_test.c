@@ -238,8 +238,6 @@ main(void)
 {
     Suite *s = suite_create("option_file");
     TCase *t = tcase_create("option_file");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
@@ -263,8 +261,5 @@ main(void)
     tcase_add_test(t, a_repeated_argument_counts_as_a_repeated_line);
     tcase_add_test(t, arguments_override_a_file);
     tcase_add_test(t, bad_arguments_are_refused_and_change_nothing);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -353,8 +353,6 @@ main(void)
 {
     Suite *s = suite_create("option_include");
     TCase *t = tcase_create("option_include");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, make_dir, remove_dir);
@@ -371,8 +369,5 @@ main(void)
     tcase_add_test(t, a_bad_line_of_a_kind_refuses_the_file);
     tcase_add_test(t, a_rewrite_writes_the_lines_in_force);
     tcase_add_test(t, a_changed_line_of_an_included_file_stops_the_rewrite);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

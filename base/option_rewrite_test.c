@@ -164,8 +164,6 @@ main(void)
 {
     Suite *s = suite_create("option_rewrite");
     TCase *t = tcase_create("option_rewrite");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
@@ -175,8 +173,5 @@ main(void)
     tcase_add_test(t, rewriting_keeps_the_mode_and_leaves_no_other_file);
     tcase_add_test(t, a_link_to_the_file_stays_a_link);
     tcase_add_test(t, a_file_that_cannot_be_rewritten_is_an_error_and_stays);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -4,9 +4,8 @@
  */
 #pragma once
 
-#include "base/base.h"
+#include "base/testing.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

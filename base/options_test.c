@@ -371,8 +371,6 @@ main(void)
 {
     Suite *s = suite_create("options");
     TCase *t = tcase_create("options");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(t, setup, teardown);
@@ -406,8 +404,5 @@ main(void)
         0, ARRAY_LEN(refusals));
     tcase_add_test(t, the_check_of_a_module_can_refuse_what_the_type_accepts);
     tcase_add_test(t, a_long_value_is_cut_in_the_error);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

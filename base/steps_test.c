@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* steps_test.c - what is measured of a thread's steps. */
-#include "base/base.h"
+#include "base/testing.h"
 
-#include <check.h>
 #include <time.h>
 
 static struct steps steps;
@@ -144,8 +143,6 @@ main(void)
 {
     Suite *s = suite_create("steps");
     TCase *tc = tcase_create("steps");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, set_up, take_down);
     tcase_add_test(tc, a_step_is_counted_with_the_time_it_took);
@@ -155,9 +152,5 @@ main(void)
     tcase_add_test(tc, sums_add_counts_and_take_the_larger_maximum);
     tcase_add_test(tc, a_thread_without_steps_measures_nothing);
     suite_add_tcase(s, tc);
-    runner = srunner_create(s);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* str_test.c - comparison without case, decimal numbers. */
-#include "base/base.h"
+/* str_test.c - comparison without case, numbers, numbers that look random. */
+#include "base/testing.h"
 
-#include <check.h>
+#include <ctype.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 START_TEST(equality_ignores_ascii_case_only)
 {
@@ -14,6 +16,29 @@ START_TEST(equality_ignores_ascii_case_only)
     ck_assert(!str_ieq(STR("["), STR("{")));
     ck_assert(!str_ieq(STR("\xc4"), STR("\xe4")));
     ck_assert(!str_ieq(STR("a\0b"), STR("a\0c")));
+}
+END_TEST
+
+START_TEST(a_hexadecimal_digit_has_its_value_and_other_bytes_none)
+{
+    for (int c = CHAR_MIN; c <= CHAR_MAX; c++) {
+        char text[] = {(char)c, '\0'};
+        int want = isxdigit((unsigned char)c) ? (int)strtol(text, NULL, 16)
+                                              : -1;
+
+        ck_assert_int_eq(hex_digit((char)c), want);
+    }
+}
+END_TEST
+
+/* Those of the reference implementation by Sebastiano Vigna. */
+START_TEST(splitmix64_gives_its_published_numbers)
+{
+    uint64_t state = 0;
+
+    ck_assert_uint_eq(splitmix64(&state), 0xe220a8397b1dcdafu);
+    ck_assert_uint_eq(splitmix64(&state), 0x6e789e6aa1b965f4u);
+    ck_assert_uint_eq(splitmix64(&state), 0x06c45d188009454fu);
 }
 END_TEST
 
@@ -103,11 +128,11 @@ main(void)
 {
     Suite *s = suite_create("str");
     TCase *t = tcase_create("str");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     suite_add_tcase(s, t);
     tcase_add_test(t, equality_ignores_ascii_case_only);
+    tcase_add_test(t, a_hexadecimal_digit_has_its_value_and_other_bytes_none);
+    tcase_add_test(t, splitmix64_gives_its_published_numbers);
     tcase_add_loop_test(t, a_decimal_integer_is_read, 0, ARRAY_LEN(integers));
     tcase_add_loop_test(t, what_redis_does_not_take_for_an_integer_is_refused,
         0, ARRAY_LEN(no_integers));
@@ -115,8 +140,5 @@ main(void)
     tcase_add_loop_test(
         t, an_integer_is_written_as_printf_does, 0, ARRAY_LEN(integers));
     tcase_add_test(t, writing_and_reading_agree_around_every_power_of_ten);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

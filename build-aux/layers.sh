@@ -6,7 +6,8 @@
 #   base <- protocol         <- commands
 #
 # A file includes the headers of its own folder, and of another folder only the
-# public one. System headers are not looked at.
+# public one; a test also its testing.h, which nothing else includes. System
+# headers are not looked at.
 set -euo pipefail
 cd "${ASHLAR_SRCDIR:-$(dirname "$0")/..}"
 
@@ -33,11 +34,20 @@ complain()
     bad=$((bad + 1))
 }
 
+# Tests, and what only they use.
+is_test()
+{
+    [[ $1 =~ (_test\.c|/(testing|test|[a-z]+_testing|[a-z_]*fixture|harness|stress)\.[ch])$ ]]
+}
+
 for folder in "${!below[@]}"; do
     for file in "$folder"/*.[ch]; do
         [[ -e $file ]] || continue
         while read -r header; do
             seen=$((seen + 1))
+            if [[ ${header##*/} == testing.h ]] && ! is_test "$file"; then
+                complain "$file" "\"$header\" is for tests"
+            fi
             case $header in
             "$folder"/*) continue ;;
             */*) ;;
@@ -47,7 +57,8 @@ for folder in "${!below[@]}"; do
             other=${header%%/*}
             if [[ " ${below[$folder]} " != *" $other "* ]]; then
                 complain "$file" "$folder/ must not include $other/"
-            elif [[ $header != "$other/${public[$other]}" ]]; then
+            elif [[ $header != "$other/${public[$other]}" &&
+                $header != "$other/testing.h" ]]; then
                 complain "$file" "\"$header\" is not the public header of $other/"
             fi
         done < <(sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"([^"]+)".*/\1/p' "$file")

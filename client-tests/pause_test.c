@@ -31,6 +31,8 @@ TABLE_TEST(arguments_are_checked,
 
 #define N 6
 
+static const char large[1 << 20]; /* a value; 1048576 in the texts below */
+
 static void
 await_waiting(redisContext *c, long long n)
 {
@@ -117,15 +119,12 @@ END_TEST
 
 START_TEST(large_values_and_wrong_commands_wait_their_turn)
 {
-    enum { LEN = 1 << 20 };
     redisContext *c = server_connect(server);
     struct wire *w = wire_connect(server);
-    char *value = malloc(LEN);
 
-    memset(value, 'x', LEN);
     expect(c, "+OK", "CLIENT PAUSE 100000 WRITE");
     wire_send_text(w, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n");
-    wire_send(w, value, LEN);
+    wire_send(w, large, sizeof(large));
     wire_send_text(w, "\r\n");
     wire_send_command(w, "NOSUCH");
     wire_send_command(w, "STRLEN k");
@@ -137,7 +136,6 @@ START_TEST(large_values_and_wrong_commands_wait_their_turn)
     wire_expect(w, "re:-ERR unknown command 'NOSUCH'.*");
     wire_expect(w, ":1048576");
     wire_expect(w, ":1");
-    free(value);
     wire_close(w);
     redisFree(c);
 }
@@ -146,29 +144,25 @@ END_TEST
 /* What waits is taken up while the argument behind it is on its way. */
 START_TEST(a_pause_may_end_amid_a_large_argument)
 {
-    enum { LEN = 1 << 20 };
     redisContext *c = server_connect(server);
     struct wire *w = wire_connect(server);
-    char *value = malloc(LEN);
 
-    memset(value, 'x', LEN);
     expect(c, "+OK", "CLIENT PAUSE 100000 WRITE");
     wire_send_text(w,
         "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n"
         "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\nxxx");
     await_waiting(c, 1);
-    wire_send(w, value, LEN / 2);
+    wire_send(w, large, sizeof(large) / 2);
     expect(c, "+OK", "CLIENT UNPAUSE");
     wire_expect(w, "+OK");
     expect(c, "+OK", "CLIENT PAUSE 100000 WRITE");
-    wire_send(w, value, LEN / 2 - 3);
+    wire_send(w, large, sizeof(large) / 2 - 3);
     wire_send_text(w, "\r\n");
     wire_send_command(w, "STRLEN k");
     await_waiting(c, 1);
     expect(c, "+OK", "CLIENT UNPAUSE");
     wire_expect(w, "+OK");
     wire_expect(w, ":1048576");
-    free(value);
     wire_close(w);
     redisFree(c);
 }

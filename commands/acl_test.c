@@ -2,29 +2,13 @@
 /* acl_test.c - users: rules and their text, checks, sessions, the log, the
  * file; on one worker. client-tests/acl_test.c has connections of several.
  */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 #include "commands/acl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-    harness_connect(h);
-    harness_switch(h, 0);
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 static void
 expect_has(const char *reply, const char *part)
@@ -933,7 +917,6 @@ main(void)
 {
     Suite *suite = suite_create("acl");
     TCase *tc = tcase_create("acl");
-    SRunner *runner = srunner_create(suite);
     const TTest *const tests[] = {parentheses_must_match,
         a_bad_rule_is_shown_up_to_a_nul_byte,
         each_category_alone_is_its_own_text,
@@ -955,9 +938,8 @@ main(void)
         the_log_is_bounded_and_can_be_forgotten,
         without_a_file_nothing_is_loaded_or_saved, users_are_saved_and_loaded,
         a_missing_file_is_an_error, what_could_not_be_read_again_is_not_saved};
-    int failed;
 
-    tcase_add_checked_fixture(tc, start, stop);
+    tcase_add_checked_fixture(tc, start_with_two, stop);
     tcase_add_loop_test(
         tc, a_user_is_listed_as_the_rules_that_make_it, 0, ARRAY_LEN(texts));
     tcase_add_loop_test(
@@ -967,8 +949,5 @@ main(void)
     for (size_t i = 0; i < ARRAY_LEN(tests); i++)
         tcase_add_test(tc, tests[i]);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

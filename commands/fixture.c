@@ -11,6 +11,14 @@ start(void)
 }
 
 void
+start_with_two(void)
+{
+    start();
+    harness_connect(h);
+    harness_switch(h, 0);
+}
+
+void
 stop(void)
 {
     harness_free(h);

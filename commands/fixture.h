@@ -10,8 +10,12 @@
 
 extern struct harness *h;
 
+/* One session. */
 void start(void);
 void stop(void);
+
+/* Two sessions; the first speaks. */
+void start_with_two(void);
 
 /* The same while it is NOW. */
 void start_at_now(void);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* glob_test.c - patterns: a table of what Redis answers, and the bound on
  * time. */
+#include "base/testing.h"
 #include "commands/command.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 struct glob_case {
@@ -208,11 +208,5 @@ glob_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(glob_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(glob_suite());
 }

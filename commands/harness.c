@@ -528,16 +528,10 @@ harness_main(const char *suite, void (*start)(void), void (*stop)(void),
 {
     Suite *s = suite_create(suite);
     TCase *tc = tcase_create(suite);
-    SRunner *sr;
-    int failed;
 
     tcase_add_checked_fixture(tc, start, stop);
     for (size_t i = 0; i < n; i++)
         tcase_add_test(tc, tests[i]);
     suite_add_tcase(s, tc);
-    sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return run_suite(s);
 }

@@ -13,8 +13,7 @@
  */
 #pragma once
 
-#include <check.h>
-
+#include "base/testing.h"
 #include "commands/command.h"
 
 #define HARNESS_SESSIONS 4

@@ -370,8 +370,6 @@ main(void)
 {
     Suite *s = suite_create("rdb_payload");
     TCase *tc = tcase_create("rdb_payload");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, start, stop);
@@ -388,9 +386,5 @@ main(void)
     tcase_add_test(tc, fields_that_have_expired_are_not_restored);
     tcase_add_test(tc, a_damaged_hash_of_redis_does_no_harm);
     suite_add_tcase(s, tc);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

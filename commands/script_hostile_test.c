@@ -215,8 +215,6 @@ main(void)
 {
     Suite *s = suite_create("script_hostile");
     TCase *tc = tcase_create("script_hostile");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, starts_with_limits, stop);
@@ -225,11 +223,7 @@ main(void)
     tcase_add_loop_test(
         tc, what_goes_on_for_ever_is_ended, 0, ARRAY_LEN(endless));
     suite_add_tcase(s, tc);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }
 
 #else

@@ -2,15 +2,11 @@
 /* sha256_test.c - the vectors of FIPS 180-4 and of NIST, and every length
  * around a block against coreutils.
  */
+#include "base/testing.h"
 #include "commands/sha256.h"
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include "base/base.h"
 
 static const char *
 hex_of(const void *p, size_t len)
@@ -95,15 +91,10 @@ main(void)
 {
     Suite *suite = suite_create("sha256");
     TCase *tc = tcase_create("sha256");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_loop_test(tc, published_vectors, 0, ARRAY_LEN(vectors));
     tcase_add_test(tc, a_million_letters);
     tcase_add_test(tc, all_ends_of_a_block_are_as_coreutils_have_them);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

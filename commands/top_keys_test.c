@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* top_keys_test.c - the summary of the keys that come most often. */
+#include "base/testing.h"
 #include "commands/top_keys.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -131,8 +131,6 @@ main(void)
 {
     Suite *s = suite_create("commands/top_keys");
     TCase *c = tcase_create("top_keys");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     hash_seed_random(&seed);
     tcase_add_test(c, few_keys_are_counted_exactly);
@@ -140,8 +138,5 @@ main(void)
     tcase_add_test(c, clearing_forgets_all);
     tcase_add_test(c, what_is_promised_holds_for_random_streams);
     suite_add_tcase(s, c);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* transaction_test.c - MULTI to EXEC, what a watch notices, and what several
  * workers see of each other's transactions. */
-#include "commands/harness.h"
+#include "commands/fixture.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -14,22 +14,6 @@
 #else
 #define ROUNDS 1000
 #endif
-
-static struct harness *h;
-
-static void
-start(void)
-{
-    h = harness_new();
-    harness_connect(h);
-    harness_switch(h, 0);
-}
-
-static void
-stop(void)
-{
-    harness_free(h);
-}
 
 /* ---- one client ---------------------------------------------------------- */
 
@@ -587,7 +571,7 @@ START_TEST(watched_increments_add_up)
 }
 END_TEST
 
-HARNESS_MAIN("transaction", start, stop, exec_runs_what_was_queued,
+HARNESS_MAIN("transaction", start_with_two, stop, exec_runs_what_was_queued,
     commands_over_all_keys_run_inside, a_select_inside_moves_what_follows,
     an_error_while_queueing_aborts, wrong_uses_do_not_abort,
     discard_and_reset_forget, a_large_argument_is_kept_or_released,

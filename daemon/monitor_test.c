@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* monitor_test.c - parts of the metrics listener that need no daemon: names as
  * text, and the samples of the last hour. */
+#include "base/testing.h"
 #include "daemon/monitor.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 /* ---- names --------------------------------------------------------------- */
@@ -93,16 +93,11 @@ main(void)
 {
     Suite *s = suite_create("daemon/monitor");
     TCase *t = tcase_create("monitor");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(t, text_stays_as_it_is);
     tcase_add_test(t, other_bytes_are_written_out);
     tcase_add_test(t, a_point_is_due_every_ten_seconds);
     tcase_add_test(t, an_hour_is_kept_the_oldest_first);
     suite_add_tcase(s, t);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

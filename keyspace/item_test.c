@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* item_test.c - items: built and taken apart again. */
+#include "base/testing.h"
 #include "keyspace/internal.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 #define NOW ((uint64_t)1750000000000)
@@ -229,8 +229,6 @@ main(void)
 {
     Suite *s = suite_create("item");
     TCase *c = tcase_create("layout");
-    SRunner *r;
-    int failed;
 
     tcase_add_test(c, a_plain_item_costs_four_bytes);
     tcase_add_test(c, an_expiry_costs_four_bytes_and_is_exact);
@@ -245,9 +243,5 @@ main(void)
     tcase_add_test(c, a_version_costs_eight_bytes_beside_every_other_field);
     tcase_add_test(c, an_expiry_is_changed_only_where_it_fits);
     suite_add_tcase(s, c);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

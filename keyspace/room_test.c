@@ -23,14 +23,6 @@ close_ks(void)
     fixture_close(&f);
 }
 
-/* libcheck writes a file for each assertion, which is slow. */
-static void
-must(bool holds)
-{
-    if (!holds)
-        ck_abort();
-}
-
 static void
 fill(const char *prefix, unsigned n, size_t len)
 {

@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* shape_test.c - taking keys apart and packing them: each key comes back as it
  * was, and packed bytes are no other key's. */
+#include "base/testing.h"
 #include "keyspace/shape.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* ck_assert() writes to a file each time that it holds. */
-#define MUST(x, name)                                                       \
-    do {                                                                    \
-        if (unlikely(!(x)))                                                 \
-            ck_abort_msg("%s: %.*s", #x, STR_ARG(name));                    \
-    } while (0)
 
 static uint64_t random_state;
 
 static uint64_t
 roll(void)
 {
-    uint64_t x = random_state += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
+    return splitmix64(&random_state);
 }
 
 /* The namespace of a key as the tests have it: up to the first ':'. */
@@ -324,8 +313,8 @@ START_TEST(what_is_no_digit_has_no_number)
                     continue;
                 name[at + i] = (char)c;
                 n = htole64(careless_number(name + at, len));
-                MUST(!form_pack(&f, mutant, to, &packed), mutant);
-                MUST(f.n_holes > 1 || !form_equals(&f,
+                must_of(!form_pack(&f, mutant, to, &packed), mutant);
+                must_of(f.n_holes > 1 || !form_equals(&f,
                     (struct str){(const char *)&n, 8}, mutant), mutant);
                 name[at + i] = was;
             }
@@ -519,10 +508,10 @@ packs_as_itself(const struct key_form *f, struct str name, char *to,
 
     if (!form_pack(f, name, to, packed))
         return false;
-    MUST(packed->len <= FORM_MAX_PACKED, name);
-    MUST(form_decode(f, *packed, buf, &back), name);
-    MUST(str_eq(back, name), back);
-    MUST(form_equals(f, *packed, name), name);
+    must_of(packed->len <= FORM_MAX_PACKED, name);
+    must_of(form_decode(f, *packed, buf, &back), name);
+    must_of(str_eq(back, name), back);
+    must_of(form_equals(f, *packed, name), name);
     return true;
 }
 
@@ -535,7 +524,7 @@ check_near_misses(const struct key_form *f, struct str name,
         struct str other, other_packed;
 
         other = on_heap(buf, near_miss(name.p, name.len, buf));
-        MUST(form_equals(f, packed, other) == str_eq(other, name), other);
+        must_of(form_equals(f, packed, other) == str_eq(other, name), other);
         (void)packs_as_itself(f, other, to, &other_packed);
         free_copy(other);
     }
@@ -546,15 +535,15 @@ check_shape(const struct key_scan *scan, const struct key_shape *s)
 {
     unsigned at = 0, skip = (unsigned)(scan->tail.p - scan->name.p);
 
-    MUST(s->n_holes >= 1 && s->n_holes <= FORM_MAX_HOLES, s->name);
-    MUST(s->main < s->n_holes, s->name);
+    must_of(s->n_holes >= 1 && s->n_holes <= FORM_MAX_HOLES, s->name);
+    must_of(s->main < s->n_holes, s->name);
     for (unsigned i = 0; i < s->n_holes; i++) {
-        MUST(s->hole[i].at >= at, s->name);
+        must_of(s->hole[i].at >= at, s->name);
         at = s->hole[i].at + s->hole[i].len;
-        MUST(at <= s->name.len, s->name);
+        must_of(at <= s->name.len, s->name);
     }
     if (s->packing == PACK_RAW)
-        MUST(s->hole[0].at >= skip + scan->space_len, s->name);
+        must_of(s->hole[0].at >= skip + scan->space_len, s->name);
 }
 
 START_TEST(any_key_comes_back_and_no_other_is_taken_for_it)
@@ -578,7 +567,7 @@ START_TEST(any_key_comes_back_and_no_other_is_taken_for_it)
                 continue;
             check_shape(&scan, &s);
             form_make(&f, &s);
-            MUST(form_is_of(&f, &s), key);
+            must_of(form_is_of(&f, &s), key);
             if (!packs_as_itself(&f, key, to, &packed))
                 continue;
             packed_keys++;
@@ -642,7 +631,7 @@ START_TEST(garbage_is_refused_or_stands_for_a_key)
         garbage = on_heap(bytes, len);
         if (form_decode(&f, garbage, buf, &back)) {
             keys++;
-            MUST(back.len < FORM_MAX_DECODED, back);
+            must_of(back.len < FORM_MAX_DECODED, back);
         }
         (void)form_equals(&f, garbage, (struct str){name, s.name.len});
         free_copy(garbage);
@@ -656,8 +645,6 @@ main(void)
 {
     Suite *s = suite_create("shape");
     TCase *c = tcase_create("shape");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_set_timeout(c, 120);
     tcase_add_test(c, numbers_hex_and_uuids_are_holes);
@@ -674,8 +661,5 @@ main(void)
     tcase_add_test(c, bytes_of_a_wrong_number_are_refused);
     tcase_add_loop_test(c, garbage_is_refused_or_stands_for_a_key, 0, 2);
     suite_add_tcase(s, c);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -4,13 +4,6 @@
 #include "keyspace/internal.h"
 #include "keyspace/testing.h"
 
-/* ck_assert() writes to a file each time that it holds. */
-#define MUST(x, name)                                                       \
-    do {                                                                    \
-        if (unlikely(!(x)))                                                 \
-            ck_abort_msg("%s: %.*s", #x, STR_ARG(name));                    \
-    } while (0)
-
 static struct fixture f;
 
 static void
@@ -30,11 +23,7 @@ static uint64_t random_state;
 static uint64_t
 roll(void)
 {
-    uint64_t x = random_state += 0x9e3779b97f4a7c15u;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
+    return splitmix64(&random_state);
 }
 
 /* The result stands until the next call. Each call is one of those that are
@@ -80,25 +69,25 @@ assert_round_trip(const char *name)
     struct str back, same = str_of(name);
     char other[300];
 
-    MUST(item_key(f.ks->templates, &v, buf, &back), same);
-    MUST(str_eq(back, same), back);
-    MUST(item_has_key(f.ks->templates, &v, same, 0), same);
-    MUST(!item_has_key(f.ks->templates, &v, same, 1), same);
-    MUST(item_space(f.ks->templates, &v) == 0, same);
+    must_of(item_key(f.ks->templates, &v, buf, &back), same);
+    must_of(str_eq(back, same), back);
+    must_of(item_has_key(f.ks->templates, &v, same, 0), same);
+    must_of(!item_has_key(f.ks->templates, &v, same, 1), same);
+    must_of(item_space(f.ks->templates, &v) == 0, same);
     for (size_t i = 0; i < same.len; i++) { /* each byte counts */
         memcpy(other, name, same.len);
         for (unsigned c = 0; c < 256; c++) {
             other[i] = (char)c;
-            MUST(item_has_key(f.ks->templates, &v,
+            must_of(item_has_key(f.ks->templates, &v,
                 (struct str){other, same.len}, 0) == (other[i] == name[i]),
                 same);
         }
         other[i] = name[i];
-        MUST(!item_has_key(f.ks->templates, &v, (struct str){other, i}, 0),
+        must_of(!item_has_key(f.ks->templates, &v, (struct str){other, i}, 0),
             same);
         memmove(other + i + 1, other + i, same.len - i);
         other[i] = '0'; /* as the key only before a '0', and that is longer */
-        MUST(!item_has_key(f.ks->templates, &v,
+        must_of(!item_has_key(f.ks->templates, &v,
             (struct str){other, same.len + 1}, 0), same);
     }
 }
@@ -339,15 +328,15 @@ START_TEST(garbage_is_no_key_of_any_template)
         if (id > last) {
             struct str key = STR("a:1234567");
 
-            MUST(template_space(f.ks->templates, id) == UINT32_MAX, key);
-            MUST(!template_decode(f.ks->templates, id,
+            must_of(template_space(f.ks->templates, id) == UINT32_MAX, key);
+            must_of(!template_decode(f.ks->templates, id,
                 (struct str){bytes, len}, buf, &name), name);
-            MUST(!template_equals(f.ks->templates, id,
+            must_of(!template_equals(f.ks->templates, id,
                 (struct str){bytes, len}, key, 0), key);
         } else if (template_decode(f.ks->templates, id,
             (struct str){bytes, len}, buf, &name)) {
-            MUST(name.len <= 512, name);
-            MUST(template_equals(f.ks->templates, id,
+            must_of(name.len <= 512, name);
+            must_of(template_equals(f.ks->templates, id,
                 (struct str){bytes, len}, name, 0), name);
         }
     }
@@ -364,7 +353,7 @@ START_TEST(a_million_prefixes_cost_bounded_memory)
         char name[40];
 
         snprintf(name, sizeof(name), "%cn%xx:123456", 'g' + n % 8, n);
-        MUST(encode(name, 0)->id == 0, str_of(name));
+        must_of(encode(name, 0)->id == 0, str_of(name));
     }
     ck_assert_uint_eq(slab_used(f.slab), before);
     ck_assert_uint_eq(templates_count(f.ks->templates), 0);
@@ -639,7 +628,7 @@ one_step(struct model *m, const struct ks_key *key)
     switch (roll() % 6) {
     case 0:
     case 1:
-        MUST(ks_set(f.t, key, (struct str){(char *)&value, 4},
+        must_of(ks_set(f.t, key, (struct str){(char *)&value, 4},
             roll() % 2 ? KS_NO_EXPIRY : clock_wall_ms() + 3600000) == KS_OK,
             key->name);
         *m = (struct model){true, value};
@@ -647,17 +636,17 @@ one_step(struct model *m, const struct ks_key *key)
     case 2:
         m->value = value + (m->there ? m->value : 0);
         m->there = true;
-        MUST(ks_update(f.t, key, add, &value) == KS_OK, key->name);
+        must_of(ks_update(f.t, key, add, &value) == KS_OK, key->name);
         break;
     case 3:
-        MUST(ks_delete(f.t, key) == (m->there ? KS_OK : KS_MISS), key->name);
+        must_of(ks_delete(f.t, key) == (m->there ? KS_OK : KS_MISS), key->name);
         m->there = false;
         break;
     default:
-        MUST(read_value(&f, f.t, key, &r) == m->there, key->name);
+        must_of(read_value(&f, f.t, key, &r) == m->there, key->name);
         if (m->there) {
             memcpy(&was, r.buf.p, 4);
-            MUST(was == m->value, key->name);
+            must_of(was == m->value, key->name);
         }
         buf_free(&r.buf);
     }
@@ -677,7 +666,7 @@ walk_visit(void *ctx, struct str name, const struct ks_info *info)
     w->n++;
     for (unsigned n = 0; n < N_NAMES; n++) {
         if (str_eq((struct str){names[n].p, names[n].len}, name)) {
-            MUST(!w->seen[n], name);
+            must_of(!w->seen[n], name);
             w->seen[n] = true;
             return true;
         }

@@ -2,9 +2,9 @@
 /* testing.h - a keyspace on a slab of its own, for the tests of keyspace/. */
 #pragma once
 
+#include "base/testing.h"
 #include "keyspace/keyspace.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -126,16 +126,4 @@ set(struct fixture *f, const char *name, const char *value)
     struct ks_key key = key_of(f, name);
 
     ck_assert_int_eq(ks_set(f->t, &key, str_of(value), KS_NO_EXPIRY), KS_OK);
-}
-
-static inline int
-run_suite(Suite *s)
-{
-    SRunner *r = srunner_create(s);
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

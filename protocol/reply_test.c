@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* reply_test.c - replies in RESP2 and RESP3. */
+#include "base/testing.h"
 #include "protocol/resp.h"
 
-#include <check.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -410,11 +410,5 @@ reply_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(reply_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(reply_suite());
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* arena_test.c - bump memory: alignment, resets, blocks of all sizes. */
 #include "slab/test.h"
 
 START_TEST(allocations_are_aligned_and_apart)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* budget_test.c - charges against the limit, and what "auto" makes of the
+ * machine and its control groups. */
 #include "slab/test.h"
 
 #include <sys/stat.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* class_test.c - the class table: sizes, rounding, pages, magazines. */
 #include "slab/test.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* drain_test.c - pages that are taken out of use while threads hold chunks of
+ * them. */
 #include "slab/test.h"
 
 #define BYTES 500

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* extent_test.c - large values: sizes, charges, pins, addresses that run out.
+ */
 #include "slab/test.h"
 
 #include <sys/mman.h>

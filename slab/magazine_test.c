@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* magazine_test.c - slab_alloc() and slab_release(): a thread's own stock, and
+ * its exchange with the depot. */
 #include "slab/test.h"
 
 static uint32_t handles[100000];

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* mark_test.c - notes beside chunks: marks that are held, deadlines of pages.
+ */
 #include "slab/test.h"
 
 static uint32_t

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* pool_test.c - objects of one size: contents, charges, blocks that go back.
+ */
 #include "slab/test.h"
 
 START_TEST(objects_are_zeroed_aligned_and_apart)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* region_test.c - the address range: mappings, the superblock, memory given
+ * back, ranges that are refused. */
 #include "slab/test.h"
 
 #include <sys/mman.h>

@@ -2,18 +2,11 @@
 /* test.h - what the unit tests of slab/ share. */
 #pragma once
 
+#include "base/testing.h"
 #include "slab/internal.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* ck_assert() without its notes, which cost a system call: for long loops. */
-#define must(x)                                                                \
-    do {                                                                       \
-        if (!(x))                                                              \
-            ck_abort_msg("%s", #x);                                            \
-    } while (0)
 
 /* A slab with this limit in small address ranges. */
 static inline struct slab *
@@ -91,17 +84,11 @@ test_run(const char *name, const TTest *const *tests, size_t n)
 {
     Suite *suite = suite_create(name);
     TCase *tc = tcase_create(name);
-    SRunner *runner;
     size_t i;
-    int failed;
 
     tcase_set_timeout(tc, 120);
     for (i = 0; i < n; i++)
         tcase_add_test(tc, tests[i]);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }
