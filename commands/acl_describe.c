@@ -155,17 +155,21 @@ acl_describe_password(const struct acl_digest *d, struct buf *out)
 const char *
 acl_user_flag_name(const struct acl_user *u, unsigned i)
 {
-    const char *names[4];
-    unsigned n = 0;
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } more[] = {
+        {ACL_NOPASS, "nopass"},
+        {ACL_SKIP_SANITIZE, "skip-sanitize-payload"},
+        {ACL_SANITIZE, "sanitize-payload"},
+    };
 
-    names[n++] = u->flags & ACL_ON ? "on" : "off";
-    if (u->flags & ACL_NOPASS)
-        names[n++] = "nopass";
-    if (u->flags & ACL_SKIP_SANITIZE)
-        names[n++] = "skip-sanitize-payload";
-    if (u->flags & ACL_SANITIZE)
-        names[n++] = "sanitize-payload";
-    return i < n ? names[i] : NULL;
+    if (i == 0)
+        return u->flags & ACL_ON ? "on" : "off";
+    for (size_t k = 0; k < ARRAY_LEN(more); k++)
+        if (u->flags & more[k].flag && --i == 0)
+            return more[k].name;
+    return NULL;
 }
 
 static void
