@@ -12,9 +12,14 @@
 #define ARENA_BYTES (4 * KIB)
 
 void
-commands_busy_begin(struct command_thread *t, struct command_thread *kept)
+commands_busy_begin(struct command_thread *t, struct command_kept *kept)
 {
-    *kept = *t;
+    *kept = (struct command_kept){.in_script = t->in_script,
+        .error_counted = t->error_counted,
+        .arena = t->arena,
+        .scratch = t->scratch,
+        .events = t->events,
+        .events_tracked = t->events_tracked};
     t->in_script = false;
     t->error_counted = false;
     t->arena = arena_new(ARENA_BYTES);
@@ -24,7 +29,7 @@ commands_busy_begin(struct command_thread *t, struct command_thread *kept)
 }
 
 void
-commands_busy_end(struct command_thread *t, const struct command_thread *kept)
+commands_busy_end(struct command_thread *t, const struct command_kept *kept)
 {
     buf_free(&t->events);
     buf_free(&t->scratch);

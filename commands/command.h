@@ -456,14 +456,22 @@ struct command; /* a row of the table, see internal.h */
  * appends exactly one reply (none if the client switched replies off). */
 void command_run(struct request *rq);
 
+/* What a script uses of its thread; each member as there. */
+struct command_kept {
+    bool in_script, error_counted;
+    struct arena *arena;
+    struct buf scratch, events;
+    size_t events_tracked;
+};
+
 /* The same while a script holds up the worker, out of host.held_up(): what is
  * not allowed meanwhile is answered BUSY. It stands between commands_busy_begin()
  * and _end(), which put what the script uses of `t` aside. Not for sessions that
  * watch keys. */
 void command_run_busy(struct request *rq);
-void commands_busy_begin(struct command_thread *t, struct command_thread *kept);
+void commands_busy_begin(struct command_thread *t, struct command_kept *kept);
 void commands_busy_end(struct command_thread *t,
-    const struct command_thread *kept);
+    const struct command_kept *kept);
 
 /* While commands_active() has ACTIVE_PAUSE: must this command wait? Then it is
  * kept with all that the client sends after it, and asked about again when the

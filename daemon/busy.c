@@ -129,7 +129,7 @@ static void
 serve(struct worker *w)
 {
     struct list served = {NULL, &served.first}, rest = {NULL, &rest.first};
-    struct command_thread kept;
+    struct command_kept kept;
     struct conn *next;
 
     for (struct conn *c = w->ready; c != NULL; c = next) {
