@@ -77,7 +77,8 @@ tracking_target(const struct command_thread *t, uint64_t id)
     return NULL;
 }
 
-/* Its session may be looked for among all of the worker once. */
+/* Looked for among all sessions of the worker once: one that is found is kept,
+ * and one that is gone is not asked for again (TRACKER_BROKEN). */
 static struct session *
 target_session(struct command_thread *t, uint64_t id)
 {
@@ -147,6 +148,8 @@ send_to_tracker(
 
     if (tracker->redirect == 0) {
         send_invalid(t, tracker->session, keys, false);
+    } else if (tracker_flags(tracker) & TRACKER_BROKEN) {
+        send_broken(t, tracker); /* no other client gets the id */
     } else if (tracker->redirect_worker != t->worker) {
         tracking_post(t, tracker->redirect_worker, TO_TARGET, ids, 2, keys);
     } else {
