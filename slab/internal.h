@@ -242,7 +242,7 @@ void class_forget_page(struct slab *s, struct size_class *c, uint32_t page);
 /* A chunk of a draining page came back (drain.c). [class lock] */
 void drain_return(struct slab *s, struct size_class *c, uint32_t page);
 
-/* ---- pages and their reserve (page.c) ------------------------------------ */
+/* ---- pages and their reserve (page.c, super.c) --------------------------- */
 
 struct super {
     uint32_t cold;     /* bit i: page i is nobody's, and with the system */
@@ -259,7 +259,7 @@ struct reserve {
     uint32_t n_supers_seen;              /* [lock] whose records are touched */
     uint64_t *ready;   /* [lock] bitmap: uncarved, but resident and charged */
     uint32_t n_ready;  /* [lock] */
-    uint32_t n_taken;  /* [lock] carved since there were enough ready ones */
+    bool is_taken;     /* [lock] some were carved since enough were ready */
     uint64_t taken_us; /* [lock] when the last one was */
 };
 
@@ -283,6 +283,23 @@ void page_release_locked(struct slab *s, uint32_t page);
 /* Whether a thread is writing marks of a page that is no longer in use
  * (mark.c). */
 bool page_is_held(struct slab *s, uint32_t page);
+
+/* Super-pages, under the reserve's lock. A cold page, or PAGE_NONE when
+ * addresses are used up. */
+uint32_t super_take_cold(struct slab *s, unsigned page_size);
+
+/* If the super-page that super_take_whole() takes next is touched and charged
+ * already, its charge passes to the caller. */
+bool super_take_ready(struct slab *s);
+
+/* Carve a super-page into pages of this size and take all of them: a bit is set
+ * for each; 0 when addresses are used up. */
+uint32_t super_take_whole(
+    struct slab *s, unsigned page_size, uint32_t *super);
+
+/* These pages of one are the system's again. When all are, any size may have
+ * the super-page next. */
+void super_make_cold(struct slab *s, uint32_t super, uint32_t pages);
 
 /* Give a super-page that slab_populate() has touched back to the system, whose
  * memory nobody used. Returns bytes given back, or 0. No lock held. */
@@ -547,11 +564,17 @@ page_at_size(const struct slab *s, size_t offset, unsigned page_size)
         ((offset & (super_bytes(s) - 1)) >> page_shift(s, page_size)));
 }
 
+/* Number of the size of the pages that a super-page is carved into. */
+static inline unsigned
+super_page_size(const struct slab *s, size_t super)
+{
+    return LOAD(&s->super_size[super]);
+}
+
 static inline unsigned
 page_size_at(const struct slab *s, size_t offset)
 {
-    return atomic_load_explicit(
-        &s->super_size[offset >> super_shift(s)], memory_order_relaxed);
+    return super_page_size(s, offset >> super_shift(s));
 }
 
 static inline uint32_t
@@ -566,8 +589,7 @@ static inline size_t
 page_offset(const struct slab *s, uint32_t page)
 {
     size_t super = page / SUPER_PAGES;
-    unsigned shift = page_shift(s,
-        atomic_load_explicit(&s->super_size[super], memory_order_relaxed));
+    unsigned shift = page_shift(s, super_page_size(s, super));
 
     return (super << super_shift(s)) +
         (((size_t)(page % SUPER_PAGES) << shift) & (super_bytes(s) - 1));
@@ -635,12 +657,5 @@ chunk_words(const struct slab *s, uint32_t handle)
 static inline uint32_t
 chunk_next(const struct slab *s, uint32_t handle)
 {
-    return atomic_load_explicit(
-        &chunk_words(s, handle)[1], memory_order_relaxed);
+    return LOAD(&chunk_words(s, handle)[1]);
 }
-
-#define LOAD(p) atomic_load_explicit((p), memory_order_relaxed)
-#define STORE(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
-/* For counters that a lock guards and others read. */
-#define BUMP(p, v) STORE((p), LOAD(p) + (v))
-#define DROP(p, v) STORE((p), LOAD(p) - (v))

@@ -16,7 +16,8 @@ slab_sources = \
     slab/region.c \
     slab/sample.c \
     slab/slab.c \
-    slab/space.c
+    slab/space.c \
+    slab/super.c
 
 noinst_LIBRARIES += libslab.a
 libslab_a_SOURCES = $(slab_sources)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* page_test.c - pages: the reserve, super-pages, huge pages, runs and samples.
+ */
 #include "slab/test.h"
 
 #include <sys/mman.h>
@@ -368,7 +370,7 @@ START_TEST(huge_pages_are_touched_and_charged_before_they_are_taken)
     uint32_t next;
 
     ck_assert(!slab_populate(s)); /* nobody has taken any */
-    while (s->reserve.n_taken == 0)
+    while (!s->reserve.is_taken)
         alloc_n(t, 4000, &handles[n++], 1);
     used = slab_used(s);
     next = s->super_limit;
@@ -382,7 +384,7 @@ START_TEST(huge_pages_are_touched_and_charged_before_they_are_taken)
 
     /* The next one that is taken is paid for. */
     used = slab_used(s);
-    while (s->reserve.n_taken == 0)
+    while (!s->reserve.is_taken)
         alloc_n(t, 4000, &handles[n++], 1);
     ck_assert_uint_eq(s->reserve.n_ready, calls - 1);
     ck_assert_uint_lt(slab_used(s), used + super_bytes(s));
@@ -391,8 +393,8 @@ START_TEST(huge_pages_are_touched_and_charged_before_they_are_taken)
     while (s->reserve.n_ready > 0)
         alloc_n(t, 4000, &handles[n++], 1);
     next = s->super_limit;
-    s->reserve.n_taken = 0;
-    while (s->reserve.n_taken == 0)
+    s->reserve.is_taken = false;
+    while (!s->reserve.is_taken)
         alloc_n(t, 4000, &handles[n++], 1);
     ck_assert_uint_eq(
         s->region.huge_upto, (size_t)next * super_bytes(s));

@@ -47,7 +47,7 @@ page_class(const struct slab *s, uint32_t page, uint32_t *n_used)
         return NULL;
     *n_used = MIN(LOAD(&s->pages[page].frontier), c->n_chunks);
     /* The super may have been carved anew between the two looks. */
-    if (LOAD(&s->super_size[page / SUPER_PAGES]) != c->page_size)
+    if (super_page_size(s, page / SUPER_PAGES) != c->page_size)
         return NULL;
     return c;
 }
@@ -122,22 +122,12 @@ slab_page_fill(const struct slab *s, uint32_t page)
     return (double)live / n * run.n / s->classes[run.cls].n_chunks;
 }
 
-/* splitmix64: all numbers that one call needs, from the one it was given. */
-static uint64_t
-next_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-/* Uniform below n. */
+/* Uniform below n; all numbers that one call needs follow from the one it was
+ * given. */
 static uint64_t
 random_below(uint64_t *state, uint64_t n)
 {
-    return (uint64_t)((unsigned __int128)next_random(state) * n >> 64);
+    return (uint64_t)((unsigned __int128)splitmix64(state) * n >> 64);
 }
 
 /* Chunks of a page in groups that start at multiples of their size, so that the
