@@ -442,7 +442,7 @@ void index_prefetch_line(const struct index *ix, uint64_t hash);
 void index_prefetch_items(
     const struct index *ix, const struct ks_key *const *keys, unsigned n);
 
-/* ---- namespaces (namespace.c) -----------------------------------------------
+/* ---- namespaces (namespace.c, namespace_counts.c) ---------------------------
  *
  * A key belongs to the longest configured prefix that it begins with, else to
  * what it has up to its first delimiter, else to the namespace without a name.

@@ -16,7 +16,8 @@ libkeyspace_a_SOURCES = \
 	keyspace/room.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
 	keyspace/version.c keyspace/wait.c keyspace/watch.c \
-	keyspace/namespace.c keyspace/space.c keyspace/reclaim.c
+	keyspace/namespace.c keyspace/namespace_counts.c keyspace/space.c \
+	keyspace/reclaim.c
 libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 KEYSPACE_TEST_LIBS = libkeyspace.a libslab.a libbase.a $(CHECK_LIBS) -lm
