@@ -85,11 +85,10 @@ retire_unused(struct hash_shapes *hs)
 static void
 note_visits(struct ks *ks)
 {
-    while (atomic_exchange(&ks->threads_lock, 1) != 0)
-        cpu_relax();
+    word_lock(&ks->threads_lock);
     for (struct ks_thread *t = ks->threads; t != NULL; t = t->next)
         t->hash_visit_seen = atomic_load(&t->hash_visits);
-    atomic_store_explicit(&ks->threads_lock, 0, memory_order_release);
+    word_unlock(&ks->threads_lock);
 }
 
 static bool
@@ -97,12 +96,11 @@ visits_are_over(struct ks *ks)
 {
     bool over = true;
 
-    while (atomic_exchange(&ks->threads_lock, 1) != 0)
-        cpu_relax();
+    word_lock(&ks->threads_lock);
     for (struct ks_thread *t = ks->threads; t != NULL; t = t->next)
         over &= t->hash_visit_seen % 2 == 0 ||
             atomic_load(&t->hash_visits) != t->hash_visit_seen;
-    atomic_store_explicit(&ks->threads_lock, 0, memory_order_release);
+    word_unlock(&ks->threads_lock);
     return over;
 }
 

@@ -281,7 +281,7 @@ learn(struct hash_shapes *hs, uint64_t hash, const struct str *name, uint32_t n)
 {
     struct hash_shape *s = NULL;
 
-    if (atomic_exchange_explicit(&hs->lock, 1, memory_order_acquire) != 0)
+    if (!word_trylock(&hs->lock))
         return NULL;
     if (count_sighting(hs, hash)) {
         s = find_shape(hs, hash, name, n); /* another may have been faster */

@@ -42,14 +42,13 @@ struct hash_shapes {
 static inline void
 lock_shapes(struct hash_shapes *hs)
 {
-    while (atomic_exchange_explicit(&hs->lock, 1, memory_order_acquire) != 0)
-        cpu_relax();
+    word_lock(&hs->lock);
 }
 
 static inline void
 unlock_shapes(struct hash_shapes *hs)
 {
-    atomic_store_explicit(&hs->lock, 0, memory_order_release);
+    word_unlock(&hs->lock);
 }
 
 /* Under the lock: the record and its hold on names. */

@@ -18,11 +18,17 @@
 
 /* A lock that is held for some stores, or for a walk over the threads: a word,
  * 0 when it is free. Not for what many writers want at once, as partitions. */
+static inline bool
+word_trylock(_Atomic uint32_t *l)
+{
+    /* acquire: pairs with the release of the former holder */
+    return atomic_exchange_explicit(l, 1, memory_order_acquire) == 0;
+}
+
 static inline void
 word_lock(_Atomic uint32_t *l)
 {
-    /* acquire: pairs with the release of the former holder */
-    while (atomic_exchange_explicit(l, 1, memory_order_acquire) != 0)
+    while (!word_trylock(l))
         cpu_relax();
 }
 

@@ -83,15 +83,13 @@ rank_class_update(struct rank_table *r, unsigned cls)
 void
 rank_update(struct ks *ks)
 {
-    while (atomic_exchange_explicit(
-               &ks->threads_lock, 1, memory_order_acquire) != 0)
-        cpu_relax();
+    word_lock(&ks->threads_lock);
     for (struct ks_thread *t = ks->threads; t != NULL; t = t->next)
         for (unsigned c = 0; c < RANK_CLASSES; c++) {
             merge(t->histogram.hits[c], ks->ranks.hits[c]);
             merge(t->histogram.evictions[c], ks->ranks.evictions[c]);
         }
-    atomic_store_explicit(&ks->threads_lock, 0, memory_order_release);
+    word_unlock(&ks->threads_lock);
     for (unsigned c = 0; c < RANK_CLASSES; c++)
         rank_class_update(&ks->ranks, c);
     tick_length_update(ks);

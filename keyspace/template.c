@@ -317,8 +317,7 @@ learn(struct templates *ts, const struct key_shape *s, uint32_t space)
     uint64_t hash = template_hash(ts, s, space);
     struct candidate *c;
 
-    if (templates_count(ts) >= limit ||
-        atomic_exchange_explicit(&ts->lock, 1, memory_order_acquire) != 0)
+    if (templates_count(ts) >= limit || !word_trylock(&ts->lock))
         return;
     n = templates_count(ts);
     c = n < limit ? find_candidate(ts, hash, saved) : NULL;

@@ -58,11 +58,11 @@ tick_flush(struct ks_thread *t)
             n <
         RANK_PERIOD)
         return;
-    if (atomic_exchange_explicit(&ks->rank_lock, 1, memory_order_acquire) != 0)
+    if (!word_trylock(&ks->rank_lock))
         return;
     atomic_store_explicit(&ks->until_rank, 0, memory_order_relaxed);
     rank_update(ks);
-    atomic_store_explicit(&ks->rank_lock, 0, memory_order_release);
+    word_unlock(&ks->rank_lock);
 }
 
 void
