@@ -2,6 +2,8 @@
 noinst_LIBRARIES += libprotocol.a
 libprotocol_a_SOURCES = \
     protocol/resp.h \
+    protocol/internal.h \
+    protocol/inline.c \
     protocol/request.c \
     protocol/reply.c
 libprotocol_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* request.c - the incremental parser of requests: RESP arrays of bulks, and
- * inline commands.
+ * inline commands, whose words inline.c reads.
  *
  * Any thread, one parser at a time. Everything is as Redis 7.0.15 has it,
  * including what it lets pass: the two bytes that end a header line after its
@@ -13,7 +13,7 @@
  *   in what has arrived. Here the length alone decides, so that the split of
  *   the bytes makes no difference.
  */
-#include "protocol/resp.h"
+#include "protocol/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -482,114 +482,6 @@ read_bulks(struct resp_parser *p, struct feed *f)
 
 /* ---- inline commands ----------------------------------------------------- */
 
-static bool
-is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-/* Ends a word outside quotes. Vertical tab and form feed only separate. */
-static bool
-ends_word(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-static char
-escaped(char c)
-{
-    switch (c) {
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    case 'b':
-        return '\b';
-    case 'a':
-        return '\a';
-    default:
-        return c;
-    }
-}
-
-/* The end of a quoted part: `s` is at the closing quote, which must be the end
- * of the word. NULL if it is not. */
-static char *
-close_quote(char *s, const char *end)
-{
-    if (s + 1 < end && !is_space(s[1]))
-        return NULL;
-    return s + 1;
-}
-
-/* Resolve what stands between double quotes, from `s` after the opening one,
- * to *out. Returns where the text goes on, NULL if the quotes are unbalanced.*/
-static char *
-read_double_quoted(char *s, const char *end, char **out)
-{
-    for (; s < end; s++) {
-        if (*s == '"')
-            return close_quote(s, end);
-        if (*s != '\\' || end - s < 2) {
-            *(*out)++ = *s;
-        } else if (s[1] == 'x' && end - s >= 4 && hex_value(s[2]) >= 0 &&
-            hex_value(s[3]) >= 0) {
-            *(*out)++ = (char)(hex_value(s[2]) << 4 | hex_value(s[3]));
-            s += 3;
-        } else {
-            *(*out)++ = escaped(*++s);
-        }
-    }
-    return NULL;
-}
-
-/* The same for single quotes, where only \' is an escape. */
-static char *
-read_single_quoted(char *s, const char *end, char **out)
-{
-    for (; s < end; s++) {
-        if (*s == '\'')
-            return close_quote(s, end);
-        if (*s == '\\' && end - s >= 2 && s[1] == '\'')
-            s++;
-        *(*out)++ = *s;
-    }
-    return NULL;
-}
-
-/* Read the word at `s` in place: what it resolves to is never longer than what
- * it was. A closing quote ends the word. Returns where the line goes on, NULL
- * if quotes are unbalanced. */
-static char *
-read_word(char *s, const char *end, size_t *len)
-{
-    char *word = s, *out;
-
-    while (s < end && !ends_word(*s) && *s != '"' && *s != '\'')
-        s++;
-    out = s;
-    if (s < end && *s == '"')
-        s = read_double_quoted(s + 1, end, &out);
-    else if (s < end && *s == '\'')
-        s = read_single_quoted(s + 1, end, &out);
-    *len = (size_t)(out - word);
-    return s;
-}
-
 static enum resp_status
 split_line(struct resp_parser *p, char *s, const char *end)
 {
@@ -597,12 +489,11 @@ split_line(struct resp_parser *p, char *s, const char *end)
     size_t len;
 
     for (;;) {
-        while (s < end && is_space(*s))
-            s++;
+        s = inline_skip_spaces(s, end);
         if (s == end)
             return RESP_COMMAND;
         word = s;
-        s = read_word(s, end, &len);
+        s = inline_read_word(s, end, &len);
         if (s == NULL)
             return fail(p, "Protocol error: unbalanced quotes in request");
         if (!reserve_arg(p))
