@@ -66,12 +66,14 @@ libcommands_a_SOURCES = \
     commands/replicas.c \
     commands/report.c \
     commands/error_codes.c \
+    commands/publish.c \
     commands/pubsub.c \
     commands/rdb.h \
     commands/rdb_hash.c \
     commands/rdb_payload.c \
     commands/pubsub.h \
     commands/registry.c \
+    commands/registry.h \
     commands/reference.c \
     commands/scan.c \
     commands/script.c \

@@ -1,90 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* registry.c - who listens to which channel; messages on their way.
- *
- * See pubsub.h for the two tables. The shared one is cut into buckets by name,
- * all patterns are in one; a bucket's lock is held while a PUBLISH counts and
- * posts, so that all subscribers see the messages of a channel in one order.
- * Lock order: a bucket's lock -> what command_host.post takes.
+/* registry.c - who listens to which channel: see pubsub.h for the two tables.
+ * A session joins and leaves on its worker; any thread may ask what there is.
  */
-#include "commands/internal.h"
-#include "commands/names.h"
-#include "commands/pubsub.h"
+#include "commands/registry.h"
 
 #include <stdlib.h>
-
-#define NAME_BUCKETS 64
-
-/* ---- structs ------------------------------------------------------------- */
-
-/* A name that somebody listens to. [bucket lock] */
-struct channel {
-    struct named named;
-    size_t n_subscribers;
-    struct presence {
-        unsigned worker;
-        size_t n; /* subscribers there; > 0 */
-    } * at;
-    size_t n_at, cap_at;
-    char name[];
-};
-
-struct bucket {
-    pthread_mutex_t lock;
-    struct table channels; /* [lock] */
-    uint64_t sequence;     /* [lock] of the last message */
-};
-
-struct pubsub {
-    struct slab *slab;
-    struct hash_seed seed; /* [immutable] */
-    struct bucket buckets[NAME_BUCKETS];
-    struct bucket patterns;
-    _Atomic size_t n[CHANNEL_KINDS];
-    _Atomic size_t n_clients;
-};
-
-/* The sessions of one worker that listen to a name. [owner thread] */
-struct audience {
-    struct named named;
-    struct subscription *first, *last;
-    char name[];
-};
-
-/* One session listens to one name. [owner thread] */
-struct subscription {
-    struct link link;
-    struct session *session;
-    struct audience *audience;
-    uint64_t sequence; /* messages up to this one were before its time */
-    struct subscription *prev_listener, *next_listener;
-    struct subscription *prev, *next; /* of the session */
-};
-
-struct pubsub_listeners {
-    struct table audiences;
-    struct table subscriptions; /* by audience and session */
-};
-
-static struct pubsub *
-shared(const struct command_thread *t)
-{
-    return t->commands->state->pubsub;
-}
-
-static uint64_t
-hash_name(const struct pubsub *p, enum channel_kind kind, struct str name)
-{
-    return hash_bytes(&p->seed, name.p, name.len) ^
-        (uint64_t)kind * 0x9e3779b97f4a7c15u;
-}
-
-static struct bucket *
-bucket_of(struct pubsub *p, enum channel_kind kind, uint64_t hash)
-{
-    return kind == CHANNEL_PATTERN ? &p->patterns
-                                   : &p->buckets[hash >> 58 & 63];
-}
-_Static_assert(NAME_BUCKETS == 64, "the upper six bits choose the bucket");
 
 /* ---- life ---------------------------------------------------------------- */
 
@@ -165,8 +85,8 @@ static uint64_t
 enter_shared(struct command_thread *t, enum channel_kind kind, struct str name,
     uint64_t h)
 {
-    struct pubsub *p = shared(t);
-    struct bucket *b = bucket_of(p, kind, h);
+    struct pubsub *p = pubsub_of(t);
+    struct bucket *b = pubsub_bucket(p, kind, h);
     struct channel *c;
     uint64_t sequence;
 
@@ -187,8 +107,8 @@ static void
 leave_shared(struct command_thread *t, enum channel_kind kind, struct str name,
     uint64_t h)
 {
-    struct pubsub *p = shared(t);
-    struct bucket *b = bucket_of(p, kind, h);
+    struct pubsub *p = pubsub_of(t);
+    struct bucket *b = pubsub_bucket(p, kind, h);
     struct channel *c;
     struct presence *here;
 
@@ -218,8 +138,8 @@ hash_subscription(const struct audience *a, const struct session *s)
     return h ^ h >> 32;
 }
 
-static struct subscription *
-find_subscription(const struct pubsub_listeners *l, const struct audience *a,
+struct subscription *
+pubsub_subscription(const struct pubsub_listeners *l, const struct audience *a,
     const struct session *s)
 {
     uint64_t hash = hash_subscription(a, s);
@@ -292,14 +212,14 @@ bool
 pubsub_join(struct command_thread *t, struct session *s, enum channel_kind kind,
     struct str name)
 {
-    struct pubsub *p = shared(t);
+    struct pubsub *p = pubsub_of(t);
     struct pubsub_listeners *l = t->listeners;
-    uint64_t hash = hash_name(p, kind, name);
+    uint64_t hash = pubsub_hash(p, kind, name);
     struct audience *a =
         (struct audience *)table_find(&l->audiences, hash, kind, name);
     struct subscription *sub;
 
-    if (a != NULL && find_subscription(l, a, s) != NULL)
+    if (a != NULL && pubsub_subscription(l, a, s) != NULL)
         return false;
     if (a == NULL) {
         a = named_new(p->slab, sizeof(*a), kind, hash, name);
@@ -334,12 +254,12 @@ bool
 pubsub_leave(struct command_thread *t, struct session *s,
     enum channel_kind kind, struct str name)
 {
-    struct pubsub *p = shared(t);
+    struct pubsub *p = pubsub_of(t);
     struct pubsub_listeners *l = t->listeners;
-    uint64_t hash = hash_name(p, kind, name);
+    uint64_t hash = pubsub_hash(p, kind, name);
     struct audience *a =
         (struct audience *)table_find(&l->audiences, hash, kind, name);
-    struct subscription *sub = a == NULL ? NULL : find_subscription(l, a, s);
+    struct subscription *sub = a == NULL ? NULL : pubsub_subscription(l, a, s);
 
     if (sub == NULL)
         return false;
@@ -401,208 +321,6 @@ pubsub_leave_all(struct command_thread *t, struct session *s)
     }
 }
 
-/* ---- messages ------------------------------------------------------------ */
-
-/* A message as it is sent, shared by all workers. Its first byte is '*' or '>'
- * by the protocol of each subscriber and not stored. */
-struct publication_message {
-    struct pubsub_message head;
-    enum channel_kind kind;
-    uint64_t hash, sequence;
-    uint64_t except;      /* session that has it already; 0: none */
-    size_t name_at;       /* what is subscribed to, in `bytes` */
-    size_t name_len, len; /* of the name, of all */
-    char bytes[];
-};
-
-static size_t
-bulk_bytes(struct str s)
-{
-    return s.len + 32; /* '$', up to 20 digits, two times CRLF */
-}
-
-/* "$<len>\r\n<bytes>\r\n"; returns where the bytes stand. */
-static size_t
-put_bulk(struct publication_message *m, struct str s)
-{
-    char *to = m->bytes + m->len;
-    size_t at;
-
-    *to++ = '$';
-    to += i64_to_chars(to, (int64_t)s.len);
-    *to++ = '\r';
-    *to++ = '\n';
-    at = (size_t)(to - m->bytes);
-    if (s.len > 0)
-        memcpy(to, s.p, s.len);
-    to[s.len] = '\r';
-    to[s.len + 1] = '\n';
-    m->len = at + s.len + 2;
-    return at;
-}
-
-static void deliver(
-    struct command_thread *t, const struct pubsub_message *message);
-
-/* With one holder; NULL when the system has no memory. */
-static struct publication_message *
-message_new(struct pubsub *p, const struct named *to, struct str channel,
-    struct str payload)
-{
-    static const struct str words[] = {
-        STR("message"), STR("pmessage"), STR("smessage")};
-    struct str name = {to->bytes, to->len};
-    size_t size = sizeof(struct publication_message) + 64 + bulk_bytes(name) +
-        bulk_bytes(channel) + bulk_bytes(payload);
-    struct publication_message *m =
-        (struct publication_message *)pubsub_message_new(
-            p->slab, size, deliver);
-
-    if (m == NULL)
-        return NULL;
-    m->kind = (enum channel_kind)to->kind;
-    m->hash = to->link.hash;
-    m->sequence = m->except = 0;
-    m->name_len = name.len;
-    memcpy(m->bytes, to->kind == CHANNEL_PATTERN ? "4\r\n" : "3\r\n", 3);
-    m->len = 3;
-    put_bulk(m, words[to->kind]);
-    m->name_at = put_bulk(m, name);
-    if (to->kind == CHANNEL_PATTERN)
-        put_bulk(m, channel);
-    put_bulk(m, payload);
-    return m;
-}
-
-static struct audience *
-audience_of(
-    const struct command_thread *t, const struct publication_message *m)
-{
-    return (struct audience *)table_find(&t->listeners->audiences, m->hash,
-        m->kind, (struct str){m->bytes + m->name_at, m->name_len});
-}
-
-static void
-deliver(struct command_thread *t, const struct pubsub_message *message)
-{
-    const struct publication_message *m =
-        (const struct publication_message *)message;
-    const struct command_host *host = &t->commands->host;
-    struct audience *a = audience_of(t, m);
-    struct str rest = {m->bytes, m->len};
-
-    if (a == NULL)
-        return;
-    for (struct subscription *s = a->first; s != NULL; s = s->next_listener) {
-        if (m->sequence > s->sequence && s->session->id != m->except)
-            host->send(host->ctx, s->session,
-                s->session->protocol == 2 ? '*' : '>', rest);
-    }
-}
-
-/* ---- PUBLISH ------------------------------------------------------------- */
-
-struct publication {
-    struct command_thread *thread;
-    struct session *session;
-    struct str channel, payload;
-    struct reply *self;
-};
-
-/* If the publisher listens as well, append the message to its output now. */
-static void
-give_self(const struct publication *pub, struct publication_message *m)
-{
-    struct command_thread *t = pub->thread;
-    struct audience *a;
-
-    if (pub->self == NULL || pub->session->subscriptions == NULL)
-        return;
-    a = audience_of(t, m);
-    if (a == NULL || find_subscription(t->listeners, a, pub->session) == NULL)
-        return;
-    reply_raw(pub->self, pub->self->protocol == 2 ? STR("*") : STR(">"));
-    reply_raw(pub->self, (struct str){m->bytes, m->len});
-    m->except = pub->session->id;
-}
-
-/* To all who listen to `c`. Under the lock of its bucket. Returns how many they
- * are, or -1. */
-static int64_t
-post(const struct publication *pub, struct bucket *b, const struct channel *c)
-{
-    const struct command_host *host = &pub->thread->commands->host;
-    struct publication_message *m =
-        message_new(shared(pub->thread), &c->named, pub->channel, pub->payload);
-
-    if (m == NULL)
-        return -1;
-    m->sequence = ++b->sequence;
-    give_self(pub, m);
-    for (size_t i = 0; i < c->n_at; i++)
-        host->post(
-            host->ctx, pub->thread->worker, c->at[i].worker, &m->head);
-    pubsub_message_drop(&m->head);
-    return (int64_t)c->n_subscribers;
-}
-
-static int64_t
-post_to_matching(const struct publication *pub, struct bucket *b)
-{
-    int64_t n, received = 0;
-
-    for (size_t i = 0; i < b->channels.cap; i++) {
-        for (struct link *l = b->channels.slots[i]; l != NULL; l = l->next) {
-            struct channel *c = (struct channel *)l;
-
-            if (!glob_match((struct str){c->named.bytes, c->named.len},
-                    pub->channel, false))
-                continue;
-            n = post(pub, b, c);
-            if (n < 0)
-                return n;
-            received += n;
-        }
-    }
-    return received;
-}
-
-/* Is there anybody to look for? Relaxed: who subscribed before a PUBLISH began
- * has had its confirmation, which orders the two. */
-static bool
-any(const struct pubsub *p, enum channel_kind kind)
-{
-    return atomic_load_explicit(&p->n[kind], memory_order_relaxed) > 0;
-}
-
-int64_t
-pubsub_publish(struct command_thread *t, struct session *s,
-    enum channel_kind kind, struct str channel, struct str payload,
-    struct reply *self)
-{
-    const struct publication pub = {t, s, channel, payload, self};
-    struct pubsub *p = shared(t);
-    int64_t direct = 0, matching = 0;
-
-    if (any(p, kind)) {
-        uint64_t hash = hash_name(p, kind, channel);
-        struct bucket *b = bucket_of(p, kind, hash);
-        struct channel *c;
-
-        pthread_mutex_lock(&b->lock);
-        c = (struct channel *)table_find(&b->channels, hash, kind, channel);
-        if (c != NULL)
-            direct = post(&pub, b, c);
-        pthread_mutex_unlock(&b->lock);
-    }
-    if (kind == CHANNEL_PLAIN && any(p, CHANNEL_PATTERN)) {
-        pthread_mutex_lock(&p->patterns.lock);
-        matching = post_to_matching(&pub, &p->patterns);
-        pthread_mutex_unlock(&p->patterns.lock);
-    }
-    return direct < 0 || matching < 0 ? -1 : direct + matching;
-}
-
 /* ---- what PUBSUB and INFO ask -------------------------------------------- */
 
 size_t
@@ -620,8 +338,8 @@ pubsub_clients(const struct pubsub *p)
 size_t
 pubsub_subscribers(struct pubsub *p, enum channel_kind kind, struct str name)
 {
-    uint64_t hash = hash_name(p, kind, name);
-    struct bucket *b = bucket_of(p, kind, hash);
+    uint64_t hash = pubsub_hash(p, kind, name);
+    struct bucket *b = pubsub_bucket(p, kind, hash);
     const struct channel *c;
     size_t n;
 
