@@ -104,6 +104,8 @@ libcommands_a_SOURCES += \
     commands/script_library.c \
     commands/script_lua.c \
     commands/script_match.c \
+    commands/script_pattern.c \
+    commands/script_pattern.h \
     commands/script_reply.c \
     commands/script_run.c \
     commands/script_sandbox.c \
