@@ -6,7 +6,7 @@
  * marks its shape meanwhile; what is unmarked at the end, under all locks, has
  * no item. Nobody can find it from then on. Readers may still look at the
  * record: it is freed a second later at the earliest, when no thread is within
- * the same hash_enter() any more.
+ * a visit (hash_enter()) any more in which it was then.
  */
 #include "keyspace/hash_shapes.h"
 
@@ -81,13 +81,20 @@ retire_unused(struct hash_shapes *hs)
     unlock_shapes(hs);
 }
 
+static uint64_t
+visits_of(const struct ks_thread *t)
+{
+    /* acquire: pairs with hash_leave(); what the visit looked at may be freed */
+    return atomic_load_explicit(&t->hash_visits, memory_order_acquire);
+}
+
 /* Note within which visit to a hash each thread is. */
 static void
 note_visits(struct ks *ks)
 {
     word_lock(&ks->threads_lock);
     for (struct ks_thread *t = ks->threads; t != NULL; t = t->next)
-        t->hash_visit_seen = atomic_load(&t->hash_visits);
+        t->hash_visit_seen = visits_of(t);
     word_unlock(&ks->threads_lock);
 }
 
@@ -99,7 +106,7 @@ visits_are_over(struct ks *ks)
     word_lock(&ks->threads_lock);
     for (struct ks_thread *t = ks->threads; t != NULL; t = t->next)
         over &= t->hash_visit_seen % 2 == 0 ||
-            atomic_load(&t->hash_visits) != t->hash_visit_seen;
+            visits_of(t) != t->hash_visit_seen;
     word_unlock(&ks->threads_lock);
     return over;
 }
@@ -109,7 +116,12 @@ free_retired(struct ks *ks)
 {
     struct hash_shapes *hs = ks->shapes;
 
-    if (clock_mono_us() < hs->retired_us + GRACE_US || !visits_are_over(ks))
+    if (clock_mono_us() < hs->retired_us + GRACE_US)
+        return;
+    if (!hs->visits_noted) /* not before: a visit may begin unseen at first */
+        note_visits(ks);
+    hs->visits_noted = true;
+    if (!visits_are_over(ks))
         return;
     lock_shapes(hs);
     for (uint32_t i = 0; i < hs->n_retired; i++) {
@@ -144,7 +156,7 @@ end_walk(struct ks_thread *t)
     retire_unused(hs);
     ks_unlock(t);
     hs->retired_us = clock_mono_us();
-    note_visits(t->ks);
+    hs->visits_noted = false;
 }
 
 bool

@@ -36,6 +36,7 @@ struct hash_shapes {
     struct hash_shape *retired[MAX_SHAPES]; /* to be freed */
     uint32_t n_retired;
     uint64_t retired_us, walked_us;
+    bool visits_noted; /* of the threads, a while after that */
     struct reclaim walk;
 };
 
