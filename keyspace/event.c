@@ -18,13 +18,16 @@ struct event_head {
 void
 ks_observe(struct ks *ks, unsigned observer, unsigned kinds)
 {
-    uint32_t was = atomic_load_explicit(&ks->observed, memory_order_relaxed);
+    uint32_t was = LOAD(&ks->observed);
     uint32_t now;
 
     ASSERT(observer < KS_OBSERVERS && kinds < 1u << 8);
     do {
         now = (was & ~(0xffu << 8 * observer)) | kinds << 8 * observer;
-    } while (!atomic_compare_exchange_weak(&ks->observed, &was, now));
+        /* acq_rel: who switches last sees why the others did, as in
+         * commands_activate(); ks_settle() is for those who note events */
+    } while (!atomic_compare_exchange_weak_explicit(&ks->observed, &was, now,
+        memory_order_acq_rel, memory_order_relaxed));
 }
 
 /* Who is between the load and its unlock ends before the lock is had here; who

@@ -129,9 +129,11 @@ void
 ks_hold_expired(struct ks *ks, enum ks_hold hold, bool begin)
 {
     if (begin)
-        atomic_fetch_or(&ks->expired_held, (uint32_t)hold);
+        atomic_fetch_or_explicit(&ks->expired_held, (uint32_t)hold,
+            memory_order_relaxed);
     else
-        atomic_fetch_and(&ks->expired_held, ~(uint32_t)hold);
+        atomic_fetch_and_explicit(&ks->expired_held, ~(uint32_t)hold,
+            memory_order_relaxed);
 }
 
 bool

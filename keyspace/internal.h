@@ -825,13 +825,21 @@ key_is_current(const struct ks *ks, const struct ks_key *key)
         memory_order_relaxed) == key->epoch);
 }
 
+/* How many changes of several keys are over; what they did is seen after it. */
+static inline uint64_t
+several_ended(const struct ks *ks)
+{
+    /* acquire: pairs with the release in ks_unlock() */
+    return atomic_load_explicit(&ks->several_ended, memory_order_acquire);
+}
+
 /* ks_read_begin() without a token. */
 static inline bool
 is_several_changing(const struct ks *ks)
 {
-    uint64_t ended = atomic_load(&ks->several_ended);
+    uint64_t ended = several_ended(ks);
 
-    return unlikely(atomic_load(&ks->several_begun) != ended);
+    return unlikely(LOAD(&ks->several_begun) != ended);
 }
 
 static inline bool
@@ -881,7 +889,7 @@ ns_of_write(struct ks_thread *t, const struct ks_key *key)
     uint16_t ns = ns_of_key(t, key);
 
     return likely(ns != NS_UNKNOWN) ? ns :
-        ns_find_or_make(t->ks, t->ks->mapping.home[key->db], key->name);
+        ns_find_or_make(t->ks, LOAD(&t->ks->mapping.home[key->db]), key->name);
 }
 
 static inline unsigned

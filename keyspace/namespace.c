@@ -142,7 +142,7 @@ name_of(const struct ks *ks, unsigned home, struct str text)
 static inline bool
 is_entry(const struct ns_entry *e, unsigned home, const struct name *n)
 {
-    return atomic_load_explicit(&e->hash, memory_order_relaxed) == n->hash &&
+    return LOAD(&e->hash) == n->hash &&
         e->word[0] == n->word[0] && e->word[1] == n->word[1] &&
         e->home == home && e->name_len == n->text.len &&
         (n->text.len <= 16 || memcmp(e->name, n->text.p, n->text.len) == 0);
@@ -249,8 +249,7 @@ put_slot(struct namespaces *ns, uint64_t hash, uint16_t entry)
 {
     uint64_t at = hash;
 
-    while (atomic_load_explicit(&ns->slot[at & (ns->n_slots - 1)],
-        memory_order_relaxed) != 0)
+    while (LOAD(&ns->slot[at & (ns->n_slots - 1)]) != 0)
         at++;
     /* pairs with find(): first the entry, then its number */
     atomic_store_explicit(&ns->slot[at & (ns->n_slots - 1)],
@@ -289,7 +288,7 @@ find_again_or_make(struct ks *ks, unsigned home, const struct name *n,
     uint16_t found;
 
     if (kind == NS_LEARNED &&
-        atomic_load_explicit(&ns->is_full, memory_order_relaxed))
+        LOAD(&ns->is_full))
         return NS_UNKNOWN;
     word_lock(&ns->lock);
     found = find(ns, home, n); /* another thread was faster */
@@ -396,8 +395,8 @@ make_fixed(struct ks *ks)
 
         for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
             fixed[i]->home = (uint8_t)home;
-            atomic_store(&fixed[i]->space, NS_BASE);
-            atomic_store(&fixed[i]->kind, NS_FIXED);
+            STORE(&fixed[i]->space, NS_BASE);
+            STORE(&fixed[i]->kind, NS_FIXED);
         }
     }
     for (uint32_t n = ns->n_entries; n > N_FIXED; n--)
@@ -483,9 +482,10 @@ is_unused(struct ks *ks, uint16_t entry)
 {
     const struct ns_entry *e = &ks->namespaces.entry[entry];
     int64_t sum[NS_COUNTS];
+    uint8_t kind = LOAD(&e->kind);
 
-    if ((e->kind != NS_LEARNED && e->kind != NS_FORCED) || e->left_base ||
-        e->space != NS_BASE)
+    if ((kind != NS_LEARNED && kind != NS_FORCED) || e->left_base ||
+        LOAD(&e->space) != NS_BASE)
         return false;
     ns_sum(ks, entry, sum);
     return sum[NS_ITEMS] == 0;
@@ -502,11 +502,11 @@ give_up(struct ks *ks, uint16_t entry)
     ns_sum(ks, entry, sum);
     for (unsigned i = 0; i < NS_COUNTS; i++)
         e->base[i] -= sum[i];
-    ns->n_learned -= e->kind == NS_LEARNED;
-    atomic_store(&e->kind, NS_FREE);
-    atomic_store(&e->hash, 0);
-    atomic_store(&e->dead_items, 0);
-    atomic_store(&e->dead_bytes, 0);
+    ns->n_learned -= LOAD(&e->kind) == NS_LEARNED;
+    STORE(&e->kind, NS_FREE);
+    STORE(&e->hash, 0);
+    STORE(&e->dead_items, 0);
+    STORE(&e->dead_bytes, 0);
     ns->free[ns->n_free++] = entry;
 }
 
@@ -523,9 +523,9 @@ drop_entries(struct ks *ks)
     for (uint32_t i = 0; i < ns->n_slots; i++)
         atomic_store_explicit(&ns->slot[i], 0, memory_order_relaxed);
     for (uint32_t i = N_FIXED; i < ns->n_entries; i++)
-        if (ns->entry[i].kind != NS_FREE)
-            put_slot(ns, ns->entry[i].hash, (uint16_t)i);
-    atomic_store(&ns->is_full,
+        if (LOAD(&ns->entry[i].kind) != NS_FREE)
+            put_slot(ns, LOAD(&ns->entry[i].hash), (uint16_t)i);
+    STORE(&ns->is_full,
         ns->n_learned >= ns->max_learned || ns->n_free == 0);
     word_unlock(&ns->lock);
 }
@@ -535,8 +535,7 @@ ns_drop_unused(struct ks_thread *t)
 {
     struct ks *ks = t->ks;
 
-    if (likely(!atomic_load_explicit(&ks->namespaces.is_full,
-        memory_order_relaxed)) || any_dead(ks))
+    if (likely(!LOAD(&ks->namespaces.is_full)) || any_dead(ks))
         return;
     ks_lock_all(t);
     if (!any_dead(ks) && others_are_empty(ks)) {

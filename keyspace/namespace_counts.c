@@ -15,8 +15,7 @@ sum_entry(const struct ks *ks, uint16_t entry, int64_t sum[NS_COUNTS])
     memcpy(sum, ks->namespaces.entry[entry].base, NS_COUNTS * sizeof(*sum));
     for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next)
         for (unsigned i = 0; i < NS_COUNTS; i++)
-            sum[i] += atomic_load_explicit(&t->ns[entry].n[i],
-                memory_order_relaxed);
+            sum[i] += LOAD(&t->ns[entry].n[i]);
 }
 
 void
@@ -84,8 +83,8 @@ show(const struct ks *ks, uint16_t entry, struct ks_namespace *out)
         .sets = positive(sum[NS_SETS]),
         .evictions = positive(sum[NS_EVICTIONS]),
         .expiries = positive(sum[NS_EXPIRIES]),
-        .dead_items = positive(atomic_load(&e->dead_items)),
-        .dead_bytes = positive(atomic_load(&e->dead_bytes)),
+        .dead_items = positive(LOAD(&e->dead_items)),
+        .dead_bytes = positive(LOAD(&e->dead_bytes)),
     };
     memcpy(out->name, e->name, e->name_len);
 }
@@ -101,9 +100,8 @@ namespaces_items(struct ks *ks, size_t *living, size_t *dead)
 
         sum[0] += e->base[NS_BYTES];
         for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next)
-            sum[0] += atomic_load_explicit(&t->ns[i].n[NS_BYTES],
-                memory_order_relaxed);
-        sum[1] += atomic_load_explicit(&e->dead_bytes, memory_order_relaxed);
+            sum[0] += LOAD(&t->ns[i].n[NS_BYTES]);
+        sum[1] += LOAD(&e->dead_bytes);
     }
     word_unlock(&ks->threads_lock);
     *living = positive(sum[0]);
@@ -114,7 +112,7 @@ namespaces_items(struct ks *ks, size_t *living, size_t *dead)
 static bool
 is_of(const struct namespaces *ns, uint32_t entry, unsigned home)
 {
-    return atomic_load(&ns->entry[entry].kind) != NS_FREE &&
+    return LOAD(&ns->entry[entry].kind) != NS_FREE &&
         ns->entry[entry].home == home;
 }
 
@@ -127,7 +125,7 @@ ks_namespaces(struct ks *ks, unsigned db, struct ks_namespace **out)
     struct namespaces *ns = &ks->namespaces;
     struct ks_namespace *found;
     size_t wanted = 0, n = 0;
-    unsigned home = atomic_load(&ks->mapping.home[db]);
+    unsigned home = LOAD(&ks->mapping.home[db]);
 
     word_lock(&ns->lock);
     for (uint32_t i = 0; i < ns->n_entries; i++)

@@ -102,6 +102,5 @@ rank_init(struct ks *ks)
         ks->ranks.age[b] = bucket_age(b);
     for (unsigned c = 0; c < RANK_CLASSES; c++)
         for (unsigned b = 0; b < AGE_BUCKETS; b++)
-            atomic_store(
-                &ks->ranks.density[c][b], float_bits(1 / bucket_age(b)));
+            STORE(&ks->ranks.density[c][b], float_bits(1 / bucket_age(b)));
 }

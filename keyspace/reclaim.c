@@ -30,8 +30,7 @@ prefetch_lines(struct ks_thread *t, const struct index_line *line, uint32_t n)
 {
     for (; n > 0; n--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
-            uint32_t handle = atomic_load_explicit(&line->handle[slot],
-                memory_order_relaxed);
+            uint32_t handle = LOAD(&line->handle[slot]);
 
             if (handle == 0)
                 continue;
@@ -68,7 +67,7 @@ is_selected(struct ks_thread *t, const struct item_view *v,
 
     if (!s->alive_too)
         return item_is_dead(t->ks, v);
-    home = t->ks->spaces.space[item_space(t->ks->templates, v)].home;
+    home = LOAD(&t->ks->spaces.space[item_space(t->ks->templates, v)].home);
     if (s->home != KS_ALL_DBS && s->home != home)
         return false;
     return s->name == NULL || has_name(t, v, *s->name);
@@ -85,8 +84,7 @@ unlink_lines(struct ks_thread *t, unsigned partition, uint32_t from,
 
     for (; n > 0; n--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
-            uint32_t handle = atomic_load_explicit(&line->handle[slot],
-                memory_order_relaxed);
+            uint32_t handle = LOAD(&line->handle[slot]);
             struct unlinked u = {.handle = handle};
             struct owner owner;
             struct item_view v;
@@ -111,7 +109,7 @@ unlink_matching(struct ks_thread *t, unsigned home, const struct str *name)
     for (unsigned p = 0; p < N_PARTITIONS; p++) {
         struct partition *part = &t->ks->index.partition[p];
 
-        if (atomic_load_explicit(&part->n_items, memory_order_relaxed) != 0)
+        if (LOAD(&part->n_items) != 0)
             unlink_lines(t, p, 0, index_physical_lines(part), &s);
     }
 }
@@ -135,9 +133,9 @@ unlinked_free(struct ks_thread *t)
 static void
 note_geometry(const struct partition *p, struct reclaim *w)
 {
-    w->n_old = atomic_load_explicit(&p->n_old, memory_order_relaxed);
-    w->n_new = atomic_load_explicit(&p->n_new, memory_order_relaxed);
-    w->frontier = atomic_load_explicit(&p->frontier, memory_order_relaxed);
+    w->n_old = LOAD(&p->n_old);
+    w->n_new = LOAD(&p->n_new);
+    w->frontier = LOAD(&p->frontier);
 }
 
 /* Has growth moved items that are homed within MAX_TRAVEL lines before the
@@ -179,7 +177,7 @@ walk_lines(struct ks_thread *t, struct reclaim *w, reclaim_visit_fn visit)
     w->line += n;
     note_geometry(p, w);
     if (w->line == index_physical_lines(p) ||
-        atomic_load_explicit(&p->n_items, memory_order_relaxed) == 0) {
+        LOAD(&p->n_items) == 0) {
         w->line = 0;
         w->partition++;
     }
@@ -188,8 +186,10 @@ walk_lines(struct ks_thread *t, struct reclaim *w, reclaim_visit_fn visit)
 static void
 walk_begin(struct ks_thread *t, struct reclaim *w)
 {
+    /* Relaxed: a flush holds all partitions from before it counts itself until
+     * all it leaves behind is dead, and the walk takes each of them. */
     *w = (struct reclaim){.active = true,
-        .until = atomic_load(&t->ks->spaces.flushes)};
+        .until = LOAD(&t->ks->spaces.flushes)};
 }
 
 /* True when the walk is over. */
@@ -241,7 +241,7 @@ ks_reclaim(struct ks_thread *t)
 void
 ks_count(struct ks_thread *t)
 {
-    if (unlikely(atomic_load(&t->ks->spaces.n_uncounted) != 0) &&
+    if (unlikely(LOAD(&t->ks->spaces.n_uncounted) != 0) &&
         (!t->holds || ks_holds_all(t)))
         ks_reclaim(t);
 }
@@ -256,7 +256,8 @@ reclaim_help(struct ks_thread *t)
         return false;
     begun = step_begin();
     if (!w->active ||
-        (w->partition >= N_PARTITIONS && w->until != t->ks->spaces.flushes))
+        (w->partition >= N_PARTITIONS &&
+            w->until != LOAD(&t->ks->spaces.flushes)))
         walk_begin(t, w);
     for (unsigned i = 0; i < HELP_SLICES && w->partition < N_PARTITIONS; i++) {
         unsigned p = w->partition;

@@ -26,11 +26,11 @@ spaces_init(struct ks *ks)
 {
     ks->spaces.few_items = FEW_ITEMS;
     for (unsigned db = 0; db < KS_DATABASES; db++) {
-        atomic_store(&ks->mapping.home[db], (uint8_t)db);
-        atomic_store(&ks->mapping.base[db], (uint16_t)db);
-        atomic_store(&ks->spaces.space[db].state, SPACE_LIVE);
-        atomic_store(&ks->spaces.space[db].home, (uint8_t)db);
-        ks->spaces.base[db] = (uint16_t)db;
+        STORE(&ks->mapping.home[db], (uint8_t)db);
+        STORE(&ks->mapping.base[db], (uint16_t)db);
+        STORE(&ks->spaces.space[db].state, SPACE_LIVE);
+        STORE(&ks->spaces.space[db].home, (uint8_t)db);
+        STORE(&ks->spaces.base[db], (uint16_t)db);
     }
 }
 
@@ -40,15 +40,13 @@ spaces_init(struct ks *ks)
 static void
 lead_to_namespace(const struct ks *ks, struct ks_key *key)
 {
-    unsigned home = atomic_load_explicit(&ks->mapping.home[key->db],
-        memory_order_relaxed);
+    unsigned home = LOAD(&ks->mapping.home[key->db]);
     uint16_t own;
 
     key->ns = ns_find(ks, home, key->name);
     if (key->ns == NS_UNKNOWN)
         return;
-    own = atomic_load_explicit(&ks->namespaces.entry[key->ns].space,
-        memory_order_relaxed);
+    own = LOAD(&ks->namespaces.entry[key->ns].space);
     if (own != NS_BASE)
         key->space = own;
 }
@@ -64,8 +62,8 @@ ks_key_make(const struct ks *ks, unsigned db, struct str name,
     out->ns = NS_UNKNOWN;
     /* acquire: before the rest; an odd epoch is never found current */
     out->epoch = atomic_load_explicit(&m->epoch, memory_order_acquire) & ~1u;
-    out->space = atomic_load_explicit(&m->base[db], memory_order_relaxed);
-    if (unlikely(atomic_load_explicit(&m->n_own, memory_order_relaxed) != 0))
+    out->space = LOAD(&m->base[db]);
+    if (unlikely(LOAD(&m->n_own) != 0))
         lead_to_namespace(ks, out);
     out->hash = index_hash(&ks->seed, name, out->space);
 }
@@ -94,13 +92,13 @@ ks_enter_key(struct ks_thread *t, struct ks_key *key)
 void
 mapping_change_begin(struct ks *ks)
 {
-    uint32_t epoch = atomic_load_explicit(&ks->mapping.epoch,
-        memory_order_relaxed);
+    uint32_t epoch = LOAD(&ks->mapping.epoch);
 
     ASSERT(epoch % 2 == 0);
-    atomic_store_explicit(&ks->mapping.epoch, epoch + 1, memory_order_relaxed);
-    /* pairs with the fence of key_is_current(): before any change */
-    read_fence(memory_order_seq_cst);
+    STORE(&ks->mapping.epoch, epoch + 1);
+    /* release: pairs with the fence of key_is_current(). Who sees any of the
+     * relaxed stores that follow sees the odd epoch too. */
+    read_fence(memory_order_release);
 }
 
 void
@@ -114,7 +112,7 @@ mapping_change_end(struct ks *ks)
 static bool
 is_live(const struct space *s)
 {
-    return atomic_load_explicit(&s->state, memory_order_relaxed) == SPACE_LIVE;
+    return LOAD(&s->state) == SPACE_LIVE;
 }
 
 /* The space where the keys of an entry are. */
@@ -124,9 +122,8 @@ space_of_entry(const struct ks *ks, unsigned home, uint16_t entry)
     uint16_t own = NS_BASE;
 
     if (entry != NS_UNKNOWN)
-        own = atomic_load_explicit(&ks->namespaces.entry[entry].space,
-            memory_order_relaxed);
-    return own != NS_BASE ? own : ks->spaces.base[home];
+        own = LOAD(&ks->namespaces.entry[entry].space);
+    return own != NS_BASE ? own : LOAD(&ks->spaces.base[home]);
 }
 
 /* Apart, for the room that a key decoded takes on the stack. */
@@ -142,15 +139,14 @@ owner_of_item(const struct ks *ks, const struct item_view *v,
     *out = (struct owner){.dead = true};
     if (space >= SPACES || !item_key(ks->templates, v, buf, &name))
         return; /* no item: seen without the lock */
-    out->home = atomic_load_explicit(&ks->spaces.space[space].home,
-        memory_order_relaxed);
+    out->home = LOAD(&ks->spaces.space[space].home);
     found = ns_find(ks, out->home, name);
     out->ns = found != NS_UNKNOWN ? found : ns_other(out->home);
     if (!is_live(&ks->spaces.space[space]))
         return;
     out->dead = space_of_entry(ks, out->home, found) != space;
     if (out->dead)
-        out->uncounted = ks->namespaces.entry[out->ns].uncounted;
+        out->uncounted = LOAD(&ks->namespaces.entry[out->ns].uncounted);
 }
 
 unsigned
@@ -160,8 +156,8 @@ db_of_item(const struct ks *ks, const struct item_view *v)
     unsigned home, db = 0;
 
     ASSERT(space < SPACES);
-    home = ks->spaces.space[space].home;
-    while (db < KS_DATABASES - 1 && ks->mapping.home[db] != home)
+    home = LOAD(&ks->spaces.space[space].home);
+    while (db < KS_DATABASES - 1 && LOAD(&ks->mapping.home[db]) != home)
         db++;
     return db;
 }
@@ -183,7 +179,7 @@ item_is_dead(const struct ks *ks, const struct item_view *v)
         return false;
     if (!is_live(&ks->spaces.space[space]))
         return true;
-    if (atomic_load_explicit(&ks->mapping.n_own, memory_order_relaxed) == 0)
+    if (LOAD(&ks->mapping.n_own) == 0)
         return false;
     owner_of_item(ks, v, &owner);
     return owner.dead;
@@ -197,8 +193,7 @@ free_spaces(const struct ks *ks)
     unsigned n = 0;
 
     for (unsigned i = 0; i < SPACES; i++)
-        n += atomic_load_explicit(&ks->spaces.space[i].state,
-            memory_order_relaxed) == SPACE_FREE;
+        n += LOAD(&ks->spaces.space[i].state) == SPACE_FREE;
     return n;
 }
 
@@ -210,12 +205,12 @@ take_space(struct ks *ks, unsigned home, bool cheapest)
     struct space *space = ks->spaces.space;
     uint16_t n = cheapest ? 0 : 1;
 
-    while (n < SPACES && atomic_load(&space[n].state) != SPACE_FREE)
+    while (n < SPACES && LOAD(&space[n].state) != SPACE_FREE)
         n++;
     n %= SPACES;
-    ASSERT(atomic_load(&space[n].state) == SPACE_FREE);
-    atomic_store(&space[n].state, SPACE_LIVE);
-    atomic_store(&space[n].home, (uint8_t)home);
+    ASSERT(LOAD(&space[n].state) == SPACE_FREE);
+    STORE(&space[n].state, SPACE_LIVE);
+    STORE(&space[n].home, (uint8_t)home);
     return n;
 }
 
@@ -223,7 +218,7 @@ static void
 retire_space(struct ks *ks, uint16_t n, uint64_t flush)
 {
     ks->spaces.space[n].retired_at = flush;
-    atomic_store(&ks->spaces.space[n].state, SPACE_RETIRED);
+    STORE(&ks->spaces.space[n].state, SPACE_RETIRED);
 }
 
 /* ---- flushing ------------------------------------------------------------ */
@@ -254,7 +249,7 @@ is_small(const struct ks *ks)
     for (unsigned i = 0; i < N_PARTITIONS; i++) {
         const struct partition *p = &ks->index.partition[i];
 
-        items += atomic_load_explicit(&p->n_items, memory_order_relaxed);
+        items += LOAD(&p->n_items);
         lines += index_physical_lines(p);
     }
     return items <= ks->spaces.few_items && lines <= FEW_LINES;
@@ -263,10 +258,10 @@ is_small(const struct ks *ks)
 static void
 forget_uncounted(struct ks *ks, struct ns_entry *e)
 {
-    if (e->uncounted)
+    if (LOAD(&e->uncounted))
         atomic_fetch_sub_explicit(&ks->spaces.n_uncounted, 1,
             memory_order_relaxed);
-    e->uncounted = false;
+    STORE(&e->uncounted, false);
 }
 
 /* The entry goes back to the base space of its home. */
@@ -275,9 +270,9 @@ own_no_more(struct ks *ks, struct ns_entry *e)
 {
     e->left_base = false;
     forget_uncounted(ks, e);
-    if (e->space == NS_BASE)
+    if (LOAD(&e->space) == NS_BASE)
         return;
-    atomic_store(&e->space, NS_BASE);
+    STORE(&e->space, NS_BASE);
     atomic_fetch_sub_explicit(&ks->mapping.n_own, 1, memory_order_relaxed);
 }
 
@@ -289,8 +284,8 @@ retire_entry(struct ks *ks, uint16_t entry, uint64_t flush)
 
     ns_bury(ks, entry, &items, &expires);
     e->died_at = flush;
-    if (e->space != NS_BASE)
-        retire_space(ks, e->space, flush);
+    if (LOAD(&e->space) != NS_BASE)
+        retire_space(ks, LOAD(&e->space), flush);
     own_no_more(ks, e);
 }
 
@@ -309,19 +304,19 @@ static void
 retire_database(struct ks *ks, unsigned db, uint64_t flush)
 {
     struct namespaces *ns = &ks->namespaces;
-    unsigned home = ks->mapping.home[db];
+    unsigned home = LOAD(&ks->mapping.home[db]);
     struct ks_db_stats was;
     uint16_t base;
 
     ks_db_stats(ks, db, &was);
     for (uint32_t i = 0; i < ns->n_entries; i++)
-        if (ns->entry[i].kind != NS_FREE && ns->entry[i].home == home)
+        if (LOAD(&ns->entry[i].kind) != NS_FREE && ns->entry[i].home == home)
             retire_entry(ks, (uint16_t)i, flush);
     count_flushed(ks, home, (int64_t)was.items, (int64_t)was.expires);
-    retire_space(ks, ks->spaces.base[home], flush);
+    retire_space(ks, LOAD(&ks->spaces.base[home]), flush);
     base = take_space(ks, home, db == 0);
-    ks->spaces.base[home] = base;
-    atomic_store(&ks->mapping.base[db], base);
+    STORE(&ks->spaces.base[home], base);
+    STORE(&ks->mapping.base[db], base);
 }
 
 static bool
@@ -338,11 +333,11 @@ leave_behind(struct ks_thread *t, unsigned db)
 {
     struct ks *ks = t->ks;
     struct target f = {ks, db, NULL};
-    uint64_t flush = ks->spaces.flushes + 1;
+    uint64_t flush = LOAD(&ks->spaces.flushes) + 1;
 
     watch_mark_all(t, watch_is_flushed, &f);
     mapping_change_begin(ks);
-    atomic_store(&ks->spaces.flushes, flush);
+    STORE(&ks->spaces.flushes, flush);
     for (unsigned i = 0; i < ks->n_databases; i++)
         if ((db == KS_ALL_DBS || db == i) && !is_empty(ks, i))
             retire_database(ks, i, flush);
@@ -372,7 +367,7 @@ ks_flush(struct ks_thread *t, unsigned db)
 
     if (!can_leave || is_small(t->ks))
         unlink_matching(t, db == KS_ALL_DBS ? KS_ALL_DBS
-            : t->ks->mapping.home[db], NULL);
+            : LOAD(&t->ks->mapping.home[db]), NULL);
     else
         leave_behind(t, db);
     ks_unlock(t);
@@ -389,22 +384,22 @@ leave_space(struct ks_thread *t, unsigned db, uint16_t entry,
     struct ks *ks = t->ks;
     struct ns_entry *e = &ks->namespaces.entry[entry];
     struct target f = {ks, db, name};
-    uint64_t flush = ks->spaces.flushes + 1;
+    uint64_t flush = LOAD(&ks->spaces.flushes) + 1;
     int64_t items, expires;
 
     watch_mark_all(t, watch_is_flushed, &f);
     mapping_change_begin(ks);
-    atomic_store(&ks->spaces.flushes, flush);
+    STORE(&ks->spaces.flushes, flush);
     ns_bury(ks, entry, &items, &expires);
     count_flushed(ks, e->home, items, expires);
     e->died_at = flush;
-    if (e->space == NS_BASE) {
+    if (LOAD(&e->space) == NS_BASE) {
         e->left_base = true;
         atomic_fetch_add_explicit(&ks->mapping.n_own, 1, memory_order_relaxed);
     } else {
-        retire_space(ks, e->space, flush);
+        retire_space(ks, LOAD(&e->space), flush);
     }
-    atomic_store(&e->space, take_space(ks, e->home, false));
+    STORE(&e->space, take_space(ks, e->home, false));
     mapping_change_end(ks);
     watch_follow(t);
 }
@@ -430,7 +425,7 @@ entry_to_flush(struct ks *ks, unsigned home, struct str name)
     entry = ns_force(ks, home, name);
     if (entry == NS_UNKNOWN)
         return entry;
-    ks->namespaces.entry[entry].uncounted = true;
+    STORE(&ks->namespaces.entry[entry].uncounted, true);
     atomic_fetch_add_explicit(&ks->spaces.n_uncounted, 1,
         memory_order_relaxed);
     return entry;
@@ -456,7 +451,7 @@ ks_flush_namespace(struct ks_thread *t, unsigned db, struct str name)
     if (!str_eq(ns_name(&ks->namespaces, name), name))
         return KS_MISS;
     can_leave = lock_with_spaces(t, 1);
-    home = ks->mapping.home[db];
+    home = LOAD(&ks->mapping.home[db]);
     if (!is_absent(ks, home, name)) {
         entry = NS_UNKNOWN;
         if (can_leave && !is_small(ks))
@@ -513,12 +508,12 @@ ks_swap(struct ks_thread *t, unsigned a, unsigned b)
     ks_lock_all(t);
     watch_mark_all(t, watch_is_exchanged, &x);
     mapping_change_begin(t->ks);
-    home = m->home[a];
-    base = m->base[a];
-    atomic_store(&m->home[a], m->home[b]);
-    atomic_store(&m->base[a], m->base[b]);
-    atomic_store(&m->home[b], home);
-    atomic_store(&m->base[b], base);
+    home = LOAD(&m->home[a]);
+    base = LOAD(&m->base[a]);
+    STORE(&m->home[a], LOAD(&m->home[b]));
+    STORE(&m->base[a], LOAD(&m->base[b]));
+    STORE(&m->home[b], home);
+    STORE(&m->base[b], base);
     mapping_change_end(t->ks);
     watch_follow(t);
     ks_unlock(t);
@@ -533,9 +528,9 @@ settle_spaces(struct ks *ks, uint64_t until, bool is_free[SPACES])
         struct space *s = &ks->spaces.space[i];
 
         is_free[i] = false;
-        if (s->state != SPACE_RETIRED || s->retired_at > until)
+        if (LOAD(&s->state) != SPACE_RETIRED || s->retired_at > until)
             continue;
-        atomic_store(&s->state, SPACE_FREE);
+        STORE(&s->state, SPACE_FREE);
         is_free[i] = true;
     }
 }
@@ -547,14 +542,14 @@ settle_entry(struct ks *ks, uint16_t entry, bool is_free[SPACES])
 {
     struct ns_entry *e = &ks->namespaces.entry[entry];
 
-    atomic_store(&e->dead_items, 0);
-    atomic_store(&e->dead_bytes, 0);
+    STORE(&e->dead_items, 0);
+    STORE(&e->dead_bytes, 0);
     e->left_base = false;
     forget_uncounted(ks, e);
-    if (e->space == NS_BASE || items_of(ks, entry) != 0)
+    if (LOAD(&e->space) == NS_BASE || items_of(ks, entry) != 0)
         return;
-    is_free[e->space] = true;
-    atomic_store(&ks->spaces.space[e->space].state, SPACE_FREE);
+    is_free[LOAD(&e->space)] = true;
+    STORE(&ks->spaces.space[LOAD(&e->space)].state, SPACE_FREE);
     own_no_more(ks, e);
 }
 
@@ -566,14 +561,15 @@ spaces_settle(struct ks_thread *t, uint64_t until)
     bool is_free[SPACES];
 
     ks_lock_all(t);
-    if (until > ks->spaces.reclaimed) {
+    if (until > LOAD(&ks->spaces.reclaimed)) {
         mapping_change_begin(ks);
         settle_spaces(ks, until, is_free);
         for (uint32_t i = 0; i < ns->n_entries; i++)
-            if (ns->entry[i].kind != NS_FREE && ns->entry[i].died_at <= until)
+            if (LOAD(&ns->entry[i].kind) != NS_FREE &&
+                ns->entry[i].died_at <= until)
                 settle_entry(ks, (uint16_t)i, is_free);
         templates_drop(ks->templates, is_free);
-        atomic_store(&ks->spaces.reclaimed, until);
+        STORE(&ks->spaces.reclaimed, until);
         mapping_change_end(ks);
         watch_follow(t);
     }

@@ -110,12 +110,12 @@ add_counters(struct ks *ks, const struct ks_thread *t)
     metrics_sum((uint64_t *)&ks->base, &t->metrics,
         sizeof(t->metrics) / sizeof(uint64_t));
     for (unsigned db = 0; db < KS_DATABASES; db++) {
-        ks->base_items[db] += atomic_load(&t->items[db]);
-        ks->base_expires[db] += atomic_load(&t->expires[db]);
+        ks->base_items[db] += LOAD(&t->items[db]);
+        ks->base_expires[db] += LOAD(&t->expires[db]);
     }
     for (uint32_t i = 0; i < ks->namespaces.n_entries; i++)
         for (unsigned k = 0; k < NS_COUNTS; k++)
-            ks->namespaces.entry[i].base[k] += atomic_load(&t->ns[i].n[k]);
+            ks->namespaces.entry[i].base[k] += LOAD(&t->ns[i].n[k]);
 }
 
 void
@@ -231,9 +231,11 @@ take_held(struct ks_thread *t, bool several)
     t->holds = true;
     t->holds_several = several;
     each_held(t, partition_lock);
-    /* seq_cst: before any change; pairs with ks_read_end() */
+    /* Relaxed: every change that follows is behind the release fence of its odd
+     * version (index_write_begin()), so that whoever sees one, through the
+     * acquire fence of its read, sees this too when it looks next. */
     if (several)
-        atomic_fetch_add(&ks->several_begun, 1);
+        atomic_fetch_add_explicit(&ks->several_begun, 1, memory_order_relaxed);
 }
 
 /* Before there was the lock, a flush may have made keys lead elsewhere. */
@@ -338,9 +340,10 @@ ks_unlock(struct ks_thread *t)
         t->nested--;
         return;
     }
-    /* after all changes; pairs with ks_read_begin() */
+    /* release: after all changes; pairs with several_ended() */
     if (t->holds_several)
-        atomic_fetch_add(&t->ks->several_ended, 1);
+        atomic_fetch_add_explicit(&t->ks->several_ended, 1,
+            memory_order_release);
     each_held(t, partition_unlock);
     memset(t->held, 0, sizeof(t->held));
     t->holds = false;
@@ -349,17 +352,18 @@ ks_unlock(struct ks_thread *t)
 bool
 ks_read_begin(const struct ks *ks, uint64_t *token)
 {
-    uint64_t ended = atomic_load(&ks->several_ended);
+    uint64_t ended = several_ended(ks);
 
-    *token = atomic_load(&ks->several_begun);
+    *token = LOAD(&ks->several_begun);
     return *token == ended;
 }
 
 bool
 ks_read_end(const struct ks *ks, uint64_t token)
 {
-    read_fence(memory_order_seq_cst);
-    return atomic_load(&ks->several_begun) == token;
+    /* acquire: pairs with the release fences of the changes that were seen */
+    read_fence(memory_order_acquire);
+    return LOAD(&ks->several_begun) == token;
 }
 
 /* ---- counters ------------------------------------------------------------ */
@@ -424,13 +428,12 @@ ks_db_stats(const struct ks *ks, unsigned db, struct ks_db_stats *out)
 
     ASSERT(db < KS_DATABASES);
     word_lock(&lockable->threads_lock);
-    home = atomic_load(&ks->mapping.home[db]);
+    home = LOAD(&ks->mapping.home[db]);
     items = ks->base_items[home];
     expires = ks->base_expires[home];
     for (const struct ks_thread *t = ks->threads; t != NULL; t = t->next) {
-        items += atomic_load_explicit(&t->items[home], memory_order_relaxed);
-        expires += atomic_load_explicit(&t->expires[home],
-            memory_order_relaxed);
+        items += LOAD(&t->items[home]);
+        expires += LOAD(&t->expires[home]);
     }
     word_unlock(&lockable->threads_lock);
     /* an item counted by one thread and removed by another, between */
@@ -444,7 +447,7 @@ void
 ks_metrics(const struct ks *ks, struct ks_metrics *sum)
 {
     struct ks *lockable = (struct ks *)(uintptr_t)ks;
-    uint64_t steps = atomic_load(&lockable->index.grow_steps);
+    uint64_t steps = LOAD(&lockable->index.grow_steps);
 
     word_lock(&lockable->threads_lock);
     memcpy(sum, &ks->base, sizeof(*sum));
@@ -476,11 +479,9 @@ ks_memory(struct ks *ks, struct ks_memory *out)
     size_t living;
 
     memset(out, 0, sizeof(*out));
-    out->index_bytes = atomic_load_explicit(&ix->touched_bytes,
-        memory_order_relaxed);
+    out->index_bytes = LOAD(&ix->touched_bytes);
     for (unsigned i = 0; i < N_PARTITIONS; i++)
-        out->index_lines += atomic_load_explicit(&ix->partition[i].n_new,
-            memory_order_relaxed);
+        out->index_lines += LOAD(&ix->partition[i].n_new);
     out->index_slots = out->index_lines * LINE_SLOTS;
     for (unsigned db = 0; db < ks->n_databases; db++) {
         struct ks_db_stats s;

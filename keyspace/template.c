@@ -245,12 +245,13 @@ drop_slots(struct templates *ts, const bool is_free[SPACES])
             memory_order_relaxed);
         uint32_t n = (slot & 0xffff) - TEMPLATE_FIRST_ID;
 
-        if (slot == 0 || slot == DROPPED || !is_free[ts->record[n].space])
+        if (slot == 0 || slot == DROPPED ||
+            !is_free[LOAD(&ts->record[n].space)])
             continue;
         atomic_store_explicit(&ts->slot[i], DROPPED, memory_order_relaxed);
         atomic_store_explicit(&ts->record[n].space, FREE,
             memory_order_relaxed);
-        ts->free_id[ts->n_free] = (uint16_t)n;
+        ts->free_id[LOAD(&ts->n_free)] = (uint16_t)n;
         atomic_fetch_add_explicit(&ts->n_free, 1, memory_order_relaxed);
     }
 }

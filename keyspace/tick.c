@@ -44,7 +44,7 @@ tick_flush(struct ks_thread *t)
 {
     struct ks *ks = t->ks;
     uint32_t n = t->accesses;
-    uint32_t len = atomic_load_explicit(&ks->tick_len, memory_order_relaxed);
+    uint32_t len = LOAD(&ks->tick_len);
     uint64_t part =
         atomic_fetch_add_explicit(&ks->tick_part, n, memory_order_relaxed) + n;
 
@@ -94,7 +94,7 @@ tick_idle(struct ks *ks)
 static void
 split_at_idle(const struct ks *ks, uint32_t then, struct stretch *s)
 {
-    uint64_t idle = atomic_load_explicit(&ks->idle_began, memory_order_relaxed);
+    uint64_t idle = LOAD(&ks->idle_began);
     uint32_t tick = (uint32_t)(idle >> 32), wall_s = (uint32_t)idle;
 
     if (tick - s->begin >= s->end - s->begin || wall_s < s->begin_s ||
@@ -119,13 +119,10 @@ tick_idle_seconds(const struct ks *ks, uint16_t stamp)
         .begin = then / TICKS_NOTED * TICKS_NOTED, .end = now, .end_s = now_s};
     uint32_t then_s;
 
-    s.begin_s = atomic_load_explicit(
-        &ks->tick_wall_s[then / TICKS_NOTED % TICK_RING], memory_order_relaxed);
+    s.begin_s = LOAD(&ks->tick_wall_s[then / TICKS_NOTED % TICK_RING]);
     if (then / TICKS_NOTED != now / TICKS_NOTED) {
         s.end = s.begin + TICKS_NOTED;
-        s.end_s = atomic_load_explicit(
-            &ks->tick_wall_s[(then / TICKS_NOTED + 1) % TICK_RING],
-            memory_order_relaxed);
+        s.end_s = LOAD(&ks->tick_wall_s[(then / TICKS_NOTED + 1) % TICK_RING]);
     }
     split_at_idle(ks, then, &s);
     then_s = s.begin_s;
@@ -161,8 +158,7 @@ tick_length_update(struct ks *ks)
     uint64_t items = 0;
 
     for (unsigned i = 0; i < N_PARTITIONS; i++)
-        items += atomic_load_explicit(
-            &ks->index.partition[i].n_items, memory_order_relaxed);
+        items += LOAD(&ks->index.partition[i].n_items);
     atomic_store_explicit(&ks->tick_len,
         (uint32_t)MAX(items / TICKS_PER_ITEM_COUNT, 1), memory_order_relaxed);
 }
@@ -172,12 +168,11 @@ tick_init(struct ks *ks)
 {
     uint32_t wall_s = (uint32_t)(clock_wall_ms() / 1000);
 
-    atomic_store(&ks->tick_len, 1);
+    STORE(&ks->tick_len, 1);
     ks->seen_s = wall_s;
     /* as if one had passed each second before, for items restored with an idle
      * time */
-    atomic_store(&ks->tick_wall_s[0], wall_s);
+    STORE(&ks->tick_wall_s[0], wall_s);
     for (unsigned i = 1; i < TICK_RING; i++)
-        atomic_store(
-            &ks->tick_wall_s[i], wall_s - (TICK_RING - i) * TICKS_NOTED);
+        STORE(&ks->tick_wall_s[i], wall_s - (TICK_RING - i) * TICKS_NOTED);
 }

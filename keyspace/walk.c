@@ -43,7 +43,7 @@ is_key_of(const struct ks *ks, unsigned home, const struct item_view *v,
 {
     uint32_t space = item_space(ks->templates, v);
 
-    return space < SPACES && ks->spaces.space[space].home == home &&
+    return space < SPACES && LOAD(&ks->spaces.space[space].home) == home &&
         item_key(ks->templates, v, buf, name) && !item_is_dead(ks, v);
 }
 
@@ -97,7 +97,7 @@ collect(struct ks_thread *t, unsigned db, uint64_t cursor)
 
     t->walk.len = 0;
     ks_enter(t, p);
-    home = t->ks->mapping.home[db];
+    home = LOAD(&t->ks->mapping.home[db]);
     for (unsigned i = 0; i < LINES_AT_ONCE; i++) {
         from = collect_line(t, home, from, now_ms);
         if (from == 0)
