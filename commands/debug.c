@@ -477,8 +477,7 @@ debug_reload(struct request *rq)
 static void
 debug_set_scripts(struct request *rq)
 {
-    atomic_store(&rq->thread->commands->state->scripts_may_debug,
-        !arg_is(rq, 2, "0"));
+    STORE(&rq->thread->commands->state->scripts_may_debug, !arg_is(rq, 2, "0"));
     reply_ok(rq->reply);
 }
 

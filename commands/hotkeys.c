@@ -79,10 +79,10 @@ hotkeys_free(struct hotkeys *h)
 static uint64_t
 window_now(const struct hotkeys *h)
 {
-    uint64_t now_us = clock_mono_us(), start_us = atomic_load(&h->start_us);
+    uint64_t now_us = clock_mono_us(), start_us = LOAD(&h->start_us);
 
     /* Another thread's copy of the time may be ahead. */
-    return (now_us - MIN(now_us, start_us)) / atomic_load(&h->window_us);
+    return (now_us - MIN(now_us, start_us)) / LOAD(&h->window_us);
 }
 
 static void
@@ -99,7 +99,7 @@ take_turn(struct hot_table *t)
 static void
 turn(struct hotkeys *h, struct hot_table *t)
 {
-    unsigned era = atomic_load(&h->era);
+    unsigned era = atomic_load_explicit(&h->era, memory_order_acquire);
     uint64_t window = window_now(h);
 
     if (t->era != era) {
@@ -137,8 +137,9 @@ static void
 restart(struct hotkeys *h)
 {
     clock_refresh();
-    atomic_store(&h->start_us, clock_mono_us());
-    atomic_fetch_add(&h->era, 1);
+    STORE(&h->start_us, clock_mono_us());
+    /* release: pairs with turn(), which measures from the new start then */
+    atomic_fetch_add_explicit(&h->era, 1, memory_order_release);
     for (size_t i = 0; i < ARRAY_LEN(h->tables); i++) {
         pthread_mutex_lock(&h->tables[i].lock);
         drop_summaries(h, &h->tables[i]);
@@ -157,12 +158,12 @@ hotkeys_configure(struct commands *c)
     uint64_t window_us =
         (uint64_t)option_get_i64(&o->hotkey_window_seconds) * 1000000;
 
-    if (top_k == h->top_k && distance == h->distance &&
-        window_us == h->window_us)
+    if (top_k == LOAD(&h->top_k) && distance == LOAD(&h->distance) &&
+        window_us == LOAD(&h->window_us))
         return;
-    atomic_store(&h->top_k, top_k);
-    atomic_store(&h->distance, distance);
-    atomic_store(&h->window_us, window_us);
+    STORE(&h->top_k, top_k);
+    STORE(&h->distance, distance);
+    STORE(&h->window_us, window_us);
     restart(h);
     commands_activate(c, ACTIVE_HOTKEYS, top_k > 0);
 }
@@ -183,10 +184,7 @@ is_sampled(struct command_thread *t, const struct hotkeys *h)
     x ^= x >> 7;
     x ^= x << 17;
     t->hot_random = x;
-    t->until_hot =
-        (uint32_t)(x %
-            atomic_load_explicit(&h->distance, memory_order_relaxed)) +
-        1;
+    t->until_hot = (uint32_t)(x % LOAD(&h->distance)) + 1;
     return true;
 }
 
@@ -203,12 +201,12 @@ static void __attribute__((noinline)) count_keys(struct request *rq)
 {
     struct hotkeys *h = rq->thread->commands->state->hotkeys;
     struct hot_table *t = &h->tables[rq->thread->worker];
-    unsigned top_k, db = atomic_load(&rq->session->db);
+    unsigned top_k, db = LOAD(&rq->session->db);
     struct command_keys keys = command_keys_of(rq->command, rq->argv, rq->argc);
 
     pthread_mutex_lock(&t->lock);
     turn(h, t);
-    top_k = atomic_load(&h->top_k);
+    top_k = LOAD(&h->top_k);
     if (t->now == NULL && top_k > 0) {
         t->now = top_keys_new(capacity_for(top_k));
         t->last = top_keys_new(capacity_for(top_k));
@@ -311,8 +309,8 @@ merge(struct found *f)
 static int64_t
 per_second(const struct hotkeys *h, const struct top_key *k)
 {
-    double mean = (double)(atomic_load(&h->distance) + 1) / 2;
-    double seconds = (double)atomic_load(&h->window_us) / 1e6;
+    double mean = (double)(LOAD(&h->distance) + 1) / 2;
+    double seconds = (double)LOAD(&h->window_us) / 1e6;
 
     return (int64_t)((double)twice(k) / 2 * mean / seconds + 0.5);
 }
@@ -324,11 +322,11 @@ cmd_hotkeys_get(struct request *rq)
     struct found f = {.n = 0};
     size_t n;
 
-    if (atomic_load(&h->top_k) > 0)
+    if (LOAD(&h->top_k) > 0)
         for (size_t i = 0; i < ARRAY_LEN(h->tables); i++)
             copy_table(h, &h->tables[i], &f);
     merge(&f);
-    n = f.keys == NULL ? 0 : MIN(f.n, atomic_load(&h->top_k));
+    n = f.keys == NULL ? 0 : MIN(f.n, LOAD(&h->top_k));
     reply_array(rq->reply, n);
     for (size_t i = 0; i < n; i++) {
         reply_map(rq->reply, 3);

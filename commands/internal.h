@@ -496,14 +496,16 @@ bool command_would_run(const struct request *rq);
 /* May the queued commands change data? */
 bool transaction_has_effect(const struct session *s);
 
-/* Switch a bit of commands.active. Any thread. */
+/* Switch a bit of commands.active. Any thread. Who counts what the bit is for
+ * and looks at the count again afterwards leaves it as the count says: the last
+ * one to switch it has seen (acquire) what the others did before (release). */
 static inline void
 commands_activate(struct commands *c, unsigned what, bool on)
 {
     if (on)
-        atomic_fetch_or(&c->active, what);
+        atomic_fetch_or_explicit(&c->active, what, memory_order_acq_rel);
     else
-        atomic_fetch_and(&c->active, ~what);
+        atomic_fetch_and_explicit(&c->active, ~what, memory_order_acq_rel);
 }
 
 /* ---- memory (memory_report.c) -------------------------------------------- */

@@ -119,7 +119,7 @@ monitor_show(struct request *rq)
         line->len = text.len;
         memcpy(line->bytes, text.p, text.len);
         for (unsigned i = 0; i < ARRAY_LEN(m->on); i++)
-            if (atomic_load_explicit(&m->on[i], memory_order_relaxed) > 0)
+            if (LOAD(&m->on[i]) > 0)
                 c->host.post(c->host.ctx, rq->thread->worker, i, &line->head);
         pubsub_message_drop(&line->head);
     }
@@ -134,16 +134,16 @@ count_monitor(struct command_thread *t, bool on)
     struct monitors *m = t->commands->state->monitors;
 
     if (on) {
-        atomic_fetch_add(&m->on[t->worker], 1);
-        atomic_fetch_add(&m->n, 1);
+        atomic_fetch_add_explicit(&m->on[t->worker], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&m->n, 1, memory_order_relaxed);
     } else {
-        atomic_fetch_sub(&m->on[t->worker], 1);
-        atomic_fetch_sub(&m->n, 1);
+        atomic_fetch_sub_explicit(&m->on[t->worker], 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&m->n, 1, memory_order_relaxed);
     }
     do { /* others may begin or end meanwhile */
-        on = atomic_load(&m->n) > 0;
+        on = LOAD(&m->n) > 0;
         commands_activate(t->commands, ACTIVE_MONITOR, on);
-    } while (on != (atomic_load(&m->n) > 0));
+    } while (on != (LOAD(&m->n) > 0));
 }
 
 /* In a transaction a client waits for one reply to each command. One that
@@ -153,14 +153,14 @@ cmd_monitor(struct request *rq)
 {
     struct session *s = rq->session;
 
-    if (s->queued >= 0) {
+    if (LOAD(&s->queued) >= 0) {
         reply_error(
             rq->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
         return;
     }
-    if (s->monitors)
+    if (LOAD(&s->monitors))
         return;
-    s->monitors = true;
+    STORE(&s->monitors, true);
     s->next_monitor = rq->thread->first_monitor;
     rq->thread->first_monitor = s;
     count_monitor(rq->thread, true);
@@ -172,12 +172,12 @@ monitor_stop(struct command_thread *t, struct session *s)
 {
     struct session **at = &t->first_monitor;
 
-    if (likely(!s->monitors))
+    if (likely(!LOAD(&s->monitors)))
         return;
     while (*at != s)
         at = &(*at)->next_monitor;
     *at = s->next_monitor;
     s->next_monitor = NULL;
-    s->monitors = false;
+    STORE(&s->monitors, false);
     count_monitor(t, false);
 }

@@ -95,7 +95,7 @@ notify_configure(struct commands *c)
     for (unsigned kind = 0; kind < ARRAY_LEN(of_kind); kind++)
         if (of_kind[kind].class & flags)
             kinds |= 1u << kind;
-    atomic_store(&c->state->notify_flags, flags);
+    STORE(&c->state->notify_flags, flags);
     ks_observe(c->ks, OBSERVER_NOTIFY, kinds);
     commands_activate(c, ACTIVE_NOTIFY, flags != 0);
 }
@@ -193,8 +193,7 @@ notify_event(struct request *rq, enum notify_class class, const char *event,
     const struct ks_key *key)
 {
     struct command_thread *t = rq->thread;
-    unsigned flags = atomic_load_explicit(
-        &t->commands->state->notify_flags, memory_order_relaxed);
+    unsigned flags = LOAD(&t->commands->state->notify_flags);
 
     events_gather(rq);
     if (flags & class)
@@ -237,8 +236,7 @@ publish_on(struct command_thread *t, const char *space, unsigned db,
 static void
 publish_event(struct command_thread *t, const struct pending_event *e)
 {
-    unsigned flags = atomic_load_explicit(
-        &t->commands->state->notify_flags, memory_order_relaxed);
+    unsigned flags = LOAD(&t->commands->state->notify_flags);
     const char *event = e->event;
     enum notify_class class = e->class;
 

@@ -19,8 +19,8 @@ enum pause_type {
 static void
 set_pause(struct commands *c, enum pause_type type, uint64_t until_ms)
 {
-    atomic_store(&c->state->pause_type, type);
-    atomic_store(&c->state->pause_until_ms, until_ms);
+    STORE(&c->state->pause_type, type);
+    STORE(&c->state->pause_until_ms, until_ms);
     commands_activate(c, ACTIVE_PAUSE, type != PAUSE_NONE);
     ks_hold_expired(c->ks, KS_HOLD_REMOVAL, type != PAUSE_NONE);
 }
@@ -28,7 +28,7 @@ set_pause(struct commands *c, enum pause_type type, uint64_t until_ms)
 static bool
 is_over(const struct command_state *s)
 {
-    return atomic_load(&s->pause_until_ms) < clock_wall_ms();
+    return LOAD(&s->pause_until_ms) < clock_wall_ms();
 }
 
 uint64_t
@@ -38,10 +38,10 @@ commands_pause_ms(struct commands *c)
     uint64_t now_ms = clock_wall_ms(), left_ms = 0;
 
     pthread_mutex_lock(&s->lock);
-    if (s->pause_type != PAUSE_NONE && is_over(s))
+    if (LOAD(&s->pause_type) != PAUSE_NONE && is_over(s))
         set_pause(c, PAUSE_NONE, 0);
-    if (s->pause_type != PAUSE_NONE)
-        left_ms = s->pause_until_ms - now_ms + 1;
+    if (LOAD(&s->pause_type) != PAUSE_NONE)
+        left_ms = LOAD(&s->pause_until_ms) - now_ms + 1;
     pthread_mutex_unlock(&s->lock);
     return left_ms;
 }
@@ -54,8 +54,8 @@ begin_pause(struct commands *c, enum pause_type type, uint64_t until_ms)
 
     (void)commands_pause_ms(c);
     pthread_mutex_lock(&s->lock);
-    set_pause(c, MAX(type, (enum pause_type)s->pause_type),
-        MAX(until_ms, s->pause_until_ms));
+    set_pause(c, MAX(type, (enum pause_type)LOAD(&s->pause_type)),
+        MAX(until_ms, LOAD(&s->pause_until_ms)));
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -78,9 +78,9 @@ bool
 command_waits(struct request *rq)
 {
     struct commands *c = rq->thread->commands;
-    unsigned type = atomic_load(&c->state->pause_type);
+    unsigned type = LOAD(&c->state->pause_type);
 
-    if (rq->session->monitors || type == PAUSE_NONE ||
+    if (LOAD(&rq->session->monitors) || type == PAUSE_NONE ||
         commands_pause_ms(c) == 0)
         return false;
     if (rq->command == NULL) {

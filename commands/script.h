@@ -40,7 +40,8 @@ void scripts_free(struct scripts *s);
 
 /* All take a hold on what they return; script_drop() it. Any thread. */
 struct script *scripts_find(struct scripts *s, const char *sha);
-void script_drop(struct script *script);
+struct script *script_take(struct script *script); /* a further one */
+void script_drop(struct script *script);           /* NULL: nothing */
 
 /* A text for the cache that is not there yet; NULL when the first line is not
  * good, then `err` says why, or when there is no memory for it, then `err` is

@@ -50,7 +50,7 @@ scripts_free(struct scripts *s)
 {
     scripts_flush(s);
     for (size_t i = 0; i < MAX_WORKERS; i++)
-        free(s->slots[i]);
+        free(LOAD(&s->slots[i]));
     free(s->buckets);
     ASSERT(pthread_mutex_destroy(&s->lock) == 0);
     free(s);
@@ -65,16 +65,19 @@ charge_of(const struct script *script)
 void
 script_drop(struct script *script)
 {
-    if (script == NULL || atomic_fetch_sub(&script->holds, 1) > 1)
+    /* acq_rel: all that others did with it comes before the free */
+    if (script == NULL ||
+        atomic_fetch_sub_explicit(&script->holds, 1, memory_order_acq_rel) > 1)
         return;
     slab_uncharge(script->slab, charge_of(script));
     free(script);
 }
 
-static struct script *
-take(struct script *script)
+struct script *
+script_take(struct script *script)
 {
-    atomic_fetch_add(&script->holds, 1);
+    /* relaxed: the caller, or the cache, has a hold */
+    atomic_fetch_add_explicit(&script->holds, 1, memory_order_relaxed);
     return script;
 }
 
@@ -207,7 +210,7 @@ script_new(struct request *rq, struct str body, const char *sha, bool loaded,
         !(ks_make_room(rq->thread->ks, bytes) && slab_charge(slab, bytes)))
         return NULL;
     script = xcalloc(1, bytes);
-    script->holds = 1;
+    STORE(&script->holds, 1);
     script->slab = slab;
     script->flags = flags;
     script->code_at = code_at;
@@ -256,8 +259,9 @@ remove_at(struct scripts *s, struct script **at)
 
     *at = script->next;
     count(s, script, -1);
-    atomic_store(&script->alive, false);
-    atomic_fetch_add(&s->generation, 1);
+    STORE(&script->alive, false);
+    /* release: pairs with scripts_generation() */
+    atomic_fetch_add_explicit(&s->generation, 1, memory_order_release);
     script_drop(script);
 }
 
@@ -271,7 +275,7 @@ evict(struct scripts *s)
         for (struct script **at = &s->buckets[i]; *at != NULL;
              at = &(*at)->next) {
             if (!(*at)->loaded &&
-                (oldest == NULL || (*at)->used < (*oldest)->used))
+                (oldest == NULL || LOAD(&(*at)->used) < LOAD(&(*oldest)->used)))
                 oldest = at;
         }
     }
@@ -286,7 +290,7 @@ scripts_find(struct scripts *s, const char *sha)
 
     pthread_mutex_lock(&s->lock);
     if (s->buckets != NULL && (found = *locate(s, sha)) != NULL)
-        (void)take(found);
+        (void)script_take(found);
     pthread_mutex_unlock(&s->lock);
     return found;
 }
@@ -306,7 +310,7 @@ void
 scripts_keep(struct scripts *s, struct script *script)
 {
     pthread_mutex_lock(&s->lock);
-    if (atomic_load(&script->alive))
+    if (LOAD(&script->alive))
         keep(s, script);
     pthread_mutex_unlock(&s->lock);
 }
@@ -322,10 +326,10 @@ scripts_add(struct scripts *s, struct script *script, bool loaded)
     at = locate(s, script->sha);
     if (*at != NULL) {
         script_drop(script);
-        script = take(*at);
+        script = script_take(*at);
     } else {
-        *at = take(script);
-        atomic_store(&script->alive, true);
+        *at = script_take(script);
+        STORE(&script->alive, true);
         count(s, script, 1);
         script_touch(s, script);
     }
@@ -352,17 +356,24 @@ scripts_flush(struct scripts *s)
 uint64_t
 scripts_generation(const struct scripts *s)
 {
-    return atomic_load(&s->generation);
+    return atomic_load_explicit(&s->generation, memory_order_acquire);
 }
 
 /* The count of uses need not be exact among threads. */
 void
 script_touch(struct scripts *s, struct script *script)
 {
-    uint64_t now = atomic_load_explicit(&s->clock, memory_order_relaxed) + 1;
+    uint64_t now = LOAD(&s->clock) + 1;
 
     atomic_store_explicit(&s->clock, now, memory_order_relaxed);
     atomic_store_explicit(&script->used, now, memory_order_relaxed);
+}
+
+/* What a worker tells; NULL before its first script. */
+static struct script_slot *
+slot_of(const struct scripts *s, size_t worker)
+{
+    return atomic_load_explicit(&s->slots[worker], memory_order_acquire);
 }
 
 void
@@ -374,10 +385,10 @@ scripts_memory(struct scripts *s, struct scripts_memory *m)
     pthread_mutex_unlock(&s->lock);
     m->lua = 0;
     for (size_t i = 0; i < MAX_WORKERS; i++) {
-        struct script_slot *slot = atomic_load(&s->slots[i]);
+        struct script_slot *slot = slot_of(s, i);
 
         if (slot != NULL)
-            m->lua += atomic_load(&slot->memory);
+            m->lua += LOAD(&slot->memory);
     }
 }
 
@@ -398,10 +409,11 @@ scripts_slot(struct scripts *s, unsigned worker)
     struct script_slot *slot;
 
     ASSERT(worker < MAX_WORKERS);
-    slot = atomic_load(&s->slots[worker]);
+    slot = slot_of(s, worker);
     if (slot == NULL) {
         slot = xcalloc(1, sizeof(*slot));
-        atomic_store(&s->slots[worker], slot);
+        /* release: pairs with slot_of() */
+        atomic_store_explicit(&s->slots[worker], slot, memory_order_release);
     }
     return slot;
 }
@@ -412,43 +424,56 @@ state_of(uint64_t word)
     return (enum script_state)(word & 3);
 }
 
-/* To another state of the same run; false if it is not in the expected. */
+/* The number of a run and its state; started_us is of this run or a later one.
+ */
+static uint64_t
+word_of(const struct script_slot *slot)
+{
+    /* acquire: pairs with script_slot_begin() */
+    return atomic_load_explicit(&slot->state, memory_order_acquire);
+}
+
+/* To another state of the same run; false if it is not in the expected. Which
+ * of two who try comes first is all that counts. */
 static bool
 change(struct script_slot *slot, uint64_t word, enum script_state from,
     enum script_state to)
 {
     return state_of(word) == from &&
-        atomic_compare_exchange_strong(
-            &slot->state, &word, (word & ~(uint64_t)3) | to);
+        atomic_compare_exchange_strong_explicit(&slot->state, &word,
+            (word & ~(uint64_t)3) | to, memory_order_relaxed,
+            memory_order_relaxed);
 }
 
 void
 script_slot_begin(struct script_slot *slot)
 {
-    uint64_t run = (atomic_load(&slot->state) >> 2) + 1;
+    uint64_t run = (LOAD(&slot->state) >> 2) + 1;
 
-    atomic_store(&slot->started_us, script_now_us());
-    atomic_store(&slot->state, run << 2 | SCRIPT_RUNNING);
+    STORE(&slot->started_us, script_now_us());
+    /* release: started_us comes first for word_of() */
+    atomic_store_explicit(
+        &slot->state, run << 2 | SCRIPT_RUNNING, memory_order_release);
 }
 
 void
 script_slot_end(struct script_slot *slot)
 {
-    uint64_t run = atomic_load(&slot->state) >> 2;
+    uint64_t run = LOAD(&slot->state) >> 2;
 
-    atomic_store(&slot->state, run << 2 | SCRIPT_IDLE);
+    STORE(&slot->state, run << 2 | SCRIPT_IDLE);
 }
 
 bool
 script_slot_is_killed(const struct script_slot *slot)
 {
-    return state_of(atomic_load(&slot->state)) == SCRIPT_KILLED;
+    return state_of(LOAD(&slot->state)) == SCRIPT_KILLED;
 }
 
 bool
 script_slot_write(struct script_slot *slot)
 {
-    uint64_t word = atomic_load(&slot->state);
+    uint64_t word = LOAD(&slot->state);
 
     return state_of(word) == SCRIPT_WRITTEN ||
         change(slot, word, SCRIPT_RUNNING, SCRIPT_WRITTEN);
@@ -457,17 +482,16 @@ script_slot_write(struct script_slot *slot)
 static enum script_kill
 kill_one(struct script_slot *slot, uint64_t now_us)
 {
-    uint64_t word = atomic_load(&slot->state);
+    uint64_t word = word_of(slot);
 
     if (state_of(word) == SCRIPT_IDLE ||
-        now_us < atomic_load(&slot->started_us) + SCRIPT_KILL_AFTER_US)
+        now_us < LOAD(&slot->started_us) + SCRIPT_KILL_AFTER_US)
         return SCRIPT_KILL_NONE;
     if (state_of(word) == SCRIPT_KILLED ||
         change(slot, word, SCRIPT_RUNNING, SCRIPT_KILLED))
         return SCRIPT_KILL_DONE;
-    return state_of(atomic_load(&slot->state)) == SCRIPT_WRITTEN
-        ? SCRIPT_KILL_WRITTEN
-        : SCRIPT_KILL_NONE;
+    return state_of(LOAD(&slot->state)) == SCRIPT_WRITTEN ? SCRIPT_KILL_WRITTEN
+                                                          : SCRIPT_KILL_NONE;
 }
 
 enum script_kill
@@ -477,7 +501,7 @@ scripts_kill(struct scripts *s)
     uint64_t now_us = script_now_us();
 
     for (size_t i = 0; i < MAX_WORKERS; i++) {
-        struct script_slot *slot = atomic_load(&s->slots[i]);
+        struct script_slot *slot = slot_of(s, i);
 
         if (slot != NULL)
             best = MAX(best, kill_one(slot, now_us));
@@ -491,11 +515,10 @@ scripts_kill(struct scripts *s)
 static bool
 runs_for(const struct commands *c, unsigned worker, uint64_t us)
 {
-    const struct script_slot *slot =
-        atomic_load(&c->state->scripts->slots[worker]);
+    const struct script_slot *slot = slot_of(c->state->scripts, worker);
 
-    return slot != NULL && state_of(atomic_load(&slot->state)) != SCRIPT_IDLE &&
-        script_now_us() >= atomic_load(&slot->started_us) + us;
+    return slot != NULL && state_of(word_of(slot)) != SCRIPT_IDLE &&
+        script_now_us() >= LOAD(&slot->started_us) + us;
 }
 
 bool
@@ -526,11 +549,11 @@ commands_in_busy_script(const struct commands *c)
 void
 commands_end_scripts(struct commands *c)
 {
-    atomic_store(&c->state->scripts->ending, true);
+    STORE(&c->state->scripts->ending, true);
 }
 
 bool
 scripts_are_ending(const struct scripts *s)
 {
-    return atomic_load_explicit(&s->ending, memory_order_relaxed);
+    return LOAD(&s->ending);
 }

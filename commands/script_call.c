@@ -143,7 +143,7 @@ is_for_tests(const struct request *inner)
 {
     return inner->command->handler == cmd_debug && inner->argc == 3 &&
         arg_is(inner, 1, "protocol") &&
-        atomic_load(&inner->thread->commands->state->scripts_may_debug);
+        LOAD(&inner->thread->commands->state->scripts_may_debug);
 }
 
 /* May the command run? Replies with the error if not. */

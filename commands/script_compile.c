@@ -46,7 +46,7 @@ rebuild(struct script_engine *e, size_t cap)
     for (size_t i = 0; i < old_cap; i++) {
         if (old[i].script == NULL)
             continue;
-        if (atomic_load(&old[i].script->alive)) {
+        if (LOAD(&old[i].script->alive)) {
             e->compiled[slot_of_sha(e, old[i].script->sha)] = old[i];
             e->n_compiled++;
         } else {
@@ -184,7 +184,6 @@ script_define(struct request *rq, struct str body, const char *sha, bool loaded)
     }
     added = scripts_add(cache, script, loaded);
     (void)script_find_compiled(e, sha); /* drops what has gone for it */
-    atomic_fetch_add(&added->holds, 1);
-    add_compiled(e, added, c.ref);
+    add_compiled(e, script_take(added), c.ref);
     return added;
 }

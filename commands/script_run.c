@@ -199,7 +199,7 @@ call_function(struct script_engine *e, int ref)
 {
     struct command_thread *t = e->thread;
     struct arena *arena = t->arena;
-    uint32_t db = e->rq->session->db;
+    uint32_t db = LOAD(&e->rq->session->db);
     lua_State *L = e->lua;
     int status;
 
@@ -289,10 +289,8 @@ script_run(struct request *rq, const struct script_call *call)
     e->protocol = 2;
     e->has_written = false;
     f = script_find_compiled(e, call->script->sha);
-    if (f == NULL) {
-        atomic_fetch_add(&call->script->holds, 1);
-        f = script_compile_known(rq, e, call->script);
-    }
+    if (f == NULL)
+        f = script_compile_known(rq, e, script_take(call->script));
     if (f != NULL && admit(e, rq)) {
         script_touch(rq->thread->commands->state->scripts, call->script);
         run_function(e, rq, f->ref);

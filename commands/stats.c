@@ -33,7 +33,7 @@ take_off(void *sum, const void *part, size_t n)
     const _Atomic uint64_t *from = part;
 
     for (size_t i = 0; i < n; i++)
-        to[i] -= atomic_load_explicit(&from[i], memory_order_relaxed);
+        to[i] -= LOAD(&from[i]);
 }
 
 /* ---- blocks of a worker -------------------------------------------------- */
@@ -135,7 +135,7 @@ command_stats_reset(struct commands *c)
     other_codes_reset(c->state->other_codes);
     for (size_t i = 0; i < ARRAY_LEN(c->steps); i++)
         if (c->steps[i] != NULL)
-            atomic_store(&c->steps[i]->reset, true);
+            STORE(&c->steps[i]->reset, true);
 }
 
 /* ---- errors -------------------------------------------------------------- */

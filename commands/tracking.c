@@ -171,8 +171,8 @@ add_tracker(struct command_thread *t, struct session *s)
     tracker->session = s;
     tracker->link.hash = hash_id(s->id);
     table_add(&t->trackers->trackers, &tracker->link);
-    atomic_fetch_add(&k->on[t->worker], 1);
-    atomic_fetch_add(&k->n_clients, 1);
+    atomic_fetch_add_explicit(&k->on[t->worker], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&k->n_clients, 1, memory_order_relaxed);
     return tracker;
 }
 
@@ -184,11 +184,11 @@ switch_observation(struct command_thread *t)
     bool on;
 
     do {
-        on = atomic_load(&k->n_clients) > 0;
+        on = LOAD(&k->n_clients) > 0;
         commands_activate(t->commands, ACTIVE_TRACKING, on);
         ks_observe(t->commands->ks, OBSERVER_TRACKING,
             on ? 0xff & ~(1u << KS_EVENT_MISS) : 0);
-    } while (on != (atomic_load(&k->n_clients) > 0));
+    } while (on != (LOAD(&k->n_clients) > 0));
 }
 
 void
@@ -200,8 +200,8 @@ tracking_start(struct command_thread *t, struct session *s,
 
     if (is_new)
         tracker = add_tracker(t, s);
-    atomic_store(&tracker->flags, wish->flags);
-    atomic_store(&tracker->redirect, wish->redirect);
+    STORE(&tracker->flags, wish->flags);
+    STORE(&tracker->redirect, wish->redirect);
     tracker->redirect_worker = wish->redirect_worker;
     if (wish->flags & TRACKER_BCAST && wish->n_prefixes == 0)
         join_prefix(t, tracker, STR(""));
@@ -233,8 +233,8 @@ tracking_stop(struct command_thread *t, struct session *s)
     free(tracker->prefixes);
     table_remove(&t->trackers->trackers, &tracker->link);
     free(tracker);
-    atomic_fetch_sub(&k->on[t->worker], 1);
-    if (atomic_fetch_sub(&k->n_clients, 1) == 1)
+    atomic_fetch_sub_explicit(&k->on[t->worker], 1, memory_order_relaxed);
+    if (atomic_fetch_sub_explicit(&k->n_clients, 1, memory_order_relaxed) == 1)
         switch_observation(t);
 }
 
@@ -257,9 +257,9 @@ void
 tracking_counts(const struct tracking *k, struct tracking_counts *out)
 {
     *out = (struct tracking_counts){
-        .clients = atomic_load_explicit(&k->n_clients, memory_order_relaxed),
-        .keys = atomic_load_explicit(&k->n_keys, memory_order_relaxed),
-        .items = atomic_load_explicit(&k->n_items, memory_order_relaxed),
-        .prefixes = atomic_load_explicit(&k->n_prefixes, memory_order_relaxed),
+        .clients = LOAD(&k->n_clients),
+        .keys = LOAD(&k->n_keys),
+        .items = LOAD(&k->n_items),
+        .prefixes = LOAD(&k->n_prefixes),
     };
 }

@@ -154,7 +154,9 @@ evict_key(struct command_thread *t)
     struct tracking *k = tracking_of(t);
 
     for (unsigned i = 0; i < SHARDS; i++) {
-        struct shard *s = &k->shards[atomic_fetch_add(&k->victim, 1) % SHARDS];
+        uint32_t n = atomic_fetch_add_explicit(
+            &k->victim, 1, memory_order_relaxed);
+        struct shard *s = &k->shards[n % SHARDS];
         struct cached_key *e;
 
         pthread_mutex_lock(&s->lock);
@@ -176,8 +178,7 @@ tracking_keep_limit(struct command_thread *t)
     struct tracking *k = tracking_of(t);
     int64_t max = option_get_i64(&t->commands->values->tracking_table_max_keys);
 
-    while (max > 0 &&
-        atomic_load_explicit(&k->n_keys, memory_order_relaxed) > (uint64_t)max)
+    while (max > 0 && LOAD(&k->n_keys) > (uint64_t)max)
         if (!evict_key(t))
             return;
 }
@@ -215,8 +216,8 @@ tell_of_changes(struct command_thread *t, struct session *by)
     struct tracking *k = tracking_of(t);
     struct pending_event e;
 
-    while (atomic_load_explicit(&k->n_keys, memory_order_relaxed) > 0 &&
-        events_next(&t->events, &t->events_tracked, &e))
+    while (
+        LOAD(&k->n_keys) > 0 && events_next(&t->events, &t->events_tracked, &e))
         if (is_change(&e))
             changed_key(t, by, e.key);
     t->events_tracked = t->events.len;
@@ -373,7 +374,7 @@ tracking_changed(struct command_thread *t, struct session *by)
     struct tracking *k = tracking_of(t);
 
     tell_of_changes(t, by);
-    if (atomic_load_explicit(&k->n_prefixes, memory_order_relaxed) > 0) {
+    if (LOAD(&k->n_prefixes) > 0) {
         struct changes c = {0};
 
         read_changes(&t->events, &c);
@@ -391,10 +392,10 @@ tracking_flushed(struct command_thread *t)
     struct tracking *k = tracking_of(t);
 
     if (likely(!(commands_active(t->commands) & ACTIVE_TRACKING)) &&
-        atomic_load_explicit(&k->n_keys, memory_order_relaxed) == 0)
+        LOAD(&k->n_keys) == 0)
         return;
     tracking_forget_keys(k);
     for (unsigned i = 0; i < ARRAY_LEN(k->on); i++)
-        if (atomic_load(&k->on[i]) > 0)
+        if (LOAD(&k->on[i]) > 0)
             tracking_post(t, i, TO_ALL, NULL, 0, STR(""));
 }

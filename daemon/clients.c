@@ -11,10 +11,8 @@
 static void
 view_conn(const struct conn *c, struct client_view *v)
 {
-    uint32_t query_kib =
-        atomic_load_explicit(&c->query_kib, memory_order_relaxed);
-    uint32_t output_kib =
-        atomic_load_explicit(&c->output_kib, memory_order_relaxed);
+    uint32_t query_kib = LOAD(&c->query_kib);
+    uint32_t output_kib = LOAD(&c->output_kib);
 
     *v = (struct client_view){
         .session = &c->session,
@@ -40,7 +38,7 @@ visit_worker(struct worker *w,
     for (struct conn *c = w->clients; c != NULL && more; c = c->next) {
         struct client_view view;
 
-        if (atomic_load_explicit(&c->kill, memory_order_relaxed))
+        if (LOAD(&c->kill))
             continue; /* as good as gone */
         view_conn(c, &view);
         more = fn(arg, &view);
@@ -85,10 +83,11 @@ kill_client(void *ctx, uint64_t id)
         for (c = w->clients; c != NULL && c->session.id != id; c = c->next)
             ;
         if (c != NULL)
-            atomic_store(&c->kill, true);
+            STORE(&c->kill, true);
         pthread_mutex_unlock(&w->clients_lock);
         if (c != NULL) {
-            atomic_store(&w->kills, true);
+            /* release: `kill` comes first; pairs with take_kills() */
+            atomic_store_explicit(&w->kills, true, memory_order_release);
             worker_wake(w);
             return true;
         }

@@ -420,17 +420,17 @@ config_limits(struct config *c, struct limits *l)
     const struct daemon_options *o = &c->daemon;
 
     apply_output_limits(c);
-    atomic_store(&l->timeout_s, (uint32_t)option_get_i64(&o->timeout));
-    atomic_store(&l->max_clients, (uint32_t)option_get_i64(&o->maxclients));
+    STORE(&l->timeout_s, (uint32_t)option_get_i64(&o->timeout));
+    STORE(&l->max_clients, (uint32_t)option_get_i64(&o->maxclients));
     for (int i = 0; i < OUTPUT_CLASSES; i++) {
-        atomic_store(&l->output[i].hard, c->output[i].hard);
-        atomic_store(&l->output[i].soft, c->output[i].soft);
-        atomic_store(&l->output[i].soft_s, c->output[i].soft_s);
+        STORE(&l->output[i].hard, c->output[i].hard);
+        STORE(&l->output[i].soft, c->output[i].soft);
+        STORE(&l->output[i].soft_s, c->output[i].soft_s);
     }
-    atomic_store(
+    STORE(
         &l->query_bytes, (size_t)option_get_i64(&o->client_query_buffer_limit));
-    atomic_store(&l->handshake_s,
+    STORE(&l->handshake_s,
         (uint32_t)option_get_i64(&c->tls.tls_handshake_timeout));
-    atomic_store(&l->max_bulk, option_get_i64(&o->proto_max_bulk_len));
-    atomic_store(&l->protected_mode, option_get_i64(&o->protected_mode) != 0);
+    STORE(&l->max_bulk, option_get_i64(&o->proto_max_bulk_len));
+    STORE(&l->protected_mode, option_get_i64(&o->protected_mode) != 0);
 }

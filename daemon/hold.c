@@ -88,7 +88,8 @@ hold_add(struct conn *c, struct request *rq, uint8_t kind, char *error)
 
     if (c->held == NULL) {
         w->n_held++;
-        atomic_fetch_add(&w->daemon->commands.n_waiting, 1);
+        atomic_fetch_add_explicit(
+            &w->daemon->commands.n_waiting, 1, memory_order_relaxed);
         atomic_store_explicit(&c->session.waits, true, memory_order_relaxed);
         start_timer(w, MAX(commands_pause_ms(&w->daemon->commands), 1));
     }
@@ -115,7 +116,8 @@ hold_take(struct conn *c)
     c->n_held = 0;
     c->released = false;
     w->n_held--;
-    atomic_fetch_sub(&w->daemon->commands.n_waiting, 1);
+    atomic_fetch_sub_explicit(
+        &w->daemon->commands.n_waiting, 1, memory_order_relaxed);
     atomic_store_explicit(&c->session.waits, false, memory_order_relaxed);
     return first;
 }

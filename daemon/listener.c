@@ -232,7 +232,7 @@ is_local(const struct sockaddr_storage *sa)
 static uint64_t
 load_of(const struct ashlard *d, const struct worker *w)
 {
-    uint64_t n = atomic_load(&w->n_clients);
+    uint64_t n = LOAD(&w->n_clients);
 
     return commands_in_long_script(&d->commands, w->id) ? n + UINT32_MAX : n;
 }
@@ -280,11 +280,11 @@ admit(struct listener *item, int fd, const struct sockaddr_storage *peer)
     void (*no)(struct ashlard *, int, const char *) =
         item->transport == TRANSPORT_TLS ? refuse_tls : refuse;
 
-    if (atomic_load(&d->n_clients) >= limit_u32(&limits->max_clients)) {
+    if (LOAD(&d->n_clients) >= limit_u32(&limits->max_clients)) {
         no(d, fd, "-ERR max number of clients reached\r\n");
         return;
     }
-    if (!is_local(peer) && atomic_load(&limits->protected_mode) &&
+    if (!is_local(peer) && LOAD(&limits->protected_mode) &&
         !commands_auth_required(&d->commands)) {
         no(d, fd,
             "-DENIED ashlard runs in protected mode: no password is set, so "
@@ -293,7 +293,7 @@ admit(struct listener *item, int fd, const struct sockaddr_storage *peer)
         return;
     }
     METRIC_INC(&d->metrics, connections);
-    atomic_fetch_add(&d->n_clients, 1);
+    atomic_fetch_add_explicit(&d->n_clients, 1, memory_order_relaxed);
     worker_hand(least_loaded(l), fd, item->transport);
 }
 
@@ -331,7 +331,7 @@ out_of_descriptors(struct listener *item, int err)
 
     if (log_ratelimit(&logged))
         log_error("accept failed clients=%u err=\"%s\"",
-            atomic_load(&l->daemon->n_clients), strerror(err));
+            LOAD(&l->daemon->n_clients), strerror(err));
     if (l->spare_fd >= 0) {
         close(l->spare_fd);
         l->spare_fd = -1;

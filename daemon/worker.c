@@ -72,7 +72,7 @@ static void
 shed(struct worker *w)
 {
     struct ashlard *d = w->daemon;
-    size_t held = atomic_load_explicit(&d->client_bytes, memory_order_relaxed);
+    size_t held = LOAD(&d->client_bytes);
     struct conn *worst = NULL;
 
     if (likely(held <= limit_for_clients(d) / SHED_SHARE) ||
@@ -111,7 +111,7 @@ worker_hand(struct worker *w, int fd, enum transport transport)
 {
     bool first;
 
-    atomic_fetch_add(&w->n_clients, 1);
+    atomic_fetch_add_explicit(&w->n_clients, 1, memory_order_relaxed);
     pthread_mutex_lock(&w->mail_lock);
     first = w->n_mail == 0;
     if (w->n_mail == w->cap_mail) {
@@ -128,8 +128,8 @@ static void
 refuse_handed(struct worker *w, int fd)
 {
     close(fd);
-    atomic_fetch_sub(&w->n_clients, 1);
-    atomic_fetch_sub(&w->daemon->n_clients, 1);
+    atomic_fetch_sub_explicit(&w->n_clients, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&w->daemon->n_clients, 1, memory_order_relaxed);
 }
 
 static void
@@ -153,10 +153,11 @@ take_connections(struct worker *w)
 static void
 take_kills(struct worker *w)
 {
-    if (!atomic_exchange(&w->kills, false))
+    /* acquire: pairs with kill_client() */
+    if (!atomic_exchange_explicit(&w->kills, false, memory_order_acquire))
         return;
     for (struct conn *c = w->clients; c != NULL; c = c->next)
-        if (atomic_load(&c->kill))
+        if (LOAD(&c->kill))
             conn_dead(c);
 }
 
@@ -314,7 +315,7 @@ worker_take_messages(struct worker *w)
     bool lost;
 
     /* Relaxed: who sets it for an empty mail wakes this worker after that. */
-    if (likely(!atomic_load_explicit(&w->posted, memory_order_relaxed)))
+    if (likely(!LOAD(&w->posted)))
         return;
     pthread_mutex_lock(&w->mail_lock);
     atomic_store_explicit(&w->posted, false, memory_order_relaxed);
