@@ -148,6 +148,40 @@ lines_scripts(struct commands *c, struct buf *out)
     line_bytes(out, "used_memory_scripts", m.lua + m.texts);
 }
 
+/* What Redis has its allocator say. */
+static void
+lines_allocator(const struct memory_report *m, struct buf *out)
+{
+    line_ratio(out, "allocator_frag", m->active, m->allocated);
+    line_ratio(out, "allocator_rss", m->resident, m->active);
+    line_ratio(out, "rss_overhead", m->rss, m->resident);
+    buf_printf(out, "mem_fragmentation_ratio:%.2f\r\n",
+        memory_ratio(m->rss, m->slab.used));
+    buf_printf(out, "mem_fragmentation_bytes:%lld\r\n",
+        (long long)m->rss - (long long)m->slab.used);
+}
+
+/* What Redis does not have. */
+static void
+lines_parts(const struct memory_report *m, struct buf *out)
+{
+#define LINE(name, text) line_u64(out, "used_by_" #name, m->parts.name);
+    MEMORY_PARTS(LINE)
+#undef LINE
+    line_u64(out, "slab_page_bytes", m->slab.page_bytes);
+    line_u64(out, "slab_page_free_bytes", m->slab.page_free_bytes);
+    line_u64(out, "slab_chunk_live_bytes", m->slab.chunk_live_bytes);
+    line_u64(out, "slab_chunk_free_bytes", m->slab.chunk_free_bytes);
+    line_u64(out, "slab_magazine_bytes", m->slab.magazine_bytes);
+    line_u64(out, "slab_table_bytes", m->slab.table_bytes);
+    line_u64(out, "extent_live_bytes", m->slab.extent_live_bytes);
+    line_u64(out, "extent_warm_bytes", m->slab.extent_warm_bytes);
+    line_u64(out, "index_bytes", m->ks.index_bytes);
+    line_u64(out, "key_templates", m->ks.templates);
+    line_u64(out, "key_template_bytes", m->ks.template_bytes);
+    line_u64(out, "dead_item_bytes", m->ks.dead_bytes);
+}
+
 static void
 section_memory(struct commands *c, struct buf *out)
 {
@@ -169,13 +203,7 @@ section_memory(struct commands *c, struct buf *out)
     line_bytes(out, "total_system_memory", m.system);
     line_bytes(out, "maxmemory", m.slab.limit);
     line_option(c, out, "maxmemory_policy", "maxmemory-policy");
-    line_ratio(out, "allocator_frag", m.active, m.allocated);
-    line_ratio(out, "allocator_rss", m.resident, m.active);
-    line_ratio(out, "rss_overhead", m.rss, m.resident);
-    buf_printf(out, "mem_fragmentation_ratio:%.2f\r\n",
-        memory_ratio(m.rss, m.slab.used));
-    buf_printf(out, "mem_fragmentation_bytes:%lld\r\n",
-        (long long)m.rss - (long long)m.slab.used);
+    lines_allocator(&m, out);
     line_u64(out, "mem_not_counted_for_evict", 0);
     line_u64(out, "mem_replication_backlog", 0);
     line_u64(out, "mem_clients_slaves", 0);
@@ -184,21 +212,7 @@ section_memory(struct commands *c, struct buf *out)
     lines_scripts(c, out);
     line_u64(out, "active_defrag_running", 0);
     line_u64(out, "lazyfree_pending_objects", 0);
-#define LINE(name, text) line_u64(out, "used_by_" #name, m.parts.name);
-    MEMORY_PARTS(LINE)
-#undef LINE
-    line_u64(out, "slab_page_bytes", m.slab.page_bytes);
-    line_u64(out, "slab_page_free_bytes", m.slab.page_free_bytes);
-    line_u64(out, "slab_chunk_live_bytes", m.slab.chunk_live_bytes);
-    line_u64(out, "slab_chunk_free_bytes", m.slab.chunk_free_bytes);
-    line_u64(out, "slab_magazine_bytes", m.slab.magazine_bytes);
-    line_u64(out, "slab_table_bytes", m.slab.table_bytes);
-    line_u64(out, "extent_live_bytes", m.slab.extent_live_bytes);
-    line_u64(out, "extent_warm_bytes", m.slab.extent_warm_bytes);
-    line_u64(out, "index_bytes", m.ks.index_bytes);
-    line_u64(out, "key_templates", m.ks.templates);
-    line_u64(out, "key_template_bytes", m.ks.template_bytes);
-    line_u64(out, "dead_item_bytes", m.ks.dead_bytes);
+    lines_parts(&m, out);
 }
 
 static void
@@ -222,15 +236,11 @@ section_persistence(struct commands *c, struct buf *out)
 }
 
 static void
-section_stats(struct commands *c, struct buf *out)
+lines_commands(struct commands *c, struct buf *out)
 {
     struct command_metrics commands;
-    struct tracking_counts tracking;
-    struct ks_metrics ks;
 
     command_metrics_sum(c, &commands);
-    ks_metrics(c->ks, &ks);
-    tracking_counts(c->state->tracking, &tracking);
     line_u64(out, "total_commands_processed", commands.commands);
     line_u64(out, "total_error_replies", commands.errors);
     line_u64(out, "protocol_errors", commands.protocol_errors);
@@ -238,6 +248,14 @@ section_stats(struct commands *c, struct buf *out)
     line_u64(out, "acl_access_denied_cmd", commands.acl_denied_commands);
     line_u64(out, "acl_access_denied_key", commands.acl_denied_keys);
     line_u64(out, "acl_access_denied_channel", commands.acl_denied_channels);
+}
+
+static void
+lines_keyspace(struct commands *c, struct buf *out)
+{
+    struct ks_metrics ks;
+
+    ks_metrics(c->ks, &ks);
     line_u64(out, "expired_keys", ks.expired);
     line_u64(out, "expired_late_ms", ks.expired_late);
     line_u64(out, "evicted_keys", ks.evicted);
@@ -251,6 +269,16 @@ section_stats(struct commands *c, struct buf *out)
     line_u64(out, "keyspace_read_retries", ks.read_retries);
     line_u64(out, "keyspace_grow_steps", ks.grow_steps);
     line_u64(out, "eviction_failures", ks.eviction_failures);
+}
+
+static void
+section_stats(struct commands *c, struct buf *out)
+{
+    struct tracking_counts tracking;
+
+    tracking_counts(c->state->tracking, &tracking);
+    lines_commands(c, out);
+    lines_keyspace(c, out);
     line_u64(
         out, "pubsub_channels", pubsub_count(c->state->pubsub, CHANNEL_PLAIN));
     line_u64(out, "pubsub_patterns",

@@ -39,12 +39,18 @@ read_line(struct reading *r)
 }
 
 static int64_t
-read_number(struct reading *r)
+number_of(struct str line)
 {
     int64_t n;
 
-    ASSERT(str_to_i64(read_line(r), &n));
+    ASSERT(str_to_i64(line, &n));
     return n;
+}
+
+static int64_t
+read_number(struct reading *r)
+{
+    return number_of(read_line(r));
 }
 
 /* `len` bytes: in the output, or referenced from there. */
@@ -111,6 +117,38 @@ push_verbatim(struct reading *r, lua_State *L)
     lua_setfield(L, -2, "verbatim_string");
 }
 
+/* What is one line. */
+static void
+push_line(lua_State *L, char type, struct str line)
+{
+    switch (type) {
+    case '+':
+        push_text_field(L, "ok", line);
+        break;
+    case '-':
+        push_error(L, line);
+        break;
+    case ':':
+        lua_pushnumber(L, (lua_Number)number_of(line));
+        break;
+    case '(':
+        push_text_field(L, "big_number", line);
+        break;
+    case '_':
+        lua_pushnil(L);
+        break;
+    case '#':
+        lua_pushboolean(L, *line.p == 't');
+        break;
+    default:
+        ASSERT(type == ',');
+        lua_createtable(L, 0, 1);
+        lua_pushnumber(L, strtod(line.p, NULL));
+        lua_setfield(L, -2, "double");
+        break;
+    }
+}
+
 /* NOLINTBEGIN(misc-no-recursion): as deep as our own replies */
 
 static void push_any(struct reading *r, lua_State *L);
@@ -157,17 +195,11 @@ push_any(struct reading *r, lua_State *L)
 
     luaL_checkstack(L, 6, "reply");
     switch (type) {
-    case '+':
-        push_text_field(L, "ok", read_line(r));
-        break;
-    case '-':
-        push_error(L, read_line(r));
-        break;
-    case ':':
-        lua_pushnumber(L, (lua_Number)read_number(r));
-        break;
     case '$':
         push_bulk(r, L);
+        break;
+    case '=':
+        push_verbatim(r, L);
         break;
     case '*':
     case '>':
@@ -180,24 +212,8 @@ push_any(struct reading *r, lua_State *L)
     case '~':
         push_aggregate(r, L, "set", false);
         break;
-    case '=':
-        push_verbatim(r, L);
-        break;
-    case '(':
-        push_text_field(L, "big_number", read_line(r));
-        break;
-    case '_':
-        (void)read_line(r);
-        lua_pushnil(L);
-        break;
-    case '#':
-        lua_pushboolean(L, *read_line(r).p == 't');
-        break;
     default:
-        ASSERT(type == ',');
-        lua_createtable(L, 0, 1);
-        lua_pushnumber(L, strtod(read_line(r).p, NULL));
-        lua_setfield(L, -2, "double");
+        push_line(L, type, read_line(r));
         break;
     }
 }
