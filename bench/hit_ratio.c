@@ -135,40 +135,14 @@ request(struct ks *ks, struct ks_thread *t, uint32_t r, char *value,
         sum->failures++;
 }
 
-int
-main(int argc, char **argv)
+/* Play the whole trace; returns the seconds of CPU it took. */
+static double
+play(struct ks *ks, struct totals *sum)
 {
-    struct keyspace_options options = {.eviction_weight = 2,
-        .large_value_threshold = 16384};
-    struct slab_config slab_cfg = {.backing = SLAB_MEMFD};
-    struct ks_config cfg = {.n_databases = 1, .options = &options};
-    struct totals sum = {0};
-    struct slab_stats stats;
-    struct buf err = {0};
-    struct ks_thread *t, *maintainer;
-    double start;
-    char *value;
+    struct ks_thread *t = ks_thread_new(ks), *maintainer = ks_thread_new(ks);
+    char *value = xcalloc(1, (32 << 20) + (64 << 10));
+    double start = cpu_seconds();
 
-    if (argc < 3) {
-        fprintf(stderr, "usage: hit_ratio TRACE BYTES [count|sqrt|bytes]\n");
-        return 2;
-    }
-    if (argc > 3)
-        options.eviction_weight = argv[3][0] == 'c' ? 0
-            : argv[3][0] == 's' ? 1 : 2;
-    load(argv[1]);
-    value = xcalloc(1, (32 << 20) + (64 << 10));
-    slab_cfg.limit_bytes = strtoull(argv[2], NULL, 0);
-    cfg.slab = slab_new(&slab_cfg, &err);
-    hash_seed_random(&cfg.seed);
-    struct ks *ks = cfg.slab != NULL ? ks_new(&cfg, &err) : NULL;
-    if (ks == NULL) {
-        fprintf(stderr, "hit_ratio: %.*s\n", (int)err.len, err.p);
-        return 1;
-    }
-    t = ks_thread_new(ks);
-    maintainer = ks_thread_new(ks);
-    start = cpu_seconds();
     for (uint32_t i = 0; i < header.n_requests; i++) {
         uint64_t now_ms = START_MS + (uint64_t)(i * 1000.0 / header.rate);
 
@@ -178,21 +152,62 @@ main(int argc, char **argv)
         }
         if (i % 1024 == 0)
             (void)ks_maintain(maintainer);
-        request(ks, t, requests[i], value, now_ms, &sum);
+        request(ks, t, requests[i], value, now_ms, sum);
     }
-    slab_stats(cfg.slab, &stats);
+    return cpu_seconds() - start;
+}
+
+static void
+print_totals(const struct slab *slab, const struct totals *sum, double seconds)
+{
+    struct slab_stats stats;
+
+    slab_stats(slab, &stats);
     printf("requests %u miss %.5f byte_miss %.5f failures %llu used %.1f MiB "
         "(pages %.1f live %.1f free %.1f mag %.1f ext %.1f warm %.1f) "
         "ns %.0f\n",
         header.n_requests,
-        (double)sum.misses / (double)sum.gets, sum.missed_bytes / sum.bytes,
-        (unsigned long long)sum.failures,
+        (double)sum->misses / (double)sum->gets,
+        sum->missed_bytes / sum->bytes,
+        (unsigned long long)sum->failures,
         (double)stats.used / (double)MIB, (double)stats.page_bytes / MIB,
         (double)stats.chunk_live_bytes / MIB,
         (double)stats.chunk_free_bytes / MIB,
         (double)stats.magazine_bytes / MIB,
         (double)stats.extent_live_bytes / MIB,
         (double)stats.extent_warm_bytes / MIB,
-        (cpu_seconds() - start) * 1e9 / header.n_requests);
+        seconds * 1e9 / header.n_requests);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct keyspace_options options = {.eviction_weight = 2,
+        .large_value_threshold = 16384};
+    struct slab_config slab_cfg = {.backing = SLAB_MEMFD};
+    struct ks_config cfg = {.n_databases = 1, .options = &options};
+    struct totals sum = {0};
+    struct buf err = {0};
+    struct ks *ks;
+    double seconds;
+
+    if (argc < 3) {
+        fprintf(stderr, "usage: hit_ratio TRACE BYTES [count|sqrt|bytes]\n");
+        return 2;
+    }
+    if (argc > 3)
+        options.eviction_weight = argv[3][0] == 'c' ? 0
+            : argv[3][0] == 's' ? 1 : 2;
+    load(argv[1]);
+    slab_cfg.limit_bytes = strtoull(argv[2], NULL, 0);
+    cfg.slab = slab_new(&slab_cfg, &err);
+    hash_seed_random(&cfg.seed);
+    ks = cfg.slab != NULL ? ks_new(&cfg, &err) : NULL;
+    if (ks == NULL) {
+        fprintf(stderr, "hit_ratio: %.*s\n", (int)err.len, err.p);
+        return 1;
+    }
+    seconds = play(ks, &sum);
+    print_totals(cfg.slab, &sum, seconds);
     return 0;
 }

@@ -319,25 +319,87 @@ do_mset(struct model *m, const struct step *s, struct text *out)
 
 /* ---- steps --------------------------------------------------------------- */
 
-static void
-do_step(struct model *m, const struct op *op, const struct step *s,
+/* What changes nothing; false if it is none of that. */
+static bool
+do_read(struct model *m, const struct op *op, const struct step *s,
     int64_t slack_ns, struct text *out)
 {
     struct model_key *k = &m->key[s->key];
     char digest[17];
 
-    if (model_is_of_fields(s->verb)) {
-        model_do_fields(m, s, out);
-        return;
-    }
-    if (model_script(s->verb) != NULL) {
-        model_do_script(m, s, out);
-        return;
-    }
     switch (s->verb) {
     case V_GET:
         model_say_value(out, k);
+        return true;
+    case V_GETV:
+        do_getv(m, op, s, slack_ns, out);
+        return true;
+    case V_MGET:
+        model_say(out, "[");
+        model_say_value(out, k);
+        model_say(out, " ");
+        model_say_value(out, &m->key[s->other]);
+        model_say(out, "]");
+        return true;
+    case V_PTTL:
+        if (k->present)
+            say_ttl(k, op, atoll(op->reply + 1), slack_ns, out);
+        else
+            model_say(out, ":-2");
+        return true;
+    case V_STRLEN:
+        model_say(out, ":%u", k->len);
+        return true;
+    case V_EXISTS:
+        model_say(out, k->present ? ":1" : ":0");
+        return true;
+    case V_DIGEST:
+        model_digest(k->value, k->len, digest);
+        model_say(out, k->present ? "\"%s\"" : "$-1", digest);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What takes keys away, if the condition holds; the same. */
+static bool
+do_delete(struct model *m, const struct step *s, struct text *out)
+{
+    struct model_key *k = &m->key[s->key];
+    bool may = true;
+
+    switch (s->verb) {
+    case V_DEL_BOTH:
+        model_say(out, ":%d", model_drop(m, s->key) + model_drop(m, s->other));
+        return true;
+    case V_FLUSHALL:
+    case V_FLUSHDB:
+        model_expire(m, step_keys(s));
+        model_say(out, "+OK");
+        return true;
+    case V_DEL:
         break;
+    case V_DELIFEQ:
+        may = k->present && strcmp(k->value, s->compare) == 0;
+        break;
+    case V_DELEX:
+        may = compares(k, s, false);
+        break;
+    default:
+        return false;
+    }
+    model_say(out, may && model_drop(m, s->key) ? ":1" : ":0");
+    return true;
+}
+
+static void
+do_write(struct model *m, const struct op *op, const struct step *s,
+    struct text *out)
+{
+    struct model_key *k = &m->key[s->key];
+
+    switch (s->verb) {
     case V_SET:
         do_set(m, op, s, out);
         break;
@@ -371,42 +433,6 @@ do_step(struct model *m, const struct op *op, const struct step *s,
     case V_PERSIST:
         do_persist(m, s, out);
         break;
-    case V_PTTL:
-        if (k->present)
-            say_ttl(k, op, atoll(op->reply + 1), slack_ns, out);
-        else
-            model_say(out, ":-2");
-        break;
-    case V_STRLEN:
-        model_say(out, ":%u", k->len);
-        break;
-    case V_EXISTS:
-        model_say(out, k->present ? ":1" : ":0");
-        break;
-    case V_DEL:
-        model_say(out, model_drop(m, s->key) ? ":1" : ":0");
-        break;
-    case V_DELIFEQ:
-        model_say(out,
-            k->present && strcmp(k->value, s->compare) == 0 &&
-                    model_drop(m, s->key)
-                ? ":1"
-                : ":0");
-        break;
-    case V_DELEX:
-        model_say(
-            out, compares(k, s, false) && model_drop(m, s->key) ? ":1" : ":0");
-        break;
-    case V_DIGEST:
-        model_digest(k->value, k->len, digest);
-        model_say(out, k->present ? "\"%s\"" : "$-1", digest);
-        break;
-    case V_GETV:
-        do_getv(m, op, s, slack_ns, out);
-        break;
-    case V_DEL_BOTH:
-        model_say(out, ":%d", model_drop(m, s->key) + model_drop(m, s->other));
-        break;
     case V_RENAME:
     case V_RENAMENX:
     case V_COPY:
@@ -416,21 +442,21 @@ do_step(struct model *m, const struct op *op, const struct step *s,
     case V_MSETNX:
         do_mset(m, s, out);
         break;
-    case V_MGET:
-        model_say(out, "[");
-        model_say_value(out, k);
-        model_say(out, " ");
-        model_say_value(out, &m->key[s->other]);
-        model_say(out, "]");
-        break;
-    case V_FLUSHALL:
-    case V_FLUSHDB:
-        model_expire(m, step_keys(s));
-        model_say(out, "+OK");
-        break;
-    default: /* of fields, and scripts */
+    default: /* of the others */
         break;
     }
+}
+
+static void
+do_step(struct model *m, const struct op *op, const struct step *s,
+    int64_t slack_ns, struct text *out)
+{
+    if (model_is_of_fields(s->verb))
+        model_do_fields(m, s, out);
+    else if (model_script(s->verb) != NULL)
+        model_do_script(m, s, out);
+    else if (!do_read(m, op, s, slack_ns, out) && !do_delete(m, s, out))
+        do_write(m, op, s, out);
 }
 
 static void
