@@ -448,13 +448,39 @@ growing(const struct partition *p)
     return atomic_load_explicit(&p->frontier, memory_order_relaxed) != AT_REST;
 }
 
+/* Ask for the items at the next n lines to be moved, and for the lines where
+ * they go: met one by one, each would cost a miss of all caches. */
+static void
+prefetch_to_grow(const struct index *ix, const struct partition *p, unsigned n)
+{
+    uint32_t end = atomic_load_explicit(&p->frontier, memory_order_relaxed);
+    uint32_t n_old = atomic_load_explicit(&p->n_old, memory_order_relaxed);
+    uint32_t n_new = atomic_load_explicit(&p->n_new, memory_order_relaxed);
+
+    for (uint32_t at = end - MIN(end, n); at < end; at++) {
+        const struct index_line *line = partition_line(p, at);
+
+        for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
+            uint32_t handle = slot_handle(line, slot);
+
+            if (handle != 0)
+                __builtin_prefetch(slab_ptr(ix->slab, handle));
+        }
+        __builtin_prefetch(
+            partition_line(p, (uint32_t)((uint64_t)at * n_new / n_old)), 1);
+    }
+}
+
 static void
 grow_lines(struct index *ix, struct partition *p, unsigned n)
 {
     uint64_t begun = step_begin();
 
-    for (; n > 0 && growing(p); n--)
+    for (; n > 0 && growing(p); n--) {
+        if (n % GROW_STEP_LINES == 0)
+            prefetch_to_grow(ix, p, GROW_STEP_LINES);
         grow_line(ix, p);
+    }
     step_end(STEP_GROW, begun);
     atomic_fetch_add_explicit(&ix->grow_steps, 1, memory_order_relaxed);
 }
