@@ -195,9 +195,10 @@ drain_pending(struct ks_thread *t)
     return slab_drain_end(t->slab, page);
 }
 
-void
+bool
 drain_any(struct ks_thread *t, uint32_t items, unsigned evicted)
 {
-    if (!drain_some(t, items) && evicted >= IN_VAIN && evict_takes_any(t))
-        (void)drain_sparsest(t);
+    if (drain_some(t, items))
+        return true;
+    return evicted >= IN_VAIN && evict_takes_any(t) && drain_sparsest(t);
 }

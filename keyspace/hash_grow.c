@@ -17,12 +17,27 @@ edit_view_table(struct hash_edit *e, struct table_view *out)
     htable_open(e->table, e->table->log_end, out);
 }
 
+#define RESERVED_TABLE (1 * MIB)
+
 /* What the caller may still set takes so many bytes at most. */
 static size_t
 most_bytes(const struct hash_edit *e, bool deadlines)
 {
     return e->most_bytes +
         e->most_fields * htable_entry_size(2 * HEAD_MAX, 4, deadlines);
+}
+
+/* A table without new fields that takes the place of another is above the limit
+ * for a moment, if it is not large. */
+static bool
+commit_table(struct hash_edit *e, uint32_t extent, size_t bytes)
+{
+    if (ks_commit_extent(e->t, extent, bytes))
+        return true;
+    if (e->grows || bytes > RESERVED_TABLE)
+        return false;
+    extent_commit_anyway(e->t->slab, extent, bytes);
+    return true;
 }
 
 /* An extent with an empty table for n more fields of `live` bytes than the
@@ -46,7 +61,7 @@ make_table(struct hash_edit *e, uint64_t n, size_t live, bool deadlines)
     extent = extent_new(slab, room);
     if (extent == 0)
         return false;
-    if (!ks_commit_extent(e->t, extent, least)) {
+    if (!commit_table(e, extent, least)) {
         extent_unpin(slab, extent);
         return false;
     }

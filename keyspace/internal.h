@@ -166,6 +166,7 @@ struct item_shape {
     bool raw;
     bool is_hash;
     bool is_rewrite; /* of an item that is there: no new value */
+    bool must_not_fail; /* takes the place of an item that is there */
     bool at_hand;    /* in a chunk that the thread has, or not at all */
 };
 size_t item_size(const struct item_shape *shape, uint64_t now_ms);
@@ -1105,9 +1106,10 @@ bool evict_takes_any(const struct ks_thread *t);
 
 /* room.c: a chunk for `bytes`, evicting if need be; 0 when nothing may be
  * evicted. ROOM_RESERVED: not for a new value: may take what noeviction keeps
- * back. ROOM_AT_HAND: one that the thread has, else 0 at once; whether the
- * cache takes values has been asked. */
-enum room { ROOM_FOR_VALUES, ROOM_RESERVED, ROOM_AT_HAND };
+ * back. ROOM_ANYWAY: the item takes the place of another and must not fail: may
+ * take a page above the limit. ROOM_AT_HAND: one that the thread has, else 0 at
+ * once; whether the cache takes values has been asked. */
+enum room { ROOM_FOR_VALUES, ROOM_RESERVED, ROOM_ANYWAY, ROOM_AT_HAND };
 uint32_t room_alloc(struct ks_thread *t, size_t bytes, enum room room);
 
 /* Bytes of an item in memory: chunk and extent. */
@@ -1154,8 +1156,8 @@ bool drain_far_above(struct ks_thread *t);
 #define DRAIN_WHOLE UINT32_MAX
 bool drain_some(struct ks_thread *t, uint32_t items);
 /* The same; or, if there is none after `evicted` items went in vain, empty the
- * sparsest page. */
-void drain_any(struct ks_thread *t, uint32_t items, unsigned evicted);
+ * sparsest page. False if nothing was done. */
+bool drain_any(struct ks_thread *t, uint32_t items, unsigned evicted);
 
 /* Go on with a page that was left while it was being drained. True if it is
  * gone. */

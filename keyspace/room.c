@@ -45,23 +45,32 @@ ks_refuses_values(const struct ks_thread *t)
 #define STEP_ITEMS 256
 #define SLICE_ITEMS 64 /* moved at a time */
 
-/* Evict an item and drain a bit. True if an item went. */
-static bool
+enum made {
+    MADE_ROOM,   /* an item went */
+    MADE_HOLES,  /* perhaps: items were moved, or may go next time */
+    MADE_NOTHING /* and there is nothing more that could be done */
+};
+
+/* Evict an item and drain a bit. */
+static enum made
 make_room(struct ks_thread *t, unsigned cls, uint64_t begun, unsigned turn)
 {
-    bool gone;
+    bool gone, drained;
 
     if (t->metrics.evicted + t->metrics.moves - begun >= STEP_ITEMS &&
         evict_of_class(t, cls))
-        return true;
+        return MADE_ROOM;
     gone = evict_one(t, cls);
-    drain_any(t, SLICE_ITEMS, turn);
-    return gone;
+    drained = drain_any(t, SLICE_ITEMS, turn);
+    if (gone)
+        return MADE_ROOM;
+    return drained || evict_policy(t) != KS_NOEVICTION ? MADE_HOLES
+                                                       : MADE_NOTHING;
 }
 
 /* A chunk where there was none free. */
 static uint32_t
-room_for(struct ks_thread *t, size_t bytes)
+room_for(struct ks_thread *t, size_t bytes, enum room room)
 {
     uint64_t begun = t->metrics.evicted + t->metrics.moves;
     uint32_t handle = 0;
@@ -74,14 +83,23 @@ room_for(struct ks_thread *t, size_t bytes)
     cls = slab_class_of(t->slab, bytes);
     (void)drain_far_above(t);
     for (unsigned i = 0, failures = 0; failures < MAX_TRIES; i++) {
-        if (!make_room(t, cls, begun, i))
+        enum made made = make_room(t, cls, begun, i);
+
+        if (made != MADE_ROOM)
             failures++;
         handle = slab_alloc(t->slab_thread, bytes);
         if (handle != 0)
             return handle;
+        if (made == MADE_NOTHING)
+            break;
     }
-    METRIC_INC(&t->metrics, eviction_failures);
-    return 0;
+    /* The item that it replaces gives its chunk back, and pages that become
+     * sparse with that are drained: above the limit for a moment. */
+    if (room == ROOM_ANYWAY)
+        handle = slab_alloc_anyway(t->slab_thread, bytes);
+    if (handle == 0)
+        METRIC_INC(&t->metrics, eviction_failures);
+    return handle;
 }
 
 /* ---- ahead of need ------------------------------------------------------- */
@@ -146,7 +164,7 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
     if (likely(handle != 0))
         return handle;
     begun = step_begin();
-    handle = room_for(t, bytes);
+    handle = room_for(t, bytes, room);
     step_end(STEP_EVICT, begun);
     return handle;
 }

@@ -102,6 +102,85 @@ START_TEST(the_index_grows_within_the_limit)
 }
 END_TEST
 
+/* Of values of many sizes, until they are refused; returns how many. */
+static unsigned
+fill_up(void)
+{
+    static const char value[400];
+    char name[64];
+
+    f.options.maxmemory_policy = KS_NOEVICTION;
+    for (unsigned n = 0;; n++) {
+        struct ks_key key;
+
+        snprintf(name, sizeof(name), "k:%u", n);
+        key = key_of(&f, name);
+        if (ks_set(f.t, &key, (struct str){value, 20 + n * 37 % 380},
+                KS_NO_EXPIRY) != KS_OK)
+            return n;
+    }
+}
+
+static void
+expire_later(void *ctx, const struct ks_old *old, struct ks_new *new)
+{
+    uint64_t *expire_ms = ctx;
+
+    must(old->exists);
+    new->action = KS_EXPIRE;
+    new->expire_ms = *expire_ms;
+}
+
+static void
+set_deadlines(unsigned n_keys, uint64_t expire_ms, size_t most)
+{
+    for (unsigned n = 0; n < n_keys; n++) {
+        struct ks_key key;
+        char name[64];
+
+        snprintf(name, sizeof(name), "k:%u", n);
+        key = key_of(&f, name);
+        must(ks_update(f.t, &key, expire_later, &expire_ms) == KS_OK);
+        must(slab_used(f.slab) <= most);
+    }
+}
+
+/* A deadline makes an item larger. All in all they take 4 bytes each, and some
+ * pages that are not full. */
+START_TEST(deadlines_are_put_and_taken_above_the_limit)
+{
+    unsigned n = fill_up();
+    uint64_t failures = f.t->metrics.eviction_failures;
+    size_t before = slab_used(f.slab);
+
+    slab_set_limit(f.slab, LIMIT / 2);
+    set_deadlines(n, clock_wall_ms() + 1000000, before + LIMIT / 8);
+    set_deadlines(n, KS_NO_EXPIRY, before + LIMIT / 8);
+    ck_assert_uint_eq(f.t->metrics.eviction_failures, failures);
+    for (unsigned i = 0; i < 10000 && ks_maintain(f.t) != KS_NO_MORE; i++)
+        continue;
+    ck_assert_uint_le(slab_used(f.slab), before + MIB);
+}
+END_TEST
+
+START_TEST(versions_are_refused_above_the_limit)
+{
+    unsigned n_keys = fill_up(), n = 0;
+    size_t before;
+    struct ks_key key;
+    char name[64];
+
+    slab_set_limit(f.slab, LIMIT / 2);
+    before = slab_used(f.slab);
+    do {
+        snprintf(name, sizeof(name), "k:%u", n);
+        key = key_of(&f, name);
+    } while (ks_give_version(f.t, &key) == KS_OK && ++n < n_keys);
+    ck_assert_uint_lt(n, n_keys);
+    ck_assert_uint_le(slab_used(f.slab), before);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -112,6 +191,8 @@ main(void)
     tcase_set_timeout(c, 300);
     tcase_add_test(c, a_writer_does_a_bounded_part);
     tcase_add_test(c, the_index_grows_within_the_limit);
+    tcase_add_test(c, deadlines_are_put_and_taken_above_the_limit);
+    tcase_add_test(c, versions_are_refused_above_the_limit);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

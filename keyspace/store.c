@@ -64,6 +64,8 @@ room_of(const struct item_shape *shape)
 {
     if (shape->at_hand)
         return ROOM_AT_HAND;
+    if (shape->must_not_fail)
+        return ROOM_ANYWAY;
     return shape->is_rewrite ? ROOM_RESERVED : ROOM_FOR_VALUES;
 }
 

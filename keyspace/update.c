@@ -98,6 +98,7 @@ update_put(struct update *u, const struct ks_new *new)
         .raw = new->raw,
         .is_hash = new->type == KS_HASH,
         .is_rewrite = new->reserved,
+        .must_not_fail = new->reserved,
         .expire_ms = resolve_expiry(u, new->expire_ms)};
     struct fresh fresh;
     enum ks_status status;
@@ -149,7 +150,8 @@ rewrite(struct update *u, uint64_t expire_ms, uint64_t version)
         .extent = v->extent,
         .raw = u->old.raw,
         .is_hash = u->old.type == KS_HASH,
-        .is_rewrite = true};
+        .is_rewrite = true,
+        .must_not_fail = version == v->version};
     struct fresh fresh;
     enum ks_status status;
 

@@ -65,6 +65,14 @@ budget_charge(struct slab *s, size_t bytes)
 }
 
 void
+budget_charge_anyway(struct slab *s, size_t bytes)
+{
+    if (!budget_charge(s, bytes))
+        atomic_fetch_add_explicit(
+            &s->budget.used, bytes, memory_order_relaxed);
+}
+
+void
 budget_uncharge(struct slab *s, size_t bytes)
 {
     size_t before =

@@ -50,6 +50,35 @@ START_TEST(a_forced_charge_passes_the_limit)
 }
 END_TEST
 
+/* Also beyond the warm part of an extent; all of it is counted. */
+START_TEST(what_must_not_fail_passes_the_limit_by_a_page)
+{
+    struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
+    struct slab_thread *t = slab_thread_new(s);
+    size_t base = slab_used(s);
+    uint32_t chunk, next, extent;
+
+    slab_charge_force(s, 100 * MIB);
+    ck_assert_uint_eq(slab_alloc(t, 100), 0);
+    chunk = slab_alloc_anyway(t, 100);
+    ck_assert_uint_ne(chunk, 0);
+    next = slab_alloc(t, 100);
+    ck_assert_uint_ne(next, 0); /* of the same page */
+    ck_assert_uint_le(slab_used(s), base + 100 * MIB + 64 * KIB);
+    extent = extent_new(s, MIB);
+    ck_assert(!extent_commit(s, extent, MIB));
+    extent_commit_anyway(s, extent, MIB);
+    ck_assert_uint_eq(extent_committed(s, extent), MIB);
+    ck_assert_uint_ge(slab_used(s), base + 101 * MIB);
+    extent_unpin(s, extent);
+    slab_uncharge(s, 100 * MIB);
+    slab_release(t, chunk);
+    slab_release(t, next);
+    slab_thread_free(t);
+    slab_free(s);
+}
+END_TEST
+
 START_TEST(a_lowered_limit_holds_until_usage_is_below)
 {
     struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
@@ -249,6 +278,7 @@ main(void)
         charges_add_up_to_the_limit_and_no_further,
         a_huge_charge_does_not_wrap_around,
         a_forced_charge_passes_the_limit,
+        what_must_not_fail_passes_the_limit_by_a_page,
         a_lowered_limit_holds_until_usage_is_below,
         a_charge_takes_free_pages_and_warm_extents,
         a_hopeless_charge_leaves_the_reserve_alone,

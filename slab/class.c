@@ -365,7 +365,8 @@ take_from_depot(struct size_class *c, uint32_t *out, unsigned want)
 }
 
 unsigned
-class_take(struct slab *s, struct size_class *c, uint32_t *out, unsigned want)
+class_take(struct slab *s, struct size_class *c, uint32_t *out, unsigned want,
+    enum page_charge how)
 {
     uint32_t page;
     unsigned n;
@@ -378,7 +379,7 @@ class_take(struct slab *s, struct size_class *c, uint32_t *out, unsigned want)
     if (n > 0)
         return n;
 
-    page = page_acquire(s, c);
+    page = page_acquire(s, c, how);
     if (page == PAGE_NONE)
         return 0;
     spin_lock(&c->lock);

@@ -397,6 +397,15 @@ commit_target(const struct extent *e, uint32_t need, uint32_t have)
     return MIN(whole_blocks(e, target), e->units);
 }
 
+/* More of it is charged. */
+static void
+note_committed(struct slab *s, struct extent *e, uint32_t have, uint32_t now)
+{
+    STORE(&e->committed, now);
+    atomic_fetch_add_explicit(&s->budget.extent_live,
+        (now - have) * EXTENT_UNIT, memory_order_relaxed);
+}
+
 bool
 extent_commit(struct slab *s, uint32_t id, size_t bytes)
 {
@@ -417,10 +426,21 @@ extent_commit(struct slab *s, uint32_t id, size_t bytes)
             return false;
         target = need;
     }
-    STORE(&e->committed, target);
-    atomic_fetch_add_explicit(&s->budget.extent_live,
-        (target - have) * EXTENT_UNIT, memory_order_relaxed);
+    note_committed(s, e, have, target);
     return true;
+}
+
+void
+extent_commit_anyway(struct slab *s, uint32_t id, size_t bytes)
+{
+    struct extent *e = held(s, id);
+    uint32_t need = whole_blocks(e, (uint32_t)units_of(bytes));
+    uint32_t have = LOAD(&e->committed);
+
+    if (extent_commit(s, id, bytes))
+        return;
+    budget_charge_anyway(s, (need - have) * EXTENT_UNIT);
+    note_committed(s, e, have, need);
 }
 
 bool

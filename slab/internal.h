@@ -219,10 +219,13 @@ unsigned class_unit_shift(size_t limit_bytes);
 /* Fill `classes` for a cache of this size; returns their number. */
 unsigned class_table_build(struct size_class *classes, size_t limit_bytes);
 
+/* Whether a fresh page may take what is in use above the limit. */
+enum page_charge { PAGE_WITHIN_LIMIT, PAGE_ANYWAY };
+
 /* Take up to `want` chunks from the depot, the pages, or a fresh page. 0 when
  * the budget gives no page. */
-unsigned class_take(
-    struct slab *s, struct size_class *c, uint32_t *out, unsigned want);
+unsigned class_take(struct slab *s, struct size_class *c, uint32_t *out,
+    unsigned want, enum page_charge how);
 
 /* Put chunks back: to the depot while it has room and nothing drains, else to
  * their pages. */
@@ -273,7 +276,8 @@ uint32_t reserve_first_page(struct slab *s);
 /* A page for class `c`, charged, its marks FREE, its chunks free, on no list
  * and not yet IN_USE; PAGE_NONE when budget or addresses give none. No lock
  * held. */
-uint32_t page_acquire(struct slab *s, const struct size_class *c);
+uint32_t page_acquire(
+    struct slab *s, const struct size_class *c, enum page_charge how);
 
 /* Into the reserve: the page is nobody's, but resident and charged. Class lock
  * held; takes the reserve lock. page_release_locked: reserve lock held too. */
@@ -416,6 +420,8 @@ struct budget {
 
 /* Charge, giving free pages and warm extents back when that makes room. */
 bool budget_charge(struct slab *s, size_t bytes);
+/* The same, above the limit if it must be. */
+void budget_charge_anyway(struct slab *s, size_t bytes);
 void budget_uncharge(struct slab *s, size_t bytes);
 
 /* The slab's own tables, as they are touched. */

@@ -19,10 +19,11 @@ magazine_of(struct slab_thread *t, const struct size_class *c)
 
 /* Take a batch; returns how many there are now. */
 static __attribute__((noinline)) uint32_t
-refill(struct slab *s, struct size_class *c, struct magazine *m)
+refill(struct slab *s, struct size_class *c, struct magazine *m,
+    enum page_charge how)
 {
     uint64_t begun = step_begin();
-    uint32_t n = class_take(s, c, m->handle, c->exchange);
+    uint32_t n = class_take(s, c, m->handle, c->exchange, how);
 
     step_end(STEP_REFILL, begun);
     STORE(&m->n, n);
@@ -54,8 +55,8 @@ withdraw(struct slab *s, struct size_class *c, uint32_t handle)
     return true;
 }
 
-uint32_t
-slab_alloc(struct slab_thread *t, size_t bytes)
+static inline uint32_t
+alloc(struct slab_thread *t, size_t bytes, enum page_charge how)
 {
     struct slab *s = t->slab;
     struct size_class *c = &s->classes[class_for(s, bytes)];
@@ -63,13 +64,25 @@ slab_alloc(struct slab_thread *t, size_t bytes)
     uint32_t n = LOAD(&m->n), handle;
 
     do {
-        if (unlikely(n == 0) && (n = refill(s, c, m)) == 0)
+        if (unlikely(n == 0) && (n = refill(s, c, m, how)) == 0)
             return 0;
         handle = m->handle[--n];
         STORE(&m->n, n);
     } while (unlikely(LOAD(&c->n_draining) > 0) && withdraw(s, c, handle));
     debug_alloc(s, handle, c->chunk_bytes, bytes);
     return handle;
+}
+
+uint32_t
+slab_alloc(struct slab_thread *t, size_t bytes)
+{
+    return alloc(t, bytes, PAGE_WITHIN_LIMIT);
+}
+
+uint32_t
+slab_alloc_anyway(struct slab_thread *t, size_t bytes)
+{
+    return alloc(t, bytes, PAGE_ANYWAY);
 }
 
 uint32_t

@@ -227,15 +227,24 @@ take_resident(struct slab *s, unsigned page_size)
     return page;
 }
 
+static bool
+charge_page(struct slab *s, size_t bytes, enum page_charge how)
+{
+    if (how == PAGE_WITHIN_LIMIT)
+        return budget_charge(s, bytes);
+    budget_charge_anyway(s, bytes);
+    return true;
+}
+
 /* A cold page, charged. When only addresses are short, free pages of other
  * sizes go, until a super-page of theirs can be carved anew. */
 static uint32_t
-commit_cold(struct slab *s, unsigned page_size)
+commit_cold(struct slab *s, unsigned page_size, enum page_charge how)
 {
     size_t bytes = (size_t)1 << page_shift(s, page_size);
     uint32_t page;
 
-    if (!budget_charge(s, bytes))
+    if (!charge_page(s, bytes, how))
         return PAGE_NONE;
     for (;;) {
         spin_lock(&s->reserve.lock);
@@ -257,14 +266,14 @@ commit_cold(struct slab *s, unsigned page_size)
 /* With huge pages the first touch makes a whole super-page resident: charge it
  * as a whole, and put all its pages into the reserve. */
 static bool
-commit_super(struct slab *s, unsigned page_size)
+commit_super(struct slab *s, unsigned page_size, enum page_charge how)
 {
     uint32_t super, pages;
 
     spin_lock(&s->reserve.lock);
     if (!super_take_ready(s)) {
         spin_unlock(&s->reserve.lock);
-        if (!budget_charge(s, super_bytes(s)))
+        if (!charge_page(s, super_bytes(s), how))
             return false;
         spin_lock(&s->reserve.lock);
         if (super_take_ready(s)) /* meanwhile: one charge is enough */
@@ -312,21 +321,31 @@ zero_heads(struct slab *s, const struct size_class *c, uint32_t page)
         STORE(&chunk_words(s, chunk_handle(c, offset, slot))[0], 0);
 }
 
-uint32_t
-page_acquire(struct slab *s, const struct size_class *c)
+/* After the limit was lowered free pages are to go, not to be filled. The 64th
+ * is what may be above it otherwise: charges that nobody refuses. A class
+ * without any page cannot wait until all of them have gone. */
+static bool
+may_fill_free_page(
+    const struct slab *s, const struct size_class *c, enum page_charge how)
 {
     size_t limit = LOAD(&s->budget.limit);
+
+    return LOAD(&s->budget.used) <= limit + limit / 64 ||
+        LOAD(&c->n_pages) == 0 || how == PAGE_ANYWAY;
+}
+
+uint32_t
+page_acquire(struct slab *s, const struct size_class *c, enum page_charge how)
+{
     uint32_t page = PAGE_NONE;
     char *base;
 
-    /* After the limit was lowered free pages are to go, not to be filled. The
-     * 64th is what may be above it otherwise: charges that nobody refuses. A
-     * class without any page cannot wait until all of them have gone. */
-    if (LOAD(&s->budget.used) <= limit + limit / 64 || LOAD(&c->n_pages) == 0)
+    if (may_fill_free_page(s, c, how))
         page = take_resident(s, c->page_size);
     if (page == PAGE_NONE)
-        page = commit_cold(s, c->page_size);
-    if (page == PAGE_NONE && s->region.huge && commit_super(s, c->page_size))
+        page = commit_cold(s, c->page_size, how);
+    if (page == PAGE_NONE && s->region.huge &&
+        commit_super(s, c->page_size, how))
         page = take_resident(s, c->page_size);
     if (page == PAGE_NONE)
         return PAGE_NONE;

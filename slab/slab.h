@@ -94,6 +94,10 @@ void slab_thread_poll(struct slab_thread *t);
  * unless memory of another kind must be given back to stay in the budget. */
 uint32_t slab_alloc(struct slab_thread *t, size_t bytes);
 
+/* The same, with a page above the limit if need be: for what is written anew in
+ * another chunk and gives its own back. 0 when addresses are used up. */
+uint32_t slab_alloc_anyway(struct slab_thread *t, size_t bytes);
+
 /* The same from this thread's magazine only: takes no lock. 0 also while a page
  * of the class is being drained. */
 uint32_t slab_take(struct slab_thread *t, size_t bytes);
@@ -391,6 +395,8 @@ uint32_t extent_new(struct slab *s, size_t bytes);
  * again (warm extents were given back first). Owner of the reference that is
  * still private. */
 bool extent_commit(struct slab *s, uint32_t id, size_t bytes);
+/* The same, above the limit if need be. */
+void extent_commit_anyway(struct slab *s, uint32_t id, size_t bytes);
 
 /* Bytes committed so far. Any thread, any id (a stale one may tell of another
  * extent, or 0). */
