@@ -288,6 +288,47 @@ START_TEST(every_command_that_needs_memory_says_oom)
 }
 END_TEST
 
+/* Commands that Redis does not flag `denyoom`, with the limit far below what is
+ * in use. */
+START_TEST(commands_that_store_no_new_value_are_never_refused)
+{
+    static const char *const writes[][2] = {
+        {"PEXPIRE k%d 100000", ":1"},
+        {"PERSIST k%d", ":1"},
+        {"GETEX k%d EX 1000", "re:\".*"},
+        {"EXPIREAT k%d 4000000000", ":1"},
+        {"RENAME k%d a:much:longer:name:than:the:former:one:%d", "+OK"},
+        {"RENAMENX a:much:longer:name:than:the:former:one:%d k%d", ":1"},
+        {"MOVE k%d 9", ":1"},
+        {"HPERSIST h%d FIELDS 1 f0", "[:-1]"},
+        {"HGETEX h%d EX 1000 FIELDS 1 f0", "[\"v\"]"},
+        {"HDEL h%d f1", ":1"},
+        {"HGETDEL h%d FIELDS 1 f2", "[\"v\"]"},
+        {"RENAME h%d another:name:%d", "+OK"},
+        {"PEXPIRE another:name:%d 100000", ":1"},
+        {"DEL another:name:%d", ":1"},
+    };
+    struct server *s = start_limited("noeviction");
+    redisContext *c = server_connect(s);
+
+    for (int i = 0; i < 500; i++) {
+        expect(c, ":4", "HSET h%d f0 v f1 v f2 v f3 v", i);
+        append_set(c, "k", i, (size_t)(20 + i * 41 % 3000), 0);
+        ck_assert_int_eq(count_oom(c, 1), 0);
+    }
+    append_set(c, "k", 7, sizeof(value), 0); /* moved without room for a copy */
+    ck_assert_int_eq(count_oom(c, 1), 0);
+    expect(c, "+OK", "CONFIG SET maxmemory 1");
+    for (size_t w = 0; w < ARRAY_LEN(writes); w++)
+        for (int i = 0; i < 500; i++)
+            expect(c, writes[w][1], writes[w][0], i, i);
+    expect(c, "-OOM command not allowed when used memory > 'maxmemory'.",
+        "SET more v");
+    redisFree(c);
+    server_stop(s);
+}
+END_TEST
+
 /* What is in use without any key is more. */
 START_TEST(a_tiny_limit_empties_the_cache_and_can_be_taken_back)
 {
@@ -533,6 +574,7 @@ eviction_suite(void)
     tcase_add_test(tc, keys_in_use_outlive_keys_that_are_not);
     tcase_add_test(tc, without_eviction_writes_fail_and_reads_do_not);
     tcase_add_test(tc, every_command_that_needs_memory_says_oom);
+    tcase_add_test(tc, commands_that_store_no_new_value_are_never_refused);
     tcase_add_test(tc, a_tiny_limit_empties_the_cache_and_can_be_taken_back);
     tcase_add_test(
         tc, a_tiny_limit_without_eviction_keeps_all_and_takes_nothing);

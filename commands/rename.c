@@ -2,9 +2,8 @@
 /* rename.c - COPY, RENAME, RENAMENX, MOVE: a value under another key or in
  * another database, with its expiry.
  *
- * The name is a part of the item, so that a value is copied once; a large one
- * from its extent, which is pinned meanwhile. Both keys are locked: nobody sees
- * the value under both names or none. Any worker.
+ * What moves needs no memory of its own. Both keys are locked: nobody sees the
+ * value under both names or none. Any worker.
  */
 #include "commands/hashes.h"
 
@@ -54,7 +53,7 @@ same_key(const struct ks_key *a, const struct ks_key *b)
 }
 
 static enum ks_status
-transfer_hash(
+copy_hash(
     struct request *rq, const struct ks_key *from, const struct ks_key *to)
 {
     struct ks_info info;
@@ -63,10 +62,10 @@ transfer_hash(
     return status == KS_OK ? hash_copy(rq, from, to, info.expire_ms) : status;
 }
 
-/* Under the locks of both keys. */
+/* A value in an extent is pinned meanwhile. Under the locks of both keys. */
 static enum ks_status
-transfer_value(struct request *rq, const struct ks_key *from,
-    const struct ks_key *to, unsigned flags)
+copy_value(struct request *rq, const struct ks_key *from,
+    const struct ks_key *to)
 {
     struct value value;
     enum ks_status status = value_read(rq, from, &value);
@@ -76,10 +75,8 @@ transfer_value(struct request *rq, const struct ks_key *from,
             rq, to, value.bytes, value.info.expire_ms, value.info.raw);
         value_drop(rq, &value);
     } else if (status == KS_WRONG_TYPE) {
-        status = transfer_hash(rq, from, to);
+        status = copy_hash(rq, from, to);
     }
-    if (status == KS_OK && (flags & TRANSFER_MOVE))
-        (void)ks_delete(rq->thread->ks, from);
     return status;
 }
 
@@ -114,7 +111,8 @@ transfer_locked(struct request *rq, const struct ks_key *keys, unsigned flags,
     *result = TRANSFER_DONE;
     if (same_key(&keys[0], &keys[1]))
         return KS_OK;
-    status = transfer_value(rq, &keys[0], &keys[1], flags);
+    status = flags & TRANSFER_MOVE ? ks_move(ks, &keys[0], &keys[1])
+                                   : copy_value(rq, &keys[0], &keys[1]);
     if (status == KS_OK)
         notify_transfer(rq, keys, events, taken);
     return status;

@@ -356,7 +356,7 @@
         "Returns all keys that match a pattern; SCAN is kinder.")             \
     X("move", cmd_move, 3,                                                    \
         CMD_WRITE | CMD_FAST | CMD_ALL_KEYS, 1, 1, 1,                         \
-        "generic", "0.1.0", "O(N) in the bytes of the value", "key db",       \
+        "generic", "0.1.0", "O(1), and a copy of a small value", "key db",    \
         "Moves a key to another database.")                                   \
     X("object", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
         "generic", "0.1.0", "Depends on the subcommand", "",                  \
@@ -405,12 +405,12 @@
     X("rename", cmd_rename, 3,                                                \
         CMD_WRITE | KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE) |                  \
         OTHER_KEYS(KEY_OW | KEY_UPDATE), 1, 2, 1,                             \
-        "generic", "0.1.0", "O(N) in the bytes of the value", "key newkey",   \
+        "generic", "0.1.0", "O(1), and a copy of a small value", "key newkey",\
         "Gives a key another name, over any value of that name.")             \
     X("renamenx", cmd_renamenx, 3,                                            \
         CMD_WRITE | CMD_FAST | KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE) |       \
         OTHER_KEYS(KEY_OW | KEY_INSERT), 1, 2, 1,                             \
-        "generic", "0.1.0", "O(N) in the bytes of the value", "key newkey",   \
+        "generic", "0.1.0", "O(1), and a copy of a small value", "key newkey",\
         "Gives a key another name if that name is free.")                     \
     X("restore", cmd_restore, -4,                                             \
         CMD_PUT_ | CMD_DANGEROUS | KEYS(KEY_OW | KEY_UPDATE), 1, 1, 1,        \

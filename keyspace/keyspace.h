@@ -272,6 +272,13 @@ enum ks_status ks_set_history(struct ks_thread *t, const struct ks_key *key,
 /* KS_OK if it was there (and not expired), KS_MISS otherwise. */
 enum ks_status ks_delete(struct ks_thread *t, const struct ks_key *key);
 
+/* The value of `from`, with its expiry, becomes that of `to`, whose former one
+ * goes; they are not the same key. Under ks_lock() of both. O(1), but for a copy
+ * of a value that stands in a chunk. KS_MISS when there is nothing at `from`;
+ * KS_TOO_LARGE, KS_NO_MEMORY (addresses are used up) with nothing changed. */
+enum ks_status ks_move(
+    struct ks_thread *t, const struct ks_key *from, const struct ks_key *to);
+
 /* Evict until `bytes` more could be committed within the limit. False when
  * nothing (more) may be evicted. For what the caller commits itself: extents,
  * buffers. */

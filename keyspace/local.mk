@@ -10,7 +10,8 @@ libkeyspace_a_SOURCES = \
 	keyspace/hash_patch.c keyspace/hash_end.c keyspace/hash_sweep.c \
 	keyspace/hash_reader.c keyspace/hash_retire.c keyspace/hash_shapes.h \
 	keyspace/state.c keyspace/read.c keyspace/store.c keyspace/overwrite.c \
-	keyspace/update.c keyspace/remove.c keyspace/index.c keyspace/item.c \
+	keyspace/update.c keyspace/move.c keyspace/remove.c keyspace/index.c \
+	keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/density.h \
 	keyspace/tick.c keyspace/mark.c keyspace/rank.c keyspace/evict.c \
 	keyspace/room.c \
@@ -51,6 +52,12 @@ check_PROGRAMS += keyspace/room_test
 keyspace_room_test_SOURCES = keyspace/room_test.c keyspace/testing.h
 keyspace_room_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_room_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/move_test
+keyspace_move_test_SOURCES = keyspace/move_test.c keyspace/hash_testing.h \
+	keyspace/testing.h
+keyspace_move_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_move_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/overwrite_test
 keyspace_overwrite_test_SOURCES = keyspace/overwrite_test.c keyspace/testing.h
