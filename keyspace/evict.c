@@ -2,17 +2,19 @@
 /* evict.c - what goes when memory is full: the sampled item of least hit
  * density per byte, of any class.
  *
- * An eviction looks at a run of neighbouring marks (mark.c) of a random page,
+ * An eviction looks at runs of neighbouring marks (mark.c) of two random pages,
  * each byte of memory equally likely, and at one of the class that needs room,
- * and takes the item whose rank (rank.c) is the least for its size. It verifies
- * its victim under the partition lock. Any thread, also under partition locks:
- * further ones are only tried.
+ * and takes the item whose rank (rank.c) is the least for its size. Two short
+ * runs show worse ones than a long one, whose items are all of one size. It
+ * verifies its victim under the partition lock. Any thread, also under
+ * partition locks: further ones are only tried.
  */
 #include "keyspace/density.h"
 
 #include <math.h>
 
-#define SAMPLE 16
+#define SAMPLE 8       /* of a run */
+#define PAGE_SAMPLE 16 /* when a whole page is judged */
 #define NEEDED_CLASS_BONUS 0.9f
 #define MAX_CHOICES 4
 
@@ -254,7 +256,7 @@ evict_worst_page(struct ks_thread *t)
     for (unsigned i = 0; i < PAGES_TO_COMPARE; i++) {
         float score;
 
-        if (!slab_sample(t->slab, next_random(t), SAMPLE, &run) ||
+        if (!slab_sample(t->slab, next_random(t), PAGE_SAMPLE, &run) ||
             !shows_all(&run))
             continue;
         score = run_score(&j, &run);
@@ -347,10 +349,12 @@ choose_victim(struct ks_thread *t, unsigned cls)
 
     if (j.policy == KS_NOEVICTION)
         return j.best;
-    if (large > 0 && next_random(t) % (used + 1) < large)
-        judge_extents(&j);
-    else if (next_run(t, &t->ahead.any, SLAB_MAX_CLASSES, &run))
-        judge_run(&j, &run, 1);
+    for (unsigned i = 0; i < ARRAY_LEN(t->ahead.any); i++) {
+        if (large > 0 && next_random(t) % (used + 1) < large)
+            judge_extents(&j);
+        else if (next_run(t, &t->ahead.any[i], SLAB_MAX_CLASSES, &run))
+            judge_run(&j, &run, 1);
+    }
     if (cls < SLAB_MAX_CLASSES && next_run(t, &t->ahead.of_class, cls, &run))
         judge_run(&j, &run, NEEDED_CLASS_BONUS);
     return j.best;

@@ -763,9 +763,9 @@ struct victim {
  * caches. So each asks for what the next ones will look at: marks to compare,
  * then the item chosen, then its index line. */
 struct evictions_ahead {
-    struct slab_run any, of_class; /* to be compared; n is 0 for none */
-    struct victim chosen;          /* its item is on its way */
-    struct victim ready;           /* its index line too */
+    struct slab_run any[2], of_class; /* to be compared; n is 0 for none */
+    struct victim chosen;             /* its item is on its way */
+    struct victim ready;              /* its index line too */
 };
 
 /* A page that this thread drains bit by bit. Others may go on with it. */
