@@ -303,19 +303,19 @@ add_task(struct batch *b, struct conn *c, enum task_kind kind)
     t->held = NULL;
     t->error = NULL;
     t->has_extent = false;
-    t->first_arg = (uint32_t)b->n_args;
     t->request.thread = b->worker->commands;
     t->request.session = &c->session;
     t->request.reply = &b->reply;
     t->request.command = NULL;
     t->request.n_keys = 0;
+    t->request.argv = NULL;
     t->request.argc = 0;
     return t;
 }
 
 /* A browser that posts a form to this port sends one of these words; what
  * follows could be commands that somebody else chose. */
-static bool
+static inline bool
 is_attack(const struct resp_arg *arg)
 {
     if (arg->len == 4) /* as many names of commands are */
@@ -325,14 +325,25 @@ is_attack(const struct resp_arg *arg)
         strncasecmp(arg->p, "host:", 5) == 0;
 }
 
+static __attribute__((noinline)) void
+grow_args(struct batch *b, size_t n)
+{
+    struct resp_arg *at;
+
+    b->cap_args = MAX(2 * b->cap_args, b->n_args + n);
+    at = b->args = xrealloc(b->args, b->cap_args * sizeof(*b->args));
+    for (unsigned i = 0; i < b->n_tasks; i++) {
+        b->tasks[i].request.argv = at;
+        at += b->tasks[i].request.argc;
+    }
+}
+
 /* Room for `n` more arguments of the round. */
-static void
+static inline void
 reserve_args(struct batch *b, size_t n)
 {
-    if (likely(b->cap_args - b->n_args >= n))
-        return;
-    b->cap_args = MAX(2 * b->cap_args, b->n_args + n);
-    b->args = xrealloc(b->args, b->cap_args * sizeof(*b->args));
+    if (unlikely(b->cap_args - b->n_args < n))
+        grow_args(b, n);
 }
 
 /* Move arguments into the array of the round, with the extents among them. */
@@ -349,8 +360,9 @@ take_args(struct batch *b, struct task *t, struct resp_arg *argv, int argc)
             argv[i].extent = 0;
         }
     }
-    b->n_args += n;
+    t->request.argv = b->args + b->n_args;
     t->request.argc = argc;
+    b->n_args += n;
 }
 
 /* Commands that waited in a pause become tasks again: all of them or, when the
@@ -483,6 +495,7 @@ parse_short(struct batch *b, struct source *s)
         if (argc == 0 || is_attack(&argv[0]))
             return;
         t = add_task(b, c, TASK_RUN);
+        t->request.argv = argv;
         t->request.argc = argc;
         b->n_args += (size_t)argc;
         s->p += consumed;
@@ -602,8 +615,6 @@ batch_parse(struct batch *b)
             break;
         b->source++;
     }
-    for (unsigned i = 0; i < b->n_tasks; i++)
-        b->tasks[i].request.argv = b->args + b->tasks[i].first_arg;
     return b->n_tasks;
 }
 
@@ -678,27 +689,37 @@ prefetch_next(struct batch *b)
 
 /* ---- execute ------------------------------------------------------------- */
 
-/* The run of replies of `c`: the last one, or a new one. */
-static inline struct run *
+/* The last run ends with what was written. */
+static void
+close_run(struct batch *b)
+{
+    struct run *r;
+
+    if (b->n_runs == 0)
+        return;
+    r = &b->runs[b->n_runs - 1];
+    r->end = b->out.len;
+    r->ref_end = b->reply.n_refs;
+}
+
+static __attribute__((noinline)) void
 open_run(struct batch *b, struct conn *c)
 {
     struct run *r;
 
-    if (b->n_runs > 0 && b->runs[b->n_runs - 1].conn == c)
-        return &b->runs[b->n_runs - 1];
+    close_run(b);
     r = &b->runs[b->n_runs++];
     r->conn = c;
-    r->begin = r->end = b->out.len;
-    r->ref_begin = r->ref_end = b->reply.n_refs;
-    return r;
+    r->begin = b->out.len;
+    r->ref_begin = b->reply.n_refs;
 }
 
-/* The run ends with what was written. */
+/* What is written from now on is for `c`. */
 static inline void
-close_run(const struct batch *b, struct run *r)
+reply_to(struct batch *b, struct conn *c)
 {
-    r->end = b->out.len;
-    r->ref_end = b->reply.n_refs;
+    if (unlikely(b->n_runs == 0 || b->runs[b->n_runs - 1].conn != c))
+        open_run(b, c);
 }
 
 static void
@@ -800,10 +821,8 @@ void
 batch_execute_task(
     struct batch *b, struct task *t, void (*run)(struct request *))
 {
-    struct run *r = open_run(b, t->conn);
-
+    reply_to(b, t->conn);
     execute(b, t, run);
-    close_run(b, r);
 }
 
 static void
@@ -837,10 +856,8 @@ batch_execute(struct batch *b)
             prefetch_next(b);
         b->task++;
         if (is_plain(b, t)) {
-            struct run *r = open_run(b, t->conn);
-
+            reply_to(b, t->conn);
             run_command(t->conn, &t->request, command_run);
-            close_run(b, r);
         } else {
             execute_special(b, t);
         }
@@ -890,6 +907,7 @@ send_runs(struct batch *b, unsigned n)
 void
 batch_send(struct batch *b)
 {
+    close_run(b);
     send_runs(b, b->n_runs);
 }
 

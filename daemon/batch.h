@@ -37,9 +37,8 @@ enum task_kind {
 /* The request is last: of its keys most commands use the first only. */
 struct task {
     struct conn *conn;
-    struct held *held;  /* that this was; owns what the arguments point at */
-    char *error;        /* TASK_PROTOCOL_ERROR: owned */
-    uint32_t first_arg; /* in batch.args, while parsing */
+    struct held *held; /* that this was; owns what the arguments point at */
+    char *error;       /* TASK_PROTOCOL_ERROR: owned */
     uint8_t kind;
     bool has_extent;
     struct request request;
