@@ -39,20 +39,17 @@ static void
 get_batches(struct bench_ks *b, size_t n_keys, size_t n, enum prefetch how)
 {
     struct ks_key keys[BATCH];
-    const struct ks_key *group[BATCH];
     char names[BATCH][BENCH_KEY_BYTES], value[VALUE_BYTES];
     uint64_t random = 88172645463325252u;
     struct ks_info info;
 
     for (size_t done = 0; done < n; done += BATCH) {
-        for (size_t i = 0; i < BATCH; i++) {
+        for (size_t i = 0; i < BATCH; i++)
             keys[i] = ks_key(b->ks, 0,
                 bench_key_name(names[i], bench_below(&random, n_keys)));
-            group[i] = &keys[i];
-        }
         if (how == PREFETCH) {
-            ks_prefetch_lines(b->ks, group, BATCH);
-            ks_prefetch_items(b->ks, group, BATCH);
+            ks_prefetch_lines(b->ks, keys, BATCH);
+            ks_prefetch_items(b->ks, keys, BATCH);
         }
         for (size_t i = 0; i < BATCH; i++) {
             ASSERT(ks_get(b->t, &keys[i], KS_READ, place, value, &info) ==

@@ -41,7 +41,7 @@ arg_key(const struct request *rq, int i)
 {
     unsigned db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
 
-    if (rq->n_keys > 0 && rq->keys[0].db == db) {
+    if (rq->n_keys > 0 && rq->keys->db == db) {
         unsigned at = key_at(rq, i);
 
         if (at < rq->n_keys)

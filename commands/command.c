@@ -511,7 +511,7 @@ make_keys(struct request *rq)
 
     if (likely(row->last_key == row->first_key && row->first_key < rq->argc)) {
         rq->n_keys = 1;
-        ks_key_make(c->ks, db, arg_str(rq, row->first_key), &rq->keys[0]);
+        ks_key_make(c->ks, db, arg_str(rq, row->first_key), rq->keys);
         return;
     }
     keys = command_keys_of(row, rq->argv, rq->argc);
@@ -522,9 +522,10 @@ make_keys(struct request *rq)
 }
 
 void
-command_make_keys(struct request *rq)
+command_make_keys(struct request *rq, struct ks_key *room)
 {
     rq->n_keys = 0;
+    rq->keys = room;
     rq->command = resolve(rq);
     if (rq->command != NULL && rq->command->first_key != 0)
         make_keys(rq);

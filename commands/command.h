@@ -447,7 +447,8 @@ struct request {
     struct reply *reply;
     /* The first keys: valid if command is set; by command_make_keys(). */
     unsigned n_keys;
-    struct ks_key keys[REQUEST_PREFETCH_KEYS];
+    struct ks_key *keys;
+    struct ks_key key; /* the first, if it was not made before */
 };
 
 struct command; /* a row of the table, see internal.h */
@@ -481,10 +482,11 @@ bool command_waits(struct request *rq);
 /* How long the present pause lasts; 0 if there is none. */
 uint64_t commands_pause_ms(struct commands *c);
 
-/* Find the row of a request and make its first keys, for the batch loop to
- * prefetch what they need. Fills rq->command, so that command_run() need not
- * look again. Harmless on any input. */
-void command_make_keys(struct request *rq);
+/* Find the row of a request and make its first keys at `room`, which has place
+ * for REQUEST_PREFETCH_KEYS, for the batch loop to prefetch what they need.
+ * Fills rq->command, so that command_run() need not look again. Harmless on any
+ * input. */
+void command_make_keys(struct request *rq, struct ks_key *room);
 
 /* Append the list of all commands in Markdown, for docs/commands.md. */
 void commands_write_reference(struct buf *out);

@@ -318,6 +318,7 @@ END_TEST
 START_TEST(a_select_between_prefetch_and_run_counts)
 {
     struct resp_arg argv[] = {{.p = "GET", .len = 3}, {.p = "k", .len = 1}};
+    struct ks_key keys[REQUEST_PREFETCH_KEYS];
     struct request rq = {.thread = h->thread,
         .session = h->session,
         .argv = argv,
@@ -328,7 +329,7 @@ START_TEST(a_select_between_prefetch_and_run_counts)
     SAY(h, "SELECT", "1");
     SAY(h, "SET", "k", "in 1");
     SAY(h, "SELECT", "0");
-    command_make_keys(&rq);
+    command_make_keys(&rq, keys);
     SAY(h, "SELECT", "1");
     h->out.len = 0;
     command_run(&rq);

@@ -412,6 +412,7 @@ free_words(struct resp_arg *argv, int n)
 static const char *
 run(struct harness *h, struct resp_arg *argv, int n, bool prefetch)
 {
+    struct ks_key keys[REQUEST_PREFETCH_KEYS];
     struct request rq = {
         .thread = h->thread,
         .session = h->session,
@@ -423,7 +424,7 @@ run(struct harness *h, struct resp_arg *argv, int n, bool prefetch)
     clear_output(h);
     h->reply.protocol = h->session->protocol;
     if (prefetch)
-        command_make_keys(&rq);
+        command_make_keys(&rq, keys);
     command_run(&rq);
     flatten(h);
     return h->flat.p;

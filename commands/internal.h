@@ -596,11 +596,10 @@ arg_first_key(struct request *rq)
 {
     unsigned db = atomic_load_explicit(&rq->session->db, memory_order_relaxed);
 
-    if (unlikely(rq->n_keys == 0 || rq->keys[0].db != db)) {
-        ks_key_make(rq->thread->commands->ks, db, arg_str(rq, 1), &rq->keys[0]);
-        rq->n_keys = 1;
-    }
-    return &rq->keys[0];
+    if (likely(rq->n_keys > 0 && rq->keys->db == db))
+        return rq->keys;
+    ks_key_make(rq->thread->commands->ks, db, arg_str(rq, 1), &rq->key);
+    return &rq->key;
 }
 
 /* Read mode of this session: KS_READ, or KS_READ_NO_TOUCH. */

@@ -21,6 +21,7 @@ static void
 run(struct worker *w, struct reply *r, const char *const *words, int n)
 {
     struct resp_arg argv[4];
+    struct ks_key keys[REQUEST_PREFETCH_KEYS];
     struct request rq = {.thread = w->commands,
         .session = &w->session,
         .argv = argv,
@@ -30,7 +31,7 @@ run(struct worker *w, struct reply *r, const char *const *words, int n)
     for (int i = 0; i < n; i++)
         argv[i] = (struct resp_arg){.p = words[i], .len = strlen(words[i])};
     r->out->len = 0;
-    command_make_keys(&rq);
+    command_make_keys(&rq, keys);
     command_run(&rq);
 }
 

@@ -61,16 +61,13 @@ static void
 mget_group(struct request *rq, int first, int n)
 {
     const struct ks *ks = rq->thread->commands->ks;
-    const struct ks_key *group[MGET_GROUP] = {NULL};
     struct ks_key keys[MGET_GROUP];
     struct ks_info info;
 
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         keys[i] = arg_key(rq, first + i);
-        group[i] = &keys[i];
-    }
-    ks_prefetch_lines(ks, group, (unsigned)n);
-    ks_prefetch_items(ks, group, (unsigned)n);
+    ks_prefetch_lines(ks, keys, (unsigned)n);
+    ks_prefetch_items(ks, keys, (unsigned)n);
     for (int i = 0; i < n; i++) {
         if (fetch_value(rq, &keys[i], &info) == KS_OK)
             reply_fetched(rq, &info);

@@ -630,51 +630,55 @@ batch_parse(struct batch *b)
 #define ITEMS_AHEAD TOGETHER
 #define LINES_AHEAD (2 * TOGETHER)
 
-/* The keys of some tasks. */
-struct group {
-    unsigned n;
-    const struct ks_key *key[LINES_AHEAD * REQUEST_PREFETCH_KEYS];
-};
-
-static inline void
-gather(struct group *g, const struct request *rq)
+/* Make the keys of all commands, in their order. */
+static void
+make_keys(struct batch *b)
 {
-    for (unsigned i = 0; i < rq->n_keys; i++)
-        g->key[g->n++] = &rq->keys[i];
+    struct ks_key *room = b->keys;
+
+    for (unsigned i = 0; i < b->n_tasks; i++) {
+        struct task *t = &b->tasks[i];
+
+        t->request.keys = room;
+        if (likely(t->kind == TASK_RUN && room <= b->keys + ROUND_KEYS))
+            command_make_keys(&t->request, room);
+        room += t->request.n_keys;
+    }
+    b->end_keys = room;
+}
+
+/* The keys of the commands before task `i` end here. */
+static inline struct ks_key *
+keys_until(struct batch *b, unsigned i)
+{
+    return i < b->n_tasks ? b->tasks[i].request.keys : b->end_keys;
 }
 
 static void
 prefetch_lines(struct batch *b, unsigned from, unsigned n)
 {
-    unsigned end = MIN(from + n, b->n_tasks);
-    struct group g;
+    const struct ks_key *first = keys_until(b, from);
 
-    g.n = 0;
-    for (unsigned i = from; i < end; i++)
-        if (likely(b->tasks[i].kind == TASK_RUN)) {
-            command_make_keys(&b->tasks[i].request);
-            gather(&g, &b->tasks[i].request);
-        }
-    ks_prefetch_lines(b->worker->daemon->ks, g.key, g.n);
+    ks_prefetch_lines(b->worker->daemon->ks, first,
+        (unsigned)(keys_until(b, from + n) - first));
 }
 
 static void
 prefetch_items(struct batch *b, unsigned from, unsigned n)
 {
-    unsigned end = MIN(from + n, b->n_tasks);
-    struct group g;
+    struct ks_key *first = keys_until(b, from);
 
-    g.n = 0;
-    for (unsigned i = from; i < end; i++)
-        gather(&g, &b->tasks[i].request);
-    ks_prefetch_items(b->worker->daemon->ks, g.key, g.n);
+    ks_prefetch_items(b->worker->daemon->ks, first,
+        (unsigned)(keys_until(b, from + n) - first));
 }
 
 static void
 prefetch_first(struct batch *b)
 {
+    b->end_keys = b->keys;
     if (b->n_tasks < 2)
         return; /* nothing to overlap with */
+    make_keys(b);
     prefetch_lines(b, 0, LINES_AHEAD);
     prefetch_items(b, 0, ITEMS_AHEAD);
 }

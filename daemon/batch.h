@@ -14,6 +14,8 @@
  * cut has its replies sent twice. */
 #define ROUND_ENOUGH 128
 #define ROUND_ARGS (16 * KIB)
+/* Keys that are made before the commands run. */
+#define ROUND_KEYS (2 * ROUND_COMMANDS)
 /* Replies are sent when they reach this. */
 #define ROUND_OUTPUT (1 * MIB)
 
@@ -34,7 +36,6 @@ enum task_kind {
     TASK_GONE,           /* another batch has it (busy.c) */
 };
 
-/* The request is last: of its keys most commands use the first only. */
 struct task {
     struct conn *conn;
     struct held *held; /* that this was; owns what the arguments point at */
@@ -62,6 +63,8 @@ struct batch {
     struct task tasks[ROUND_COMMANDS];
     unsigned n_tasks;
     unsigned task; /* where execution goes on */
+    struct ks_key keys[ROUND_KEYS + REQUEST_PREFETCH_KEYS];
+    struct ks_key *end_keys;
     struct resp_arg *args;
     size_t n_args, cap_args;
     struct resp_head head; /* of the last short command */

@@ -146,7 +146,7 @@ hash_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     struct get g; /* what need not be set is not: it is large */
 
     g.r.t = t;
-    g.r.key = *key;
+    g.r.key = key;
     g.r.place = place;
     g.r.ctx = ctx;
     g.r.now_ms = clock_wall_ms();
@@ -199,7 +199,7 @@ hash_count(struct ks_thread *t, const struct ks_key *key,
     enum ks_read_mode mode, uint64_t *n)
 {
     struct count count = {.r = {.t = t,
-                              .key = *key,
+                              .key = key,
                               .now_ms = clock_wall_ms(),
                               .take_hash = take_count}};
     enum ks_status status = read_hash(&count.r, mode);

@@ -40,8 +40,9 @@ open_locked(struct hash_reader *r, struct read_state *s)
 {
     struct ks_thread *t = r->t;
     struct index_place place;
-    unsigned p = ks_enter_key(t, &s->key);
-    uint32_t handle = index_find(&t->ks->index, &s->key, &place);
+    struct ks_key key = *s->key;
+    unsigned p = ks_enter_key(t, &key);
+    uint32_t handle = index_find(&t->ks->index, &key, &place);
     enum ks_status status = KS_MISS;
 
     if (handle != 0 &&
@@ -67,7 +68,7 @@ hash_open(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
 {
     struct hash_reader *r = &t->hash->reader;
     struct read_state s = {.t = t,
-        .key = *key,
+        .key = key,
         .ctx = r,
         .now_ms = clock_wall_ms(),
         .take_hash = take_bytes};

@@ -265,8 +265,17 @@ index_read(struct index *ix, uint64_t hash, index_visit_fn visit, void *ctx,
 
 /* ---- under the lock ------------------------------------------------------------------- */
 
-uint32_t
-index_find_item(struct index *ix, const struct ks_key *key, uint64_t now_ms,
+/* Is the item behind this handle the one of the key? */
+static inline bool
+is_item_of(const struct index *ix, const struct ks_key *key, uint32_t handle,
+    uint64_t now_ms, struct item_view *v)
+{
+    return item_read_fast(slab_ptr(ix->slab, handle), now_ms, v) &&
+        item_has_key(ix->templates, v, key->name, key->space);
+}
+
+static __attribute__((noinline)) uint32_t
+search_item(struct index *ix, const struct ks_key *key, uint64_t now_ms,
     struct index_place *place, struct item_view *v)
 {
     struct partition *p = &ix->partition[index_partition(key->hash)];
@@ -278,15 +287,25 @@ index_find_item(struct index *ix, const struct ks_key *key, uint64_t now_ms,
             unsigned slot = (unsigned)__builtin_ctz(m);
             uint32_t handle = slot_handle(line, slot);
 
-            if (handle == 0 ||
-                !item_read(slab_ptr(ix->slab, handle), now_ms, v) ||
-                !item_has_key(ix->templates, v, key->name, key->space))
+            if (handle == 0 || !is_item_of(ix, key, handle, now_ms, v))
                 continue;
             *place = (struct index_place){line, slot};
             return handle;
         }
     }
     return 0;
+}
+
+uint32_t
+index_find_item(struct index *ix, const struct ks_key *key, uint64_t now_ms,
+    struct index_place *place, struct item_view *v)
+{
+    const struct ks_ahead *a = &key->ahead;
+
+    if (!ahead_holds(a) || !is_item_of(ix, key, a->handle, now_ms, v))
+        return search_item(ix, key, now_ms, place, v);
+    *place = (struct index_place){a->line, a->slot};
+    return a->handle;
 }
 
 uint32_t
@@ -756,27 +775,41 @@ index_prefetch_line(const struct index *ix, uint64_t hash)
     __builtin_prefetch(partition_line(p, home_line(p, hash)));
 }
 
-/* Ask for the item that is likely to be the one sought; its handle, or 0. */
-static inline uint32_t
-prefetch_item(const struct index *ix, uint64_t hash)
+void
+index_prefetch_lines(
+    const struct index *ix, const struct ks_key *keys, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        index_prefetch_line(ix, keys[i].hash);
+}
+
+/* Find the item that is likely to be the one sought. */
+static inline void
+look_ahead(const struct index *ix, struct ks_key *key)
 {
 #ifndef ASHLAR_SEQLOCK_LOCKED /* reads the tags without a lock */
-    const struct partition *p = &ix->partition[index_partition(hash)];
-    const struct index_line *line = partition_line(p, home_line(p, hash));
+    const struct partition *p = &ix->partition[index_partition(key->hash)];
+    struct index_line *line = partition_line(p, home_line(p, key->hash));
+    uint32_t version =
+        atomic_load_explicit(&line->version, memory_order_acquire);
 
-    for (unsigned m = match_tags(line, tag_of(hash)); m != 0; m &= m - 1) {
-        uint32_t handle = slot_handle(line, (unsigned)__builtin_ctz(m));
+    for (unsigned m = match_tags(line, tag_of(key->hash)); m != 0; m &= m - 1) {
+        unsigned slot = (unsigned)__builtin_ctz(m);
+        uint32_t handle = slot_handle(line, slot);
 
         if (handle == 0)
             continue;
         __builtin_prefetch(slab_ptr(ix->slab, handle));
-        return handle;
+        key->ahead.line = version & 1 ? NULL : line;
+        key->ahead.version = version;
+        key->ahead.handle = handle;
+        key->ahead.slot = slot;
+        return;
     }
 #else
     (void)ix;
-    (void)hash;
+    (void)key;
 #endif
-    return 0;
 }
 
 /* So much of an item is asked for ahead: a core that copies more has learned
@@ -793,28 +826,26 @@ prefetch_far(const void *p)
 
 /* Ask for the marks, and for the lines of the item behind its first. */
 static inline void
-prefetch_mark(const struct index *ix, uint32_t handle)
+prefetch_mark(const struct index *ix, struct ks_ahead *a)
 {
-    struct slab_mark mark = slab_mark(ix->slab, handle);
-    const char *item = slab_ptr(ix->slab, handle);
-    size_t n = MIN((size_t)mark.chunk_bytes, ITEM_AHEAD_BYTES);
+    const char *item = slab_ptr(ix->slab, a->handle);
+    size_t n;
 
-    __builtin_prefetch((const void *)mark.stamp);
-    __builtin_prefetch((const void *)mark.state);
+    a->mark = slab_mark(ix->slab, a->handle);
+    __builtin_prefetch((const void *)a->mark.stamp);
+    __builtin_prefetch((const void *)a->mark.state);
+    n = MIN((size_t)a->mark.chunk_bytes, ITEM_AHEAD_BYTES);
     for (size_t at = CACHE_LINE; at + CACHE_LINE < n; at += CACHE_LINE)
         prefetch_far(item + at);
     prefetch_far(item + n - 1);
 }
 
 void
-index_prefetch_items(
-    const struct index *ix, const struct ks_key *const *keys, unsigned n)
+index_prefetch_items(const struct index *ix, struct ks_key *keys, unsigned n)
 {
-    uint32_t handle[INDEX_PREFETCH_ITEMS];
-
     for (unsigned i = 0; i < n; i++)
-        handle[i] = prefetch_item(ix, keys[i]->hash);
+        look_ahead(ix, &keys[i]);
     for (unsigned i = 0; i < n; i++)
-        if (handle[i] != 0)
-            prefetch_mark(ix, handle[i]);
+        if (keys[i].ahead.line != NULL)
+            prefetch_mark(ix, &keys[i].ahead);
 }

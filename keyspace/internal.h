@@ -443,11 +443,23 @@ struct index_line *index_walk(struct index *ix, uint64_t from, uint32_t *n,
 uint32_t index_physical_lines(const struct partition *p);
 
 void index_prefetch_line(const struct index *ix, uint64_t hash);
+void index_prefetch_lines(
+    const struct index *ix, const struct ks_key *keys, unsigned n);
 /* The items that are likely to be the ones sought, whose lines should have
- * come, and what is noted of them; so many at once. */
-#define INDEX_PREFETCH_ITEMS 16u
+ * come, and what is noted of them. */
 void index_prefetch_items(
-    const struct index *ix, const struct ks_key *const *keys, unsigned n);
+    const struct index *ix, struct ks_key *keys, unsigned n);
+
+/* Does the line still say what the prefetch found there? Then the item found
+ * has been there, unchanged, since then. Without the partition's lock the
+ * answer is to be had again after the item was looked at. */
+static inline bool
+ahead_holds(const struct ks_ahead *a)
+{
+    return a->line != NULL &&
+        atomic_load_explicit(&a->line->version, memory_order_acquire) ==
+        a->version;
+}
 
 /* ---- namespaces (namespace.c, namespace_counts.c) ---------------------------
  *
@@ -937,7 +949,9 @@ typedef void (*read_hash_fn)(struct read_state *r);
 
 struct read_state {
     struct ks_thread *t;
-    struct ks_key key;
+    const struct ks_key *key; /* as it is now: the caller's, or renewed */
+    struct ks_key renewed;
+    bool ahead;              /* the item is the one that was found ahead */
     ks_place_fn place;       /* NULL: the value is not wanted */
     void *ctx;
     uint64_t now_ms;
@@ -1061,7 +1075,8 @@ void mark_overwritten(struct ks_thread *t, const struct slab_mark *mark);
 void mark_move(struct ks_thread *t, uint32_t from, uint32_t to);
 void mark_expires(struct ks_thread *t, uint32_t handle, bool expires);
 /* A hit on an item, whose value is in `extent`, or 0. */
-void mark_hit(struct ks_thread *t, uint32_t handle, uint32_t extent);
+void mark_hit(
+    struct ks_thread *t, const struct slab_mark *mark, uint32_t extent);
 /* A free chunk whose mark says otherwise (a hit raced with the free) would be
  * chosen again and again: correct it, unless the chunk is an item by now. */
 void mark_correct(struct ks_thread *t, uint32_t handle);

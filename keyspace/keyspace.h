@@ -112,6 +112,16 @@ struct slab *ks_slab(const struct ks *ks);
 
 /* ---- keys ---------------------------------------------------------------- */
 
+/* Where an item was found ahead of its use, and its mark. Good as long as the
+ * line has that version. The keyspace's own. */
+struct ks_ahead {
+    struct index_line *line; /* NULL: nothing was found */
+    uint32_t version;
+    uint32_t handle;
+    uint32_t slot;
+    struct slab_mark mark;
+};
+
 /* A key as an operation wants it: bytes are borrowed for the call. A key that
  * was made before a flush or a SWAPDB is not wrong: operations see that and
  * work with what the name means now; ks_lock() corrects it in place. */
@@ -123,6 +133,7 @@ struct ks_key {
                        led at this time */
     uint16_t space;
     uint16_t ns;
+    struct ks_ahead ahead; /* by ks_prefetch_items() */
 };
 
 #define KS_NS_UNKNOWN UINT16_MAX
@@ -143,11 +154,11 @@ ks_key(const struct ks *ks, unsigned db, struct str name)
 
 /* Bring the index lines of some keys, then the likely items and what is noted
  * of them, towards the cache. Call the first, do something else, call the
- * second, do something else, then operate. */
+ * second, do something else, then operate. The second notes in the keys what it
+ * found, so that operations with these keys need not search again. */
 void ks_prefetch_lines(
-    const struct ks *ks, const struct ks_key *const *keys, unsigned n);
-void ks_prefetch_items(
-    const struct ks *ks, const struct ks_key *const *keys, unsigned n);
+    const struct ks *ks, const struct ks_key *keys, unsigned n);
+void ks_prefetch_items(const struct ks *ks, struct ks_key *keys, unsigned n);
 
 /* ---- reads --------------------------------------------------------------- */
 

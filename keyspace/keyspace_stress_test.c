@@ -9,6 +9,8 @@
  */
 #include "keyspace/stress.h"
 
+#include <sched.h>
+
 #define N_KEYS 20000
 #define N_COUNTERS 16
 #define MAX_VALUE 40000
@@ -111,7 +113,10 @@ operate(struct stress_worker *w, unsigned i)
     char name[32];
     struct ks_key key = number_key(w->f, name, n);
 
-    (void)i;
+    if (i % 2 == 1)
+        ks_prefetch_items(w->f->ks, &key, 1);
+    if (i % 64 == 1)
+        sched_yield(); /* the others change what was found */
     if (dice < 55) {
         if (read_value(w->f, w->t, &key, &w->r)) {
             check_value(n, w->r.buf.p, w->r.buf.len);
@@ -285,7 +290,8 @@ read_hot(struct stress_worker *w, unsigned i)
     const uint64_t *words;
     uint64_t differ = 0;
 
-    (void)i;
+    if (i % 2 == 1)
+        ks_prefetch_items(w->f->ks, &key, 1);
     if (!read_value(w->f, w->t, &key, &w->r))
         return;
     w->hits++;

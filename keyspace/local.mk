@@ -59,6 +59,11 @@ keyspace_move_test_SOURCES = keyspace/move_test.c keyspace/hash_testing.h \
 keyspace_move_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_move_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
+check_PROGRAMS += keyspace/ahead_test
+keyspace_ahead_test_SOURCES = keyspace/ahead_test.c keyspace/testing.h
+keyspace_ahead_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_ahead_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
 check_PROGRAMS += keyspace/overwrite_test
 keyspace_overwrite_test_SOURCES = keyspace/overwrite_test.c keyspace/testing.h
 keyspace_overwrite_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -39,30 +39,29 @@ reuse(struct ks_thread *t, uint8_t state, uint16_t age, size_t bytes)
 }
 
 void
-mark_hit(struct ks_thread *t, uint32_t handle, uint32_t extent)
+mark_hit(struct ks_thread *t, const struct slab_mark *m, uint32_t extent)
 {
-    struct slab_mark m = slab_mark(t->slab, handle);
-    uint8_t state = atomic_load_explicit(m.state, memory_order_relaxed);
-    uint16_t stamp = atomic_load_explicit(m.stamp, memory_order_relaxed);
+    uint8_t state = atomic_load_explicit(m->state, memory_order_relaxed);
+    uint16_t stamp = atomic_load_explicit(m->stamp, memory_order_relaxed);
     uint16_t now = (uint16_t)now_tick(t->ks);
     uint8_t next;
 
     if (state == SLAB_MARK_FREE)
         return;
     next = reuse(t, state, (uint16_t)(now - stamp),
-        judged_bytes(t, m.chunk_bytes, extent));
+        judged_bytes(t, m->chunk_bytes, extent));
     if (stamp == now && state == next)
         return;
     /* The item may be gone by now, and its page serve another class, where
      * other things stand in the place of its mark. */
-    if (!slab_mark_hold(t->slab_thread, &m))
+    if (!slab_mark_hold(t->slab_thread, m))
         return;
     /* compare: the chunk may have been freed since the state was read; the
      * stamp of one that is free says nothing */
     if (state == next ||
         atomic_compare_exchange_strong_explicit(
-            m.state, &state, next, memory_order_relaxed, memory_order_relaxed))
-        atomic_store_explicit(m.stamp, now, memory_order_relaxed);
+            m->state, &state, next, memory_order_relaxed, memory_order_relaxed))
+        atomic_store_explicit(m->stamp, now, memory_order_relaxed);
     slab_mark_drop(t->slab_thread);
 }
 

@@ -69,7 +69,10 @@ overwrite(struct ks_thread *t, const struct ks_key *key,
 
     if (!item_takes_value(v, expire_ms, now_ms) || item_expired(v, now_ms))
         return false;
-    mark = slab_mark(t->slab, found->handle);
+    mark =
+        likely(ahead_holds(&key->ahead) && key->ahead.handle == found->handle)
+        ? key->ahead.mark
+        : slab_mark(t->slab, found->handle);
     if (!slab_refit(t->slab, found->handle, &mark, size))
         return false;
     index_write_begin(found->place.line);

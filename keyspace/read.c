@@ -19,7 +19,7 @@ read_begin(struct read_state *r, struct ks_thread *t, const struct ks_key *key,
     ks_place_fn place, void *ctx)
 {
     r->t = t;
-    r->key = *key;
+    r->key = key;
     r->place = place;
     r->ctx = ctx;
     r->now_ms = clock_wall_ms();
@@ -50,7 +50,7 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     struct item_view *v = &r->view;
 
     if (!item_read_fast(chunk, r->now_ms, v) ||
-        !item_has_key(r->t->ks->templates, v, r->key.name, r->key.space))
+        !item_has_key(r->t->ks->templates, v, r->key->name, r->key->space))
         return false;
     read_unpin(r); /* of a try that was interfered with */
     r->handle = handle;
@@ -78,61 +78,69 @@ static bool
 read_item_locked(struct read_state *r)
 {
     struct index_place place;
-    unsigned p = ks_enter_key(r->t, &r->key);
-    uint32_t handle = index_find(&r->t->ks->index, &r->key, &place);
-    bool found =
-        handle != 0 && read_visit(r, slab_ptr(r->t->slab, handle), handle);
+    uint32_t handle;
+    unsigned p;
+    bool found;
 
+    r->renewed = *r->key;
+    r->key = &r->renewed;
+    p = ks_enter_key(r->t, &r->renewed);
+    handle = index_find(&r->t->ks->index, r->key, &place);
+    found = handle != 0 && read_visit(r, slab_ptr(r->t->slab, handle), handle);
     ks_leave(r->t, p);
     return found;
 }
 
-/* Look the item up without a lock. */
-static inline __attribute__((always_inline)) bool
-look_up(struct ks *ks, struct read_state *r)
+/* Search for the item without a lock. */
+static __attribute__((noinline)) bool
+search(struct read_state *r)
 {
-    uint64_t retries = 0, hash = r->key.hash;
-    bool found;
+    uint64_t retries = 0;
+    bool found =
+        index_read(&r->t->ks->index, r->key->hash, read_visit, r, &retries);
 
-#ifndef ASHLAR_SEQLOCK_LOCKED
-    enum probe result = probe_partition(&ks->index,
-        &ks->index.partition[index_partition(hash)], hash, read_visit, r);
-
-    if (likely(result != PROBE_AGAIN))
-        return result == PROBE_FOUND;
-    retries = 1;
-#endif
-    found = index_read(&ks->index, hash, read_visit, r, &retries);
     if (unlikely(retries != 0))
         METRIC_ADD(&r->t->metrics, read_retries, retries);
     return found;
 }
 
+/* Look at the item where it was found ahead, without a lock. */
+static inline bool
+look_there(struct read_state *r)
+{
+    const struct ks_ahead *a = &r->key->ahead;
+
+    r->ahead = ahead_holds(a) &&
+        read_visit(r, slab_ptr(r->t->slab, a->handle), a->handle);
+    if (!r->ahead)
+        return false;
+    read_fence(memory_order_acquire);
+    r->ahead = likely(ahead_holds(a));
+    return r->ahead;
+}
+
 /* While a change of several keys is under way, the lock decides whether the
  * read is before or after all of it. */
-static inline __attribute__((always_inline)) bool
-find_item(struct read_state *r)
+bool
+read_item(struct read_state *r)
 {
     struct ks *ks = r->t->ks;
     bool found;
 
+    r->ahead = false;
     for (;;) {
         if (unlikely(r->t->holds || is_several_changing(ks)))
             return read_item_locked(r);
-        found = look_up(ks, r);
+        found = look_there(r) || search(r);
         if (!found)
             read_unpin(r);
-        if (key_is_current(ks, &r->key))
+        if (key_is_current(ks, r->key))
             return found;
         read_unpin(r);
-        key_renew(ks, &r->key);
+        r->renewed = *r->key;
+        r->key = &r->renewed;
+        key_renew(ks, &r->renewed);
     }
-}
-
-bool
-read_item(struct read_state *r)
-{
-    return find_item(r);
 }
 
 static void
@@ -155,6 +163,19 @@ fill_info(struct read_state *r, struct ks_info *info)
     info->idle_s = tick_idle_seconds(r->t->ks, stamp);
 }
 
+static inline void
+note_hit(struct read_state *r)
+{
+    struct slab_mark mark;
+
+    if (likely(r->ahead)) {
+        mark_hit(r->t, &r->key->ahead.mark, r->view.extent);
+        return;
+    }
+    mark = slab_mark(r->t->slab, r->handle);
+    mark_hit(r->t, &mark, r->view.extent);
+}
+
 static inline __attribute__((always_inline)) enum ks_status
 count(struct read_state *r, enum ks_read_mode mode, bool found)
 {
@@ -169,17 +190,17 @@ count(struct read_state *r, enum ks_read_mode mode, bool found)
     if (mode == KS_PEEK)
         return found ? KS_OK : KS_MISS;
     tick_access(t);
-    ns = ns_of_read(t, &r->key);
+    ns = ns_of_read(t, r->key);
     if (!found) {
         METRIC_INC(&t->metrics, misses);
         add_i64(&t->ns[ns].n[NS_MISSES], 1);
-        event_note(t, KS_EVENT_MISS, &r->key);
+        event_note(t, KS_EVENT_MISS, r->key);
         return KS_MISS;
     }
     METRIC_INC(&t->metrics, hits);
     add_i64(&t->ns[ns].n[NS_HITS], 1);
     if (mode == KS_READ)
-        mark_hit(t, r->handle, r->view.extent);
+        note_hit(r);
     return KS_OK;
 }
 
@@ -197,7 +218,7 @@ ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     enum ks_status status;
 
     read_begin(&r, t, key, place, ctx);
-    status = count(&r, mode, find_item(&r));
+    status = count(&r, mode, read_item(&r));
     if (status != KS_OK)
         return status;
     if (unlikely(item_kind(r.view.header) == ITEM_HASH))

@@ -165,20 +165,15 @@ ks_slab(const struct ks *ks)
 /* ---- keys ---------------------------------------------------------------- */
 
 void
-ks_prefetch_lines(
-    const struct ks *ks, const struct ks_key *const *keys, unsigned n)
+ks_prefetch_lines(const struct ks *ks, const struct ks_key *keys, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++)
-        index_prefetch_line(&ks->index, keys[i]->hash);
+    index_prefetch_lines(&ks->index, keys, n);
 }
 
 void
-ks_prefetch_items(
-    const struct ks *ks, const struct ks_key *const *keys, unsigned n)
+ks_prefetch_items(const struct ks *ks, struct ks_key *keys, unsigned n)
 {
-    for (unsigned i = 0; i < n; i += INDEX_PREFETCH_ITEMS)
-        index_prefetch_items(
-            &ks->index, keys + i, MIN(n - i, INDEX_PREFETCH_ITEMS));
+    index_prefetch_items(&ks->index, keys, n);
 }
 
 /* ---- partition locks ----------------------------------------------------- */

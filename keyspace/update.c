@@ -286,12 +286,13 @@ void
 update_note_change(struct update *u)
 {
     struct ks_thread *t = u->t;
+    struct slab_mark mark = slab_mark(t->slab, u->handle);
 
     METRIC_INC(&t->metrics, replaces);
     add_i64(&t->ns[ns_of_write(t, &u->key)].n[NS_SETS], 1);
     watch_note(t, &u->key, WATCH_CHANGED);
     event_note(t, KS_EVENT_CHANGED, &u->key);
-    mark_hit(t, u->handle, u->view.extent);
+    mark_hit(t, &mark, u->view.extent);
 }
 
 enum ks_status
