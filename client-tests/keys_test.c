@@ -11,6 +11,8 @@
 
 #define NOT_INTEGER "-ERR value is not an integer or out of range"
 #define SYNTAX "-ERR syntax error"
+#define WRONG_TYPE                                                             \
+    "-WRONGTYPE Operation against a key holding the wrong kind of value"
 #define YEAR_2100 "4102444800"
 #define YEAR_2100_MS "4102444800000"
 
@@ -256,6 +258,29 @@ TABLE_TEST(flushdb_and_flushall_empty,
     {"DBSIZE x", ARITY("dbsize")},
     {"DBSIZE", ":1"})
 
+TABLE_TEST(sort_finds_nothing_to_sort,
+    {"SORT k", "[]"},
+    {"SORT_RO k", "[]"},
+    {"SORT k BY w_*->f LIMIT 0 -1 GET # GET d_* DESC ALPHA", "[]"},
+    {"SET d v", "+OK"},
+    {"SORT k LIMIT 1 2 STORE d", ":0"},
+    {"EXISTS d", ":0"},
+    {"SET s v", "+OK"},
+    {"HSET h f v", ":1"},
+    {"SORT s", WRONG_TYPE},
+    {"SORT h STORE d", WRONG_TYPE},
+    {"SORT_RO h GET f", WRONG_TYPE},
+    {"SORT k STORE", SYNTAX},
+    {"SORT k STORE d up", SYNTAX},
+    {"SORT k LIMIT 1", SYNTAX},
+    {"SORT k \"\"", SYNTAX},
+    {"SORT_RO k STORE d", SYNTAX},
+    {"SORT k LIMIT 1.5 2", NOT_INTEGER},
+    {"SORT_RO k LIMIT 0 9223372036854775808", NOT_INTEGER},
+    {"SORT", ARITY("sort")},
+    {"SORT_RO", ARITY("sort_ro")},
+    {"COMMAND GETKEYS SORT k STORE d STORE e", "[\"k\" \"e\"]"})
+
 TABLE_TEST(object_tells_of_a_key,
     {"SET k v", "+OK"},
     {"OBJECT IDLETIME k", "re::[0-9]"},
@@ -359,6 +384,7 @@ keys_suite(void)
     tcase_add_test(tc, randomkey_returns_a_key_or_nothing);
     tcase_add_test(tc, databases_are_apart);
     tcase_add_test(tc, flushdb_and_flushall_empty);
+    tcase_add_test(tc, sort_finds_nothing_to_sort);
     tcase_add_test(tc, object_tells_of_a_key);
     tcase_add_test(tc, object_freq_is_for_lfu_policies);
     tcase_add_test(tc, memory_usage_tells_the_size_of_a_key);

@@ -27,8 +27,8 @@
 
 /* ---- one user (acl_user.c, acl_rules.c) ---------------------------------- */
 
-/* Bits of commands: one for each row; and one for each category that no
- * command belongs to, so that rules about it are not forgotten. */
+/* Bits of commands: one for each row; and one for each category that is hollow
+ * (category_is_hollow), so that rules about it are not forgotten. */
 #define ACL_BITS 1024
 #define ACL_CATEGORY_BIT(category) (ACL_BITS - CATEGORIES_N + (category))
 
@@ -184,6 +184,10 @@ enum acl_denial {
 enum acl_denial acl_check(const struct acl_user *u, const struct command *row,
     const struct resp_arg *argv, int argc, int *at);
 
+/* May the user run this, by rights that are also those to read any key? */
+bool acl_check_reads_all(const struct acl_user *u, const struct command *row,
+    const struct resp_arg *argv, int argc);
+
 /* May the user listen to this? */
 bool acl_may_listen(
     const struct acl_user *u, enum channel_kind kind, struct str name);
@@ -268,6 +272,9 @@ bool acl_admit_script(struct request *rq);
 
 /* May the session's user run this? Notes and replies nothing. */
 bool acl_may_run(const struct request *rq);
+
+/* And read any key, whatever the command names? The same. */
+bool acl_may_read_all(const struct request *rq);
 
 /* Make the session this user's if the password is right; notes a failure.
  * Does not reply. */

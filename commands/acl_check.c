@@ -127,6 +127,35 @@ acl_check(const struct acl_user *u, const struct command *row,
     return worst;
 }
 
+static bool
+reads_all_keys(const struct acl_selector *s)
+{
+    if (s->all_keys)
+        return true;
+    for (size_t i = 0; i < s->keys.n; i++) {
+        if (s->keys.at[i].tag & ACL_MAY_READ &&
+            str_eq(acl_word_str(&s->keys.at[i]), STR("*")))
+            return true;
+    }
+    return false;
+}
+
+bool
+acl_check_reads_all(const struct acl_user *u, const struct command *row,
+    const struct resp_arg *argv, int argc)
+{
+    int at = 0;
+
+    for (size_t i = 0; i < u->n_selectors; i++) {
+        const struct acl_selector *s = &u->selectors[i];
+
+        if (reads_all_keys(s) &&
+            check_selector(s, row, argv, argc, &at) == ACL_ALLOWED)
+            return true;
+    }
+    return false;
+}
+
 bool
 acl_may_listen(
     const struct acl_user *u, enum channel_kind kind, struct str name)

@@ -23,18 +23,21 @@ count_bit(const struct acl_selector *s, size_t bit, struct share *share)
         share->off++;
 }
 
-/* How many of a category's commands does the selector allow? */
+/* How many of a category's commands does the selector allow? Of one that is
+ * hollow, whether a rule was about it. */
 static struct share
 count_category(const struct acl_selector *s, enum category category)
 {
     struct share share = {0, 0};
 
+    if (category_is_hollow(category)) {
+        count_bit(s, ACL_CATEGORY_BIT(category), &share);
+        return share;
+    }
     for (size_t i = 0; i < command_table_rows; i++) {
         if (command_in_category(&command_table[i], category))
             count_bit(s, i, &share);
     }
-    if (share.on + share.off == 0)
-        count_bit(s, ACL_CATEGORY_BIT(category), &share);
     return share;
 }
 

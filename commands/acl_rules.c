@@ -55,15 +55,11 @@ void
 acl_selector_category(
     struct acl_selector *s, enum category category, bool allow)
 {
-    bool any = false;
-
     for (size_t i = 0; i < command_table_rows; i++) {
-        if (!command_in_category(&command_table[i], category))
-            continue;
-        acl_selector_command(s, &command_table[i], allow);
-        any = true;
+        if (command_in_category(&command_table[i], category))
+            acl_selector_command(s, &command_table[i], allow);
     }
-    if (!any)
+    if (category_is_hollow(category))
         set_bit(s, ACL_CATEGORY_BIT(category), allow);
 }
 

@@ -241,6 +241,13 @@ acl_may_run(const struct request *rq)
 }
 
 bool
+acl_may_read_all(const struct request *rq)
+{
+    return rights_of(rq->session) == RIGHTS_ALL || rq->session->user == NULL ||
+        acl_check_reads_all(rq->session->user, rq->command, rq->argv, rq->argc);
+}
+
+bool
 acl_admit_script(struct request *rq)
 {
     static const char *const reasons[] = {

@@ -88,6 +88,11 @@ static const struct {
     {{"+@sortedset", "+@set", "+get"},
         "off resetchannels -@all +@set +@sortedset +get"},
     {{"+@all", "-@stream"}, "off resetchannels +@all -@stream"},
+    /* SORT is in some of these */
+    {{"+@all", "-@list"}, "off resetchannels +@all -@list"},
+    {{"+@all", "-@list", "+sort"}, "off resetchannels +@all -@list +sort"},
+    {{"+sort", "+sort_ro"}, "off resetchannels -@all +sort +sort_ro"},
+    {{"+@set", "-sort"}, "off resetchannels -@all +@set -sort"},
     {{"+select|0", "+select|0", "+Select|1"},
         "off resetchannels -@all +select|0 +select|1"},
     {{"+select|0", "+select"}, "off resetchannels -@all +select"},
@@ -655,7 +660,9 @@ START_TEST(cat_lists_categories_and_their_commands)
     expect_has(SAY(h, "ACL", "CAT"), "*21\r\n$8\r\nkeyspace\r\n$4\r\nread\r\n");
     expect_has(SAY(h, "ACL", "CAT", "Transaction"), "$5\r\nmulti\r\n");
     expect_has(h->flat.p, "*5\r\n");
-    RUN(h, "*0\r\n", "ACL", "CAT", "sortedset");
+    RUN(h, "*0\r\n", "ACL", "CAT", "geo");
+    RUN(h, "*2\r\n$4\r\nsort\r\n$7\r\nsort_ro\r\n", "ACL", "CAT",
+        "sortedset");
     RUN(h, "-ERR Unknown category 'x'\r\n", "ACL", "CAT", "x");
     RUN(h,
         "-ERR unknown subcommand or wrong number of arguments for 'cat'. Try "

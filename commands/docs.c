@@ -167,6 +167,25 @@ reply_key_count(struct reply *r, const struct command *row)
     reply_pair_int(r, "keystep", row->key_step);
 }
 
+/* Keys that only the arguments tell, or what is found under a key. */
+static void
+reply_unknown_keys(struct reply *r, unsigned flags)
+{
+    reply_map(r, 3);
+    reply_bulk_cstr(r, "flags");
+    reply_key_flags(r, flags);
+    reply_bulk_cstr(r, "begin_search");
+    reply_map(r, 2);
+    reply_pair(r, "type", "unknown");
+    reply_bulk_cstr(r, "spec");
+    reply_map(r, 0);
+    reply_bulk_cstr(r, "find_keys");
+    reply_map(r, 2);
+    reply_pair(r, "type", "unknown");
+    reply_bulk_cstr(r, "spec");
+    reply_map(r, 0);
+}
+
 static void
 reply_key_spec_head(struct reply *r, unsigned flags, int index)
 {
@@ -183,18 +202,36 @@ reply_key_spec_head(struct reply *r, unsigned flags, int index)
     reply_map(r, 2);
 }
 
+/* Its key; those that BY and GET make of what is there; that of STORE. */
+static void
+reply_sort_specs(struct reply *r, const struct command *row)
+{
+    bool stores = row->other_key_flags != 0;
+
+    reply_set(r, 2 + stores);
+    reply_key_spec_head(r, key_spec_flags(row, 0), row->first_key);
+    reply_key_range(r, 0, 1);
+    reply_unknown_keys(r, key_spec_flags(row, 0));
+    if (stores)
+        reply_unknown_keys(r, key_spec_flags(row, 1));
+}
+
 static void
 reply_key_specs(struct reply *r, const struct command *row)
 {
     unsigned n = key_spec_count(row);
 
+    if (row->handler == cmd_sort || row->handler == cmd_sort_ro) {
+        reply_sort_specs(r, row);
+        return;
+    }
     reply_set(r, n);
     for (unsigned group = 0; group < n; group++) {
         int first = row->first_key + (int)group * row->key_step;
         int last = row->last_key < 0 ? row->last_key : row->last_key - first;
 
-        reply_key_spec_head(r, key_spec_flags(row, group),
-            first - has_counted_keys(row));
+        reply_key_spec_head(
+            r, key_spec_flags(row, group), first - has_counted_keys(row));
         if (has_counted_keys(row))
             reply_key_count(r, row);
         else if (group + 1 < n) /* this one, and others follow */
@@ -213,13 +250,14 @@ static void
 reply_info_head(struct reply *r, const struct command *row)
 {
     bool counted = has_counted_keys(row);
+    int last = row->last_key == KEYS_STORED ? row->first_key : row->last_key;
 
     reply_array(r, INFO_FIELDS);
     reply_bulk_cstr(r, row->name);
     reply_int(r, row->arity);
     reply_flags(r, row);
     reply_int(r, counted ? 0 : row->first_key);
-    reply_int(r, counted ? 0 : row->last_key);
+    reply_int(r, counted ? 0 : last);
     reply_int(r, counted ? 0 : row->key_step);
     reply_categories(r, row);
     reply_set(r, 0); /* tips, for proxies before clusters */

@@ -69,7 +69,7 @@ append(struct buf *out, const char *text)
 /* The fields of one argument, read from its RESP3 map. */
 struct argument {
     struct str name, type, token;
-    bool optional, multiple;
+    bool optional, multiple, multiple_token;
     struct buf children; /* rendered */
     bool has_children;
 };
@@ -102,6 +102,8 @@ read_flags(struct argument *a)
             a->optional = true;
         else if (is_text(flag, "multiple"))
             a->multiple = true;
+        else if (is_text(flag, "multiple_token"))
+            a->multiple_token = true;
         else
             ck_abort_msg("unknown flag %.*s", STR_ARG(flag));
     }
@@ -163,6 +165,10 @@ render_argument(struct buf *out)
     render_value(out, &a);
     if (a.multiple) {
         append(out, " [");
+        if (a.multiple_token)
+            buf_append(out, a.token.p, a.token.len);
+        if (a.multiple_token && !is_text(a.type, "pure-token"))
+            append(out, " ");
         render_value(out, &a);
         append(out, " ...]");
     }
@@ -439,7 +445,7 @@ START_TEST(getkeys_works_for_every_row_with_keys)
             words[2 + row->first_key - 1] = STR("1");
         at = harness_run(h, words, 2 + n);
         take_header('*', &n_keys);
-        if (row->last_key == KEYS_COUNTED)
+        if (row->last_key == KEYS_COUNTED || row->last_key == KEYS_STORED)
             expected = 1;
         for (int k = row->first_key;
              k <= (row->last_key < 0 ? n + row->last_key : row->last_key);

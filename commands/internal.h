@@ -70,7 +70,8 @@ struct command {
     unsigned flags;
     uint16_t key_flags, other_key_flags; /* 0: as key_spec_flags() says */
     /* As COMMAND INFO has them: last -1 = the end. Or last KEYS_COUNTED: the
-     * argument before the first key says how many keys there are. */
+     * argument before the first key says how many keys there are. Or
+     * KEYS_STORED: the first, and what follows the word STORE. */
     int first_key, last_key, key_step;
     const char *group, *since, *complexity, *summary;
     const char *arguments; /* syntax after the name, for DOCS */
@@ -127,6 +128,7 @@ command_arity_fits(const struct command *row, int argc)
 }
 
 #define KEYS_COUNTED INT_MIN
+#define KEYS_STORED (INT_MIN + 1)
 
 /* Which arguments of a request are keys. */
 struct command_keys {
@@ -195,6 +197,10 @@ enum category category_find(struct str name);
 
 /* Is the row in a category? One bit of those of command_categories(). */
 uint32_t command_categories(const struct command *row);
+
+/* Is it a category of values that are not here? No command is in it, or SORT
+ * alone. */
+bool category_is_hollow(enum category category);
 
 static inline bool
 command_in_category(const struct command *row, enum category category)

@@ -119,6 +119,13 @@ category_find(struct str name)
 
 #define BIT(id) ((uint32_t)1 << CATEGORY_##id)
 
+/* They would take any value that has elements, and are of no group. */
+static bool
+sorts(const struct command *row)
+{
+    return row->handler == cmd_sort || row->handler == cmd_sort_ro;
+}
+
 /* What the group says; a pure container belongs to none, and what a row says of
  * itself goes before it. */
 static uint32_t
@@ -139,6 +146,8 @@ group_category(const struct command *row)
 
     if (row->handler == cmd_container || row->flags & CMD_CONNECTION)
         return 0;
+    if (sorts(row))
+        return BIT(SET) | BIT(SORTEDSET) | BIT(LIST);
     for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
         if (strcmp(row->group, groups[i].group) == 0)
             return groups[i].category;
@@ -170,4 +179,15 @@ command_categories(const struct command *row)
     if (set & BIT(SCRIPTING)) /* who may read may not run scripts for it */
         set &= ~BIT(READ);
     return set | (row->flags & CMD_FAST ? BIT(FAST) : BIT(SLOW));
+}
+
+bool
+category_is_hollow(enum category category)
+{
+    for (size_t i = 0; i < command_table_rows; i++) {
+        if (command_in_category(&command_table[i], category) &&
+            !sorts(&command_table[i]))
+            return false;
+    }
+    return true;
 }

@@ -62,6 +62,12 @@ static const struct usage {
     {{"BITFIELD", "k", "SET", "u4", "0", "1"}, {{1, EDIT_}}},
     {{"BITFIELD", "k", "GET", "u4"}, {{1, EDIT_}}},
     {{"BITFIELD", "k", "GET", "u4", "0", "OVERFLOW"}, {{1, EDIT_}}},
+    {{"SORT", "k"}, {{1, READ_}}},
+    {{"SORT", "k", "DESC", "STORE", "d", "ALPHA"}, {{1, READ_}, {4, PUT_}}},
+    {{"SORT", "k", "STORE", "d", "STORE", "e"}, {{1, READ_}, {5, PUT_}}},
+    {{"SORT", "k", "LIMIT", "STORE", "d", "STORE"}, {{1, READ_}}},
+    {{"SORT", "k", "BY", "STORE", "STORE", "d"}, {{1, READ_}, {5, PUT_}}},
+    {{"SORT_RO", "k", "STORE", "d"}, {{1, READ_}}},
     {{"PING"}, {{0, 0}}},
 };
 
@@ -195,6 +201,12 @@ static const struct {
     {"role", BIT(ADMIN) | BIT(FAST) | BIT(DANGEROUS)},
     {"fcall_ro", BIT(SLOW) | BIT(SCRIPTING)},
     {"function|load", BIT(WRITE) | BIT(SLOW) | BIT(SCRIPTING)},
+    {"sort",
+        BIT(WRITE) | BIT(SET) | BIT(SORTEDSET) | BIT(LIST) | BIT(SLOW) |
+            BIT(DANGEROUS)},
+    {"sort_ro",
+        BIT(READ) | BIT(SET) | BIT(SORTEDSET) | BIT(LIST) | BIT(SLOW) |
+            BIT(DANGEROUS)},
 };
 
 START_TEST(commands_are_in_the_categories_of_redis)
@@ -211,6 +223,15 @@ START_TEST(categories_are_found_by_name)
     ck_assert_int_eq(category_find(STR("StRiNg")), CATEGORY_STRING);
     ck_assert_int_eq(category_find(STR("nonesuch")), CATEGORIES_N);
     ck_assert_int_eq(category_find(STR("")), CATEGORIES_N);
+}
+END_TEST
+
+START_TEST(categories_of_other_types_are_hollow)
+{
+    ck_assert(category_is_hollow(CATEGORY_LIST));
+    ck_assert(category_is_hollow(CATEGORY_STREAM));
+    ck_assert(!category_is_hollow(CATEGORY_HASH));
+    ck_assert(!category_is_hollow(CATEGORY_DANGEROUS));
 }
 END_TEST
 
@@ -232,6 +253,7 @@ main(void)
     tcase_add_loop_test(
         tc, commands_are_in_the_categories_of_redis, 0, ARRAY_LEN(memberships));
     tcase_add_test(tc, categories_are_found_by_name);
+    tcase_add_test(tc, categories_of_other_types_are_hollow);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -86,6 +86,7 @@ libcommands_a_SOURCES = \
     commands/sha256.c \
     commands/sha256.h \
     commands/slowlog.c \
+    commands/sort.c \
     commands/standalone.c \
     commands/stats.c \
     commands/string_edit.c \
@@ -152,6 +153,7 @@ check_PROGRAMS += \
     commands/session_test \
     commands/sha256_test \
     commands/slowlog_test \
+    commands/sort_test \
     commands/stats_test \
     commands/string_edit_test \
     commands/strings_test \
@@ -256,6 +258,9 @@ commands_session_test_LDADD = $(commands_tests_ldadd)
 commands_sha256_test_SOURCES = commands/sha256_test.c
 commands_sha256_test_CFLAGS = $(commands_tests_cflags)
 commands_sha256_test_LDADD = $(commands_tests_ldadd)
+commands_sort_test_SOURCES = commands/sort_test.c
+commands_sort_test_CFLAGS = $(commands_tests_cflags)
+commands_sort_test_LDADD = $(commands_tests_ldadd)
 commands_slowlog_test_SOURCES = commands/slowlog_test.c
 commands_slowlog_test_CFLAGS = $(commands_tests_cflags)
 commands_slowlog_test_LDADD = $(commands_tests_ldadd)

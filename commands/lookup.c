@@ -281,6 +281,29 @@ counted_keys(const struct command *row, const struct resp_arg *argv, int argc)
     return keys;
 }
 
+/* The first key, and the one after the last STORE: also where an option is
+ * missing something, so that the command is an error anyway. */
+static struct command_keys
+stored_keys(const struct command *row, const struct resp_arg *argv, int argc)
+{
+    struct command_keys keys = {
+        row->first_key, MIN(row->first_key, argc - 1), row->key_step};
+
+    for (int i = keys.first + 1; i < argc; i++) {
+        struct str word = {argv[i].p, argv[i].len};
+
+        if (str_ieq(word, STR("limit"))) {
+            i += 2;
+        } else if (str_ieq(word, STR("by")) || str_ieq(word, STR("get"))) {
+            i += 1;
+        } else if (str_ieq(word, STR("store")) && i + 1 < argc) {
+            keys.last = i + 1;
+            keys.step = keys.last - keys.first;
+        }
+    }
+    return keys;
+}
+
 struct command_keys
 command_keys_of(
     const struct command *row, const struct resp_arg *argv, int argc)
@@ -291,6 +314,8 @@ command_keys_of(
         return (struct command_keys){1, 0, 1};
     if (keys.last == KEYS_COUNTED)
         return counted_keys(row, argv, argc);
+    if (keys.last == KEYS_STORED)
+        return stored_keys(row, argv, argc);
     if (keys.last < 0)
         keys.last += argc;
     if (keys.last >= argc)

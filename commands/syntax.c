@@ -7,7 +7,7 @@
  * after it, or, when a further token follows, the whole choice after it
  * ([TYPE NORMAL|PUBSUB]). A choice binds weaker than a sequence. Brackets mean
  * optional, unless they end in "...": then they say that the arguments before
- * them repeat. The strings come from table.h alone, so a bad one is a bug and
+ * them repeat, with their token if that stands there again. The strings come from table.h alone, so a bad one is a bug and
  * ends in an assertion. Any thread.
  */
 #include "commands/internal.h"
@@ -28,6 +28,7 @@ struct node {
     struct str name;  /* of a value */
     struct str token; /* "" if none */
     bool optional, multiple;
+    bool multiple_token; /* it stands before each */
     struct node *child, *next;
 };
 
@@ -220,8 +221,11 @@ parse_brackets(struct parser *p, struct list *list)
     size_t repeated = words_repeated(p->at);
 
     if (repeated > 0) {
+        bool with_token = isupper((unsigned char)p->at[1]);
+
         p->at = strchr(p->at, ']') + 1;
-        mark_repeated(p, list, repeated);
+        mark_repeated(p, list, with_token ? 1 : repeated);
+        list->last->multiple_token = with_token;
         return;
     }
     p->at++;
@@ -347,11 +351,14 @@ static void
 reply_flags(struct reply *r, const struct node *node)
 {
     reply_bulk_cstr(r, "flags");
-    reply_set(r, (size_t)node->optional + node->multiple);
+    reply_set(
+        r, (size_t)node->optional + node->multiple + node->multiple_token);
     if (node->optional)
         reply_simple(r, "optional");
     if (node->multiple)
         reply_simple(r, "multiple");
+    if (node->multiple_token)
+        reply_simple(r, "multiple_token");
 }
 
 /* NOLINTBEGIN(misc-no-recursion): as deep as the brackets of our own table */

@@ -7,7 +7,8 @@
  * A container's subcommands follow its row and are named "container|sub".
  * Keys: first, last (-1: the last argument, -2 the one before) and step, as
  * COMMAND INFO shows them; 0 0 0 for none. KEYS_COUNTED as the last: the
- * argument before the first says how many there are. How a command uses its
+ * argument before the first says how many there are. KEYS_STORED: the first, and
+ * what follows the word STORE. How a command uses its
  * keys stands among the flags, KEYS() for all of them or, with OTHER_KEYS(),
  * for the first only; without it, a command that reads has KEY_RO | KEY_ACCESS,
  * one that writes KEY_RW | KEY_ACCESS | KEY_UPDATE. The argument syntax is what
@@ -422,6 +423,20 @@
         "generic", "0.1.0", "O(1) a call, O(N) for a whole walk",             \
         "cursor [MATCH pattern] [COUNT count] [TYPE type]",                   \
         "Walks over the keys of the database step by step.")                  \
+    X("sort", cmd_sort, -2,                                                   \
+        CMD_PUT_ | CMD_MOVABLE_KEYS | CMD_DANGEROUS |                         \
+        KEYS(KEY_RO | KEY_ACCESS) | OTHER_KEYS(KEY_OW | KEY_UPDATE),          \
+        1, KEYS_STORED, 1,                                                    \
+        "generic", "0.2.0", "O(1)",                                           \
+        "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern "    \
+        "...]] [ASC|DESC] [ALPHA] [STORE destination]",                       \
+        "Sorts nothing: no value here has elements to sort.")                 \
+    X("sort_ro", cmd_sort_ro, -2,                                             \
+        CMD_READ | CMD_MOVABLE_KEYS | CMD_DANGEROUS, 1, 1, 1,                 \
+        "generic", "0.2.0", "O(1)",                                           \
+        "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern "    \
+        "...]] [ASC|DESC] [ALPHA]",                                           \
+        "SORT without STORE.")                                                \
     X("touch", cmd_touch, -2,                                                 \
         CMD_GET_ | KEYS(KEY_RO), 1, -1, 1,                                    \
         "generic", "0.1.0", "O(N) in the keys", "key [key ...]",              \
