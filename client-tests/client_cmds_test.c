@@ -298,6 +298,32 @@ START_TEST(client_kill_closes_others)
 }
 END_TEST
 
+/* At once, before the worker that is to close it gets round to that. */
+START_TEST(a_killed_client_is_none_any_more)
+{
+    static const char *const workers[] = {"--workers", "3", NULL};
+    struct server *s = server_start(testing_redis() ? NULL : workers);
+    struct wire *victims[20], *w = wire_connect(s);
+
+    for (size_t i = 0; i < ARRAY_LEN(victims); i++) {
+        victims[i] = wire_connect(s);
+        wire_run(victims[i], "PING", "+PONG");
+    }
+    wire_send_text(
+        w, "CLIENT KILL SKIPME yes\r\nINFO clients\r\nCLIENT LIST\r\n");
+    wire_expect(w, ":20");
+    wire_expect(w, "re:\".*connected_clients:1\\\\r.*\"");
+    wire_expect(w, "re:\"id=[^\\\\]*\\\\n\"");
+    for (size_t i = 0; i < ARRAY_LEN(victims); i++) {
+        wire_expect_closed(victims[i]);
+        wire_close(victims[i]);
+    }
+    wire_run(w, "INFO clients", "re:\".*connected_clients:1\\\\r.*\"");
+    wire_close(w);
+    server_stop(s);
+}
+END_TEST
+
 START_TEST(client_kill_of_itself_answers_first)
 {
     struct wire *w = wire_connect(server);
@@ -718,6 +744,7 @@ client_cmds_suite(void)
     tcase_add_test(tc, client_info_describes_the_connection);
     tcase_add_test(tc, client_list_shows_every_connection);
     tcase_add_test(tc, client_kill_closes_others);
+    tcase_add_test(tc, a_killed_client_is_none_any_more);
     tcase_add_test(tc, client_kill_of_itself_answers_first);
     tcase_add_test(tc, client_reply_switches_replies_off_and_skips_one);
     tcase_add_test(tc, client_setinfo_names_the_library);

@@ -69,7 +69,8 @@ describe_self(void *ctx, const struct session *s, struct client_view *out)
         out);
 }
 
-/* Mark the client for its worker, which closes it before its next batch. */
+/* Mark the client for its worker, which closes it before its next batch. It is
+ * none any more to those who list or count clients. */
 static bool
 kill_client(void *ctx, uint64_t id)
 {
@@ -78,19 +79,23 @@ kill_client(void *ctx, uint64_t id)
     for (unsigned i = 0; i < d->n_workers; i++) {
         struct worker *w = d->workers[i];
         struct conn *c;
+        bool is_new;
 
         pthread_mutex_lock(&w->clients_lock);
         for (c = w->clients; c != NULL && c->session.id != id; c = c->next)
             ;
-        if (c != NULL)
-            STORE(&c->kill, true);
+        is_new = c != NULL &&
+            !atomic_exchange_explicit(&c->kill, true, memory_order_relaxed);
+        if (is_new)
+            worker_uncount_client(w);
         pthread_mutex_unlock(&w->clients_lock);
-        if (c != NULL) {
+        if (is_new) {
             /* release: `kill` comes first; pairs with take_kills() */
             atomic_store_explicit(&w->kills, true, memory_order_release);
             worker_wake(w);
-            return true;
         }
+        if (c != NULL)
+            return is_new;
     }
     return false;
 }

@@ -209,11 +209,12 @@ conn_free(struct conn *c)
 {
     struct session_memory held;
     struct worker *w;
-    bool may_free;
+    bool killed, may_free;
 
     CHECK(c, CONN_MAGIC);
     w = c->worker;
     unlink_client(w, c);
+    killed = atomic_load(&c->kill);
     may_free = conn_io(c)->forget(c);
     if (c->closing)
         read_rest(c);
@@ -228,8 +229,8 @@ conn_free(struct conn *c)
     c->magic = 0;
     if (may_free)
         pool_put(w->conns, c);
-    atomic_fetch_sub(&w->n_clients, 1);
-    atomic_fetch_sub(&w->daemon->n_clients, 1);
+    if (!killed)
+        worker_uncount_client(w);
 }
 
 void

@@ -248,7 +248,7 @@ struct ashlard {
     pthread_mutex_t config_lock;
     pthread_mutex_t names_lock; /* every session's names */
 
-    _Atomic uint32_t n_clients; /* dealt and not closed yet */
+    _Atomic uint32_t n_clients; /* dealt, and neither closed nor killed yet */
     _Atomic uint64_t last_client_id;
     _Atomic size_t client_bytes; /* buffers of all clients, in steps */
     _Atomic size_t large_bytes;  /* large arguments on their way in */
@@ -750,6 +750,10 @@ void worker_take_messages(struct worker *w);
 
 /* Have the worker look at its mail, kills and limits. Any thread. */
 void worker_wake(struct worker *w);
+
+/* A client that was dealt to the worker is gone, or as good as gone: once for
+ * each. Any thread. */
+void worker_uncount_client(struct worker *w);
 
 /* Read the clocks. Owner thread. */
 void worker_read_clock(struct worker *w);

@@ -124,12 +124,18 @@ worker_hand(struct worker *w, int fd, enum transport transport)
         worker_wake(w);
 }
 
+void
+worker_uncount_client(struct worker *w)
+{
+    atomic_fetch_sub_explicit(&w->n_clients, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&w->daemon->n_clients, 1, memory_order_relaxed);
+}
+
 static void
 refuse_handed(struct worker *w, int fd)
 {
     close(fd);
-    atomic_fetch_sub_explicit(&w->n_clients, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&w->daemon->n_clients, 1, memory_order_relaxed);
+    worker_uncount_client(w);
 }
 
 static void
