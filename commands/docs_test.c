@@ -465,7 +465,7 @@ START_TEST(help_lists_the_subcommands_of_the_container)
         "*11\r\n"
         "+OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"
         "+ENCODING key\r\n+    Returns the encoding of a value.\r\n"
-        "+FREQ key\r\n+    Returns how often a key was hit lately, 0 to 7."
+        "+FREQ key\r\n+    Returns how often a key was hit: 0 to 7, or about 10, 30, 100, 255."
         "\r\n"
         "+HELP\r\n+    Prints this help.\r\n"
         "+IDLETIME key\r\n+    Returns the seconds since a key was last "

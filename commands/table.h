@@ -369,7 +369,7 @@
     X("object|freq", cmd_object_freq, 3,                                      \
         CMD_READ | KEYS(KEY_RO), 2, 2, 1,                                     \
         "generic", "0.1.0", "O(1)", "key",                                    \
-        "Returns how often a key was hit lately, 0 to 7.")                    \
+        "Returns how often a key was hit: 0 to 7, or about 10, 30, 100, 255.")\
     X("object|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                        \
         "generic", "0.1.0", "O(1)", "",                                       \
         "Prints this help.")                                                  \

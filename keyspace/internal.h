@@ -690,7 +690,8 @@ void unlinked_free(struct ks_thread *t);
 /* The state byte of a mark. */
 enum mark_bits {
     MARK_REUSE = 7,          /* 0..6 */
-    MARK_COUNT_SHIFT = 3,    /* 3 bits: hits, saturating */
+    MARK_OFTEN = 4,          /* of these, the bit of those hit often */
+    MARK_COUNT_SHIFT = 3,    /* 3 bits: hits, see mark.c */
     MARK_EXPIRES = 1 << 6,
     MARK_EXTENT = 1 << 7, /* no state is SLAB_MARK_FREE: reuse is never 7 */
 };
@@ -1074,6 +1075,8 @@ void mark_overwritten(struct ks_thread *t, const struct slab_mark *mark);
 /* The mark of an item that was moved to another chunk. */
 void mark_move(struct ks_thread *t, uint32_t from, uint32_t to);
 void mark_expires(struct ks_thread *t, uint32_t handle, bool expires);
+/* The hits that the state of a mark tells of, as ks_info has them. */
+unsigned mark_frequency(uint8_t state);
 /* A hit on an item, whose value is in `extent`, or 0. */
 void mark_hit(
     struct ks_thread *t, const struct slab_mark *mark, uint32_t extent);

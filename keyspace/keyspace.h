@@ -175,7 +175,7 @@ struct ks_info {
                             hash that has an index (OBJECT) */
     uint64_t version;    /* of the value; 0: it was given none */
     size_t memory_bytes; /* chunk + extent + index share */
-    uint8_t frequency;   /* hits seen lately, 0..7 */
+    uint8_t frequency;   /* hits: 0 to 7, then about 10, 30, 100, 255 */
     uint32_t idle_s;     /* estimated seconds since the last access */
     uint32_t value_extent; /* not 0: pinned for the caller (ks_get only) */
     const char *value;   /* ks_get: in the buffer the caller placed, or in the
@@ -272,7 +272,8 @@ enum ks_status ks_give_version(struct ks_thread *t, const struct ks_key *key);
 
 /* What is known of an item's accesses from elsewhere; -1 leaves it as it is.
  * The idle time is kept as far back as the coarse time of the eviction reaches
- * (49152 ticks of a 256th of the items), the frequency up to 7. */
+ * (49152 ticks of a 256th of the items); of frequencies those that ks_info can
+ * have, others as the next below. */
 struct ks_history {
     int64_t idle_s;
     int frequency;

@@ -9,6 +9,55 @@
  */
 #include "keyspace/density.h"
 
+/* The state of a mark holds a level of hits in three bits, and that of 4 and
+ * more is known by the reuse (4 to 6) beside it: so there are twelve. Up to 7
+ * they are counts; from there on, one of so many hits leads to the next, for
+ * about as many as OBJECT FREQ says. */
+#define LEVELS 12
+#define COUNTED 7
+static const uint8_t frequencies[LEVELS] = {
+    0, 1, 2, 3, 4, 5, 6, 7, 10, 30, 100, 255};
+static const uint8_t rare_shift[LEVELS - 1 - COUNTED] = {2, 4, 6, 7};
+
+_Static_assert(OFTEN + 1 == MARK_OFTEN, "both tell the same levels");
+
+static inline unsigned
+level_of(uint8_t state)
+{
+    return ((state >> MARK_COUNT_SHIFT) & 7u) + (state & MARK_OFTEN);
+}
+
+/* The bits of a level and of a reuse state. */
+static inline uint8_t
+with_level(unsigned level, unsigned reuse_state)
+{
+    return (uint8_t)((level - (reuse_state & MARK_OFTEN)) << MARK_COUNT_SHIFT |
+        reuse_state);
+}
+
+/* Is it one of 1 << shift events, evenly spread? */
+static inline bool
+is_rare(uint32_t event, unsigned shift)
+{
+    return event * 0x9e3779b9u >> (32 - shift) == 0;
+}
+
+/* The level after one more hit, which is the nth of a histogram's. */
+static inline unsigned
+next_level(unsigned level, uint32_t n)
+{
+    if (level < COUNTED)
+        return level + 1;
+    return level +
+        (level < LEVELS - 1 && is_rare(n, rare_shift[level - COUNTED]));
+}
+
+unsigned
+mark_frequency(uint8_t state)
+{
+    return state == SLAB_MARK_FREE ? 0 : frequencies[level_of(state)];
+}
+
 /* ticks: half as many accesses as items, four times as many */
 #define REUSED_LATE (TICKS_PER_ITEM_COUNT / 2)
 #define REUSED_VERY_LATE (TICKS_PER_ITEM_COUNT * 4)
@@ -25,17 +74,19 @@ judged_bytes(const struct ks_thread *t, uint32_t chunk_bytes, uint32_t extent)
 static inline uint8_t
 reuse(struct ks_thread *t, uint8_t state, uint16_t age, size_t bytes)
 {
-    unsigned count = (state >> MARK_COUNT_SHIFT) & 7;
-    unsigned next = 1;
+    _Atomic uint32_t *counter =
+        &t->histogram.hits[rank_class(bytes, state)][age_bucket(age)];
+    unsigned level, next = 1;
 
-    count_event(&t->histogram.hits[rank_class(bytes, state)][age_bucket(age)]);
-    count += count < 7;
-    if (count > OFTEN)
+    count_event(counter);
+    level = next_level(
+        level_of(state), atomic_load_explicit(counter, memory_order_relaxed));
+    if (level > OFTEN)
         next += 3;
     next += age > REUSED_LATE ? 1 : 0;
     next += age > REUSED_VERY_LATE ? 1 : 0;
     return (uint8_t)((state & (MARK_EXPIRES | MARK_EXTENT)) |
-        count << MARK_COUNT_SHIFT | next);
+        with_level(level, next));
 }
 
 void
@@ -152,11 +203,13 @@ mark_correct(struct ks_thread *t, uint32_t handle)
 static uint8_t
 state_of_frequency(uint8_t state, unsigned frequency)
 {
-    unsigned count = MIN(frequency, 7);
-    unsigned reuse_state = count == 0 ? 0 : count <= OFTEN ? 1 : 4;
+    unsigned level = 0, reuse_state;
 
+    while (level + 1 < LEVELS && frequencies[level + 1] <= frequency)
+        level++;
+    reuse_state = level == 0 ? 0 : level <= OFTEN ? 1 : 4;
     return (uint8_t)((state & (MARK_EXPIRES | MARK_EXTENT)) |
-        count << MARK_COUNT_SHIFT | reuse_state);
+        with_level(level, reuse_state));
 }
 
 enum ks_status

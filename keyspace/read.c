@@ -158,8 +158,7 @@ fill_info(struct read_state *r, struct ks_info *info)
         (info->type == KS_HASH && v->extent != 0);
     info->version = v->version;
     info->memory_bytes = item_memory(r->t, r->handle, v);
-    info->frequency =
-        state == SLAB_MARK_FREE ? 0 : (state >> MARK_COUNT_SHIFT) & 7;
+    info->frequency = (uint8_t)mark_frequency(state);
     info->idle_s = tick_idle_seconds(r->t->ks, stamp);
 }
 
