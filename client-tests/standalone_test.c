@@ -82,6 +82,33 @@ TABLE_TEST(the_server_is_no_part_of_a_cluster,
     {"READONLY", "-ERR This instance has cluster support disabled"},
     {"READWRITE", "-ERR This instance has cluster support disabled"})
 
+#define NO_SERVER                                                              \
+    "-ERR this server connects to no other: DUMP the keys here and RESTORE "  \
+    "them there"
+#define NOT_INTEGER "-ERR value is not an integer or out of range"
+
+TABLE_TEST(no_key_goes_to_another_server,
+    {"MIGRATE localhost 6379 k 0 1000", "+NOKEY"},
+    {"MIGRATE localhost 6379 \"\" 0 1000 KEYS a b", "+NOKEY"},
+    {"MIGRATE localhost 6379 \"\" 0 1000 KEYS", "+NOKEY"},
+    {"SET k v", "+OK"},
+    {"HSET b f v", ":1"},
+    {"MIGRATE localhost 6379 k 0 1000", NO_SERVER},
+    {"MIGRATE localhost 6379 k 0 1000 COPY REPLACE AUTH secret", NO_SERVER},
+    {"MIGRATE localhost 6379 \"\" 0 0 AUTH2 KEYS x KEYS a b", NO_SERVER},
+    {"MIGRATE localhost 6379 k 0 1000 KEYS k",
+        "-ERR When using MIGRATE KEYS option, the key argument must be set to "
+        "the empty string"},
+    {"MIGRATE localhost 6379 k 0 1000 MOVE", SYNTAX},
+    {"MIGRATE localhost 6379 k 0 1000 AUTH", SYNTAX},
+    {"MIGRATE localhost 6379 k 0 1000 AUTH2 user", SYNTAX},
+    {"MIGRATE localhost 6379 k 0 x", NOT_INTEGER},
+    {"MIGRATE localhost 6379 k 9223372036854775808 1", NOT_INTEGER},
+    {"MIGRATE localhost 6379 k 0", ARITY("migrate")},
+    {"COMMAND GETKEYS MIGRATE h 1 \"\" 0 1 AUTH KEYS KEYS a b",
+        "[\"a\" \"b\"]"},
+    {"EXISTS k b", ":2"})
+
 TABLE_TEST(nothing_is_saved,
     {"LASTSAVE", "re::[0-9]{10}"},
     {"SAVE", "-ERR this server writes no snapshots"},
@@ -105,6 +132,7 @@ standalone_suite(void)
     tcase_add_test(tc, no_function_runs);
     tcase_add_test(tc, the_server_is_a_master_without_replicas);
     tcase_add_test(tc, the_server_is_no_part_of_a_cluster);
+    tcase_add_test(tc, no_key_goes_to_another_server);
     tcase_add_test(tc, nothing_is_saved);
     suite_add_tcase(s, tc);
     return s;

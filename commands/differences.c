@@ -67,7 +67,8 @@ static const struct difference {
             "Existence test commands are not marked as access",
             "Intersection cardinaltiy commands are access commands",
             "Cardinality commands require some type of permission to execute",
-            "Test sort with ACL permissions"}},
+            "Test sort with ACL permissions",
+            "Test various odd commands for key permissions"}},
     {NULL, "unit/acl",
         {"ACLs can include or exclude whole classes of commands",
             "ACLs including of a type includes also subcommands",
@@ -118,8 +119,7 @@ static const struct difference {
         "unit/scripting",
         {"CLUSTER RESET can not be invoke from within a script"}},
     {"The memory of Lua is that of all workers: with one it passes.",
-        "unit/scripting",
-        {"EVAL does not leak in the Lua stack"}},
+        "unit/scripting", {"EVAL does not leak in the Lua stack"}},
     {"It sets `maxmemory` 100 kB above what is in use and then writes 200 kB, "
      "which is refused here, or done without an eviction, as there is room.",
         "unit/tracking",
@@ -160,9 +160,6 @@ static const struct difference {
     {"In some runs: an idle time is kept as far back as access stamps reach, "
      "which after many accesses is minutes.",
         "unit/dump", {"RESTORE can set LRU"}},
-    {"MIGRATE would make the cache connect to other servers.",
-        "unit/introspection-2", {"MIGRATE command is marked with movablekeys"}},
-    {NULL, "unit/acl-v2", {"Test various odd commands for key permissions"}},
     {"Nothing is saved to disk.", "unit/other",
         {"Perform a final SAVE to leave a clean DB on disk"}},
     {"They expect the fields of a hash of large values in the order in which "

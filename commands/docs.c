@@ -114,6 +114,7 @@ static const struct flag_name key_flag_names[] = {
     {KEY_INSERT, "insert"},
     {KEY_DELETE, "delete"},
     {KEY_VARIABLE, "variable_flags"},
+    {KEY_INCOMPLETE, "incomplete"},
 };
 
 static void
@@ -216,11 +217,40 @@ reply_sort_specs(struct reply *r, const struct command *row)
         reply_unknown_keys(r, key_spec_flags(row, 1));
 }
 
+/* Its key, or those after the word KEYS: which is looked for from the end, and
+ * may be another argument. */
+static void
+reply_migrate_specs(struct reply *r, const struct command *row)
+{
+    unsigned flags = key_spec_flags(row, 0);
+
+    reply_set(r, 2);
+    reply_key_spec_head(r, flags, row->first_key);
+    reply_key_range(r, 0, 1);
+    reply_map(r, 3);
+    reply_bulk_cstr(r, "flags");
+    reply_key_flags(r, flags | KEY_INCOMPLETE);
+    reply_bulk_cstr(r, "begin_search");
+    reply_map(r, 2);
+    reply_pair(r, "type", "keyword");
+    reply_bulk_cstr(r, "spec");
+    reply_map(r, 2);
+    reply_pair(r, "keyword", "KEYS");
+    reply_pair_int(r, "startfrom", -2);
+    reply_bulk_cstr(r, "find_keys");
+    reply_map(r, 2);
+    reply_key_range(r, -1, 1);
+}
+
 static void
 reply_key_specs(struct reply *r, const struct command *row)
 {
     unsigned n = key_spec_count(row);
 
+    if (row->handler == cmd_migrate) {
+        reply_migrate_specs(r, row);
+        return;
+    }
     if (row->handler == cmd_sort || row->handler == cmd_sort_ro) {
         reply_sort_specs(r, row);
         return;
@@ -250,7 +280,7 @@ static void
 reply_info_head(struct reply *r, const struct command *row)
 {
     bool counted = has_counted_keys(row);
-    int last = row->last_key == KEYS_STORED ? row->first_key : row->last_key;
+    int last = row->last_key <= KEYS_LISTED ? row->first_key : row->last_key;
 
     reply_array(r, INFO_FIELDS);
     reply_bulk_cstr(r, row->name);

@@ -445,7 +445,7 @@ START_TEST(getkeys_works_for_every_row_with_keys)
             words[2 + row->first_key - 1] = STR("1");
         at = harness_run(h, words, 2 + n);
         take_header('*', &n_keys);
-        if (row->last_key == KEYS_COUNTED || row->last_key == KEYS_STORED)
+        if (row->last_key <= KEYS_LISTED)
             expected = 1;
         for (int k = row->first_key;
              k <= (row->last_key < 0 ? n + row->last_key : row->last_key);
@@ -465,8 +465,8 @@ START_TEST(help_lists_the_subcommands_of_the_container)
         "*11\r\n"
         "+OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"
         "+ENCODING key\r\n+    Returns the encoding of a value.\r\n"
-        "+FREQ key\r\n+    Returns how often a key was hit: 0 to 7, or about 10, 30, 100, 255."
-        "\r\n"
+        "+FREQ key\r\n+    Returns how often a key was hit: 0 to 7, or about "
+        "10, 30, 100, 255.\r\n"
         "+HELP\r\n+    Prints this help.\r\n"
         "+IDLETIME key\r\n+    Returns the seconds since a key was last "
         "accessed.\r\n"

@@ -52,6 +52,7 @@ enum key_flags {
     KEY_UPDATE = 1 << 6,
     KEY_DELETE = 1 << 7,
     KEY_VARIABLE = 1 << 8, /* depends on the arguments: command_key_flags() */
+    KEY_INCOMPLETE = 1 << 9, /* a specification that finds some only */
 
     KEY_READS = KEY_ACCESS,
     KEY_WRITES = KEY_INSERT | KEY_UPDATE | KEY_DELETE,
@@ -71,7 +72,8 @@ struct command {
     uint16_t key_flags, other_key_flags; /* 0: as key_spec_flags() says */
     /* As COMMAND INFO has them: last -1 = the end. Or last KEYS_COUNTED: the
      * argument before the first key says how many keys there are. Or
-     * KEYS_STORED: the first, and what follows the word STORE. */
+     * KEYS_STORED: the first, and what follows the word STORE. Or
+     * KEYS_LISTED: the first, or if that is empty what follows the word KEYS. */
     int first_key, last_key, key_step;
     const char *group, *since, *complexity, *summary;
     const char *arguments; /* syntax after the name, for DOCS */
@@ -129,6 +131,7 @@ command_arity_fits(const struct command *row, int argc)
 
 #define KEYS_COUNTED INT_MIN
 #define KEYS_STORED (INT_MIN + 1)
+#define KEYS_LISTED (INT_MIN + 2)
 
 /* Which arguments of a request are keys. */
 struct command_keys {

@@ -24,7 +24,7 @@ row_of(const char *name)
 #define PUT_ (KEY_OW | KEY_UPDATE)
 
 static const struct usage {
-    const char *words[8];
+    const char *words[12];
     struct {
         int at;
         unsigned flags;
@@ -68,18 +68,24 @@ static const struct usage {
     {{"SORT", "k", "LIMIT", "STORE", "d", "STORE"}, {{1, READ_}}},
     {{"SORT", "k", "BY", "STORE", "STORE", "d"}, {{1, READ_}, {5, PUT_}}},
     {{"SORT_RO", "k", "STORE", "d"}, {{1, READ_}}},
+    {{"MIGRATE", "h", "p", "k", "0", "1", "COPY"}, {{3, TAKE_}}},
+    {{"MIGRATE", "h", "p", "", "0", "1", "KEYS", "a", "b"},
+        {{7, TAKE_}, {8, TAKE_}}},
+    {{"MIGRATE", "h", "p", "", "0", "1", "AUTH2", "KEYS", "KEYS", "KEYS", "a"},
+        {{10, TAKE_}}},
+    {{"MIGRATE", "h", "p", "k", "0", "1", "KEYS", "a"}, {{0, 0}}},
     {{"PING"}, {{0, 0}}},
 };
 
 START_TEST(every_key_has_the_flags_of_its_use)
 {
     const struct usage *u = &usages[_i];
-    struct resp_arg argv[8] = {0};
+    struct resp_arg argv[12] = {0};
     const struct command *row;
     struct command_keys keys;
     int argc = 0, n = 0;
 
-    for (; argc < 8 && u->words[argc] != NULL; argc++)
+    for (; argc < 12 && u->words[argc] != NULL; argc++)
         argv[argc] = (struct resp_arg){
             .p = u->words[argc], .len = (uint32_t)strlen(u->words[argc])};
     row = command_resolve(h->commands.state->index, argv, argc);

@@ -304,6 +304,30 @@ stored_keys(const struct command *row, const struct resp_arg *argv, int argc)
     return keys;
 }
 
+/* The first key; or, if that is empty, those after the word KEYS, which is an
+ * error beside another key. */
+static struct command_keys
+listed_keys(const struct command *row, const struct resp_arg *argv, int argc)
+{
+    struct command_keys keys = {
+        row->first_key, MIN(row->first_key, argc - 1), row->key_step};
+
+    for (int i = 6; i < argc; i++) {
+        struct str word = {argv[i].p, argv[i].len};
+
+        if (str_ieq(word, STR("auth"))) {
+            i += 1;
+        } else if (str_ieq(word, STR("auth2"))) {
+            i += 2;
+        } else if (str_ieq(word, STR("keys"))) {
+            keys.first = i + 1;
+            keys.last = argv[row->first_key].len == 0 ? argc - 1 : i;
+            return keys;
+        }
+    }
+    return keys;
+}
+
 struct command_keys
 command_keys_of(
     const struct command *row, const struct resp_arg *argv, int argc)
@@ -316,6 +340,8 @@ command_keys_of(
         return counted_keys(row, argv, argc);
     if (keys.last == KEYS_STORED)
         return stored_keys(row, argv, argc);
+    if (keys.last == KEYS_LISTED)
+        return listed_keys(row, argv, argc);
     if (keys.last < 0)
         keys.last += argc;
     if (keys.last >= argc)

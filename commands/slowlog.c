@@ -118,6 +118,10 @@ arg_is_secret(const struct request *rq, int i)
     if (strcmp(name, "hello") == 0)
         return (i > 2 && arg_is(rq, i - 1, "auth")) ||
             (i > 3 && arg_is(rq, i - 2, "auth"));
+    if (strcmp(name, "migrate") == 0)
+        return (i > 6 && arg_is(rq, i - 1, "auth")) ||
+            (i > 6 && arg_is(rq, i - 1, "auth2")) ||
+            (i > 7 && arg_is(rq, i - 2, "auth2"));
     if (strcmp(name, "config|set") != 0 || i < 3 || i % 2 == 0 ||
         options == NULL)
         return false;

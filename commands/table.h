@@ -8,7 +8,8 @@
  * Keys: first, last (-1: the last argument, -2 the one before) and step, as
  * COMMAND INFO shows them; 0 0 0 for none. KEYS_COUNTED as the last: the
  * argument before the first says how many there are. KEYS_STORED: the first, and
- * what follows the word STORE. How a command uses its
+ * what follows the word STORE. KEYS_LISTED: the first, or what follows the word
+ * KEYS. How a command uses its
  * keys stands among the flags, KEYS() for all of them or, with OTHER_KEYS(),
  * for the first only; without it, a command that reads has KEY_RO | KEY_ACCESS,
  * one that writes KEY_RW | KEY_ACCESS | KEY_UPDATE. The argument syntax is what
@@ -995,6 +996,13 @@
         CMD_ABOUT_ | CMD_FAST | CMD_LIKE_ADMIN, 0, 0, 0,                      \
         "server", "0.2.0", "O(1)", "",                                        \
         "Returns the time of the last snapshot: of the start.")               \
+    X("migrate", cmd_migrate, -6,                                             \
+        CMD_WRITE | CMD_MOVABLE_KEYS | CMD_DANGEROUS |                        \
+        KEYS(KEY_RW | KEY_ACCESS | KEY_DELETE), 3, KEYS_LISTED, 1,            \
+        "generic", "0.2.0", "O(N) in the keys",                               \
+        "host port key destination-db timeout [COPY] [REPLACE] "              \
+        "[AUTH password|AUTH2 username password] [KEYS key [key ...]]",       \
+        "Is refused, unless there is no such key: no server is connected to.")\
     X("replicaof", cmd_replicaof, 3,                                          \
         CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE, 0, 0, 0,                        \
         "server", "0.2.0", "O(1)", "host port",                               \
