@@ -406,7 +406,7 @@ START_TEST(hostile_names_stay_names)
 }
 END_TEST
 
-/* ---- the dashboard ------------------------------------------------------- */
+/* ---- the dashboard, and the alerts --------------------------------------- */
 
 /* Is there a TYPE line of this metric, or of the histogram it belongs to? */
 static bool
@@ -425,21 +425,23 @@ is_known(const char *text, const char *name, size_t len)
     return false;
 }
 
-START_TEST(the_dashboard_asks_for_metrics_that_are_there)
+/* Each name of a metric in a file of conf/ is one of `text`. Returns how many
+ * there are. */
+static unsigned
+check_metrics_of(const char *file, const char *text)
 {
     const char *top = getenv("ASHLAR_SRCDIR");
-    FILE *f = fopen(
-        brief("%s/conf/grafana-ashlar.json", top == NULL ? ".." : top), "r");
-    static char json[200000];
-    const char *text = get("/metrics");
+    FILE *f = fopen(brief("%s/conf/%s", top == NULL ? ".." : top, file), "r");
+    static char content[200000];
     unsigned n = 0;
     size_t len;
 
     ck_assert_ptr_nonnull(f);
-    len = fread(json, 1, sizeof(json) - 1, f);
-    ck_assert_uint_lt(len, sizeof(json) - 1);
+    len = fread(content, 1, sizeof(content) - 1, f);
+    ck_assert_uint_lt(len, sizeof(content) - 1);
+    content[len] = '\0';
     fclose(f);
-    for (const char *p = json; (p = strpbrk(p, "ap")) != NULL; p++) {
+    for (const char *p = content; (p = strpbrk(p, "ap")) != NULL; p++) {
         bool starts =
             strncmp(p, "ashlar_", 7) == 0 || strncmp(p, "process_", 8) == 0;
 
@@ -450,7 +452,15 @@ START_TEST(the_dashboard_asks_for_metrics_that_are_there)
         n++;
         p += len;
     }
-    ck_assert_uint_gt(n, 30);
+    return n;
+}
+
+START_TEST(dashboard_and_alerts_ask_for_metrics_that_are_there)
+{
+    const char *text = get("/metrics");
+
+    ck_assert_uint_gt(check_metrics_of("grafana-ashlar.json", text), 30);
+    ck_assert_uint_gt(check_metrics_of("prometheus-ashlar.yml", text), 15);
 }
 END_TEST
 
@@ -657,7 +667,7 @@ main(void)
     tcase_add_test(t, kinds_of_memory_add_up);
     tcase_add_test(t, every_sample_has_a_type_and_is_there_once);
     tcase_add_test(t, hostile_names_stay_names);
-    tcase_add_test(t, the_dashboard_asks_for_metrics_that_are_there);
+    tcase_add_test(t, dashboard_and_alerts_ask_for_metrics_that_are_there);
     tcase_add_test(t, head_has_no_body);
     tcase_add_test(t, the_page_allows_nothing_but_itself);
     tcase_add_test(t, other_paths_and_methods_are_refused);

@@ -7,8 +7,8 @@ packages_to_build=(build-essential autoconf automake pkg-config libevent-dev
     libxxhash-dev liburing-dev libssl-dev liblua5.1-0-dev lua-cjson-dev
     lua-bitop-dev check libhiredis-dev libzstd-dev)
 # shellcheck disable=SC2034 # used by scripts/test
-packages_to_test=(clang libclang-rt-dev llvm python3 redis-tools systemd
-    util-linux xz-utils zstd)
+packages_to_test=(clang libclang-rt-dev llvm prometheus python3 redis-tools
+    systemd util-linux xz-utils zstd)
 
 # Those of the given packages that are not installed, one a line.
 missing_packages()
