@@ -616,8 +616,10 @@ START_TEST(hundreds_of_visitors_take_few_places_and_nobody_else_waits)
     redisContext *c = server_connect(server);
     int fds[90]; /* more wait in the backlog, or try again */
 
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         fds[i] = web_connect();
+        say(fds[i], "G", 1);
+    }
     for (int i = 0; i < 4; i++) {
         double start_s = now_s();
 
@@ -630,6 +632,29 @@ START_TEST(hundreds_of_visitors_take_few_places_and_nobody_else_waits)
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         close(fds[i]);
     redisFree(c);
+}
+END_TEST
+
+/* The kernel keeps them until they say something. */
+START_TEST(who_is_silent_takes_no_place)
+{
+    double start_s;
+    unsigned before;
+    int fds[20];
+
+    sleep_ms(200); /* those who were there before have gone */
+    before = open_files();
+    start_s = now_s();
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        fds[i] = web_connect();
+    ck_assert_str_eq(get("/healthz"), "ok\n");
+    if (now_s() - start_s < 0.5) /* after a second they are let in */
+        ck_assert_uint_le(open_files(), before + 3);
+    say(fds[7], "GET /healthz HTTP/1.0\r\n\r\n", 25);
+    assert_status(listen_to(fds[7]), 200);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        if (i != 7)
+            close(fds[i]);
 }
 END_TEST
 
@@ -675,6 +700,7 @@ main(void)
     tcase_add_test(t, what_is_no_request_gets_400);
     tcase_add_test(t, what_is_too_long_is_refused);
     tcase_add_test(t, a_unix_socket_answers_too);
+    tcase_add_test(t, who_is_silent_takes_no_place);
     tcase_add_test(
         t, hundreds_of_visitors_take_few_places_and_nobody_else_waits);
     tcase_add_test(t, who_trickles_is_cut_off);
