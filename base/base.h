@@ -211,6 +211,9 @@ bool log_ratelimit(_Atomic uint64_t *state);
 static inline uint64_t clock_wall_ms(void); /* since the epoch */
 uint64_t clock_mono_us(void);
 
+/* The time now, a system call at worst; the thread's copy stays. */
+uint64_t clock_mono_now_us(void);
+
 /* Read the system clocks into the thread's copy. */
 void clock_refresh(void);
 

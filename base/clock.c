@@ -46,17 +46,32 @@ clock_mono_us(void)
     return mono_us;
 }
 
+static uint64_t
+read_mono_us(void)
+{
+    struct timespec mono;
+
+    ASSERT(clock_gettime(CLOCK_MONOTONIC, &mono) == 0);
+    return (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
+}
+
+uint64_t
+clock_mono_now_us(void)
+{
+    uint64_t faked = fake();
+
+    return faked != CLOCK_NOT_FAKED ? faked * 1000 : read_mono_us();
+}
+
 void
 clock_refresh(void)
 {
-    struct timespec wall, mono;
+    struct timespec wall;
 
     ASSERT(clock_gettime(CLOCK_REALTIME, &wall) == 0);
-    ASSERT(clock_gettime(CLOCK_MONOTONIC, &mono) == 0);
     clock_thread_wall_ms =
         (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
-    mono_us =
-        (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
+    mono_us = read_mono_us();
 }
 
 struct clock_moment

@@ -44,6 +44,8 @@ START_TEST(time_stands_still_until_it_is_refreshed)
     let_pass(2);
     ck_assert_uint_eq(clock_wall_ms(), wall);
     ck_assert_uint_eq(clock_mono_us(), mono);
+    ck_assert_uint_gt(clock_mono_now_us(), mono + 500);
+    ck_assert_uint_eq(clock_mono_us(), mono);
     clock_refresh();
     ck_assert_uint_ge(clock_wall_ms(), wall + 2);
     ck_assert_uint_gt(clock_mono_us(), mono + 500);

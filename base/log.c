@@ -242,11 +242,12 @@ log_write(enum log_level level, const char *fmt, ...)
 bool
 log_ratelimit(_Atomic uint64_t *state)
 {
-    /* 0 says never; a time of 0 is stored as 1. */
-    uint64_t now = MAX(clock_mono_us(), (uint64_t)1);
+    /* 0 says never; a time of 0 is stored as 1. Not the thread's copy of the
+     * time: threads that run no batches hardly ever renew it. */
+    uint64_t now = MAX(clock_mono_now_us(), (uint64_t)1);
     uint64_t last = atomic_load_explicit(state, memory_order_relaxed);
 
-    /* Another thread's copy of the time may be ahead of ours. */
+    /* Another thread may have looked at the time later. */
     if (last != 0 && now < last + 1000000)
         return false;
     return atomic_compare_exchange_strong_explicit(
