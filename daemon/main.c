@@ -362,6 +362,14 @@ ignore_sigpipe(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
+/* What libevent has to say is a line as any other. */
+static void
+log_libevent(int severity, const char *text)
+{
+    if (severity >= EVENT_LOG_WARN)
+        log_warn("libevent: %s", text);
+}
+
 static void
 serve(struct ashlard *d)
 {
@@ -406,6 +414,7 @@ run(struct ashlard *d)
         return complain(EXIT_FAILURE, &err);
     }
     d->notify = notify_new();
+    event_set_log_callback(log_libevent);
     ignore_sigpipe();
     /* A fixed threshold: large buffers of clients go back when freed. */
     mallopt(M_MMAP_THRESHOLD, (int)(256 * KIB));

@@ -71,8 +71,12 @@ struct web {
     pthread_t thread;
     struct visitor visitors[WEB_MAX_OPEN];
     unsigned n_visitors;
+    bool resting; /* accept(2) failed: not before the next sweep */
     struct page metrics, status;
 };
+
+/* What libevent has no room to pass to on_accept_failed(). Metrics thread. */
+static _Thread_local struct web *own_web;
 
 /* ---- connections --------------------------------------------------------- */
 
@@ -158,10 +162,30 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
             i++;
         }
     }
-    if (was_full && w->n_visitors < WEB_MAX_OPEN)
+    if ((was_full || w->resting) && w->n_visitors < WEB_MAX_OPEN) {
+        w->resting = false;
         listen_on(w, true);
+    }
     if (w->n_visitors > 0)
         start_sweeping(w);
+}
+
+/* For want of descriptors or memory: connections wait in the backlog. libevent
+ * by itself would try again at once, and write a line each time. */
+static void
+on_accept_failed(struct evconnlistener *l, void *arg)
+{
+    static _Atomic uint64_t logged;
+    int err = errno;
+
+    (void)l;
+    (void)arg;
+    if (log_ratelimit(&logged))
+        log_error(
+            "accept failed on the metrics listener err=\"%s\"", strerror(err));
+    own_web->resting = true;
+    listen_on(own_web, false);
+    start_sweeping(own_web);
 }
 
 /* ---- who may ask --------------------------------------------------------- */
@@ -388,6 +412,7 @@ add_socket(struct web *w, int fd)
 
     accept_with_request(fd);
     ASSERT(l != NULL && evhttp_bind_listener(w->http, l) != NULL);
+    evconnlistener_set_error_cb(l, on_accept_failed);
     w->listeners[w->n_listeners++] = l;
 }
 
@@ -509,6 +534,7 @@ web_main(void *arg)
 {
     struct web *w = arg;
 
+    own_web = w;
     event_base_dispatch(w->base);
     return NULL;
 }
