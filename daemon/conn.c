@@ -83,6 +83,16 @@ log_close(const struct conn *c, const char *why, size_t bytes)
         (unsigned long long)c->session.id, addr, bytes);
 }
 
+/* The system has refused memory, whatever maxmemory would allow. */
+static void
+complain_of_memory(void)
+{
+    static _Atomic uint64_t logged;
+
+    if (log_ratelimit(&logged))
+        log_error("the system has no memory for a client: closing it");
+}
+
 /* ---- birth and death ----------------------------------------------------- */
 
 /* Nothing but onto the ready list. */
@@ -137,8 +147,10 @@ conn_new(struct worker *w, int fd, enum transport transport)
     struct ashlard *d = w->daemon;
     struct conn *c = pool_get(w->conns);
 
-    if (c == NULL)
+    if (c == NULL) {
+        complain_of_memory();
         return NULL;
+    }
     c->magic = CONN_MAGIC;
     c->fd = fd;
     c->worker = w;
@@ -266,8 +278,12 @@ conn_input_open(struct conn *c)
     if (in != NULL)
         return in;
     in = pool_get(w->inputs);
-    if (in == NULL)
+    if (in == NULL) {
+        complain_of_memory();
+        /* Others parse with it: it must not remember this connection. */
+        resp_parser_reset(&w->parser);
         return NULL;
+    }
     in->parser = w->parser;
     resp_parser_init(&w->parser);
     w->parser.large_min = w->large_min;
@@ -426,6 +442,7 @@ queue_output(struct conn *c, struct outgoing *o, struct buf *whole)
     if (c->output == NULL) {
         c->output = pool_get(w->outputs);
         if (c->output == NULL) {
+            complain_of_memory();
             outgoing_drop(o, w->daemon->slab);
             conn_dead(c);
             return;
