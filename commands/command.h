@@ -233,7 +233,7 @@ struct commands {
     _Atomic unsigned active; /* what is wanted of each command, enum active */
     _Atomic unsigned n_waiting; /* clients that wait in a pause, by the host */
     struct command_host host;
-    uint64_t started_wall_ms;
+    uint64_t started_wall_ms, started_mono_us;
     char run_id[41];
     const char *config_file;              /* "" if none */
     const char *multiplexing_api;         /* for INFO; NULL: epoll */
@@ -263,7 +263,7 @@ commands_active(const struct commands *c)
 }
 
 /* Set up / release what command_run needs. The caller has zeroed `c` and
- * filled ks, options, values, host, started_wall_ms and config_file; run_id is
+ * filled ks, options, values, host, started_... and config_file; run_id is
  * made at random if it is empty. */
 void commands_init(struct commands *c);
 void commands_free(struct commands *c);

@@ -271,6 +271,7 @@ harness_new_limit(size_t limit_bytes)
         .goes_on = host_goes_on,
     };
     h->commands.started_wall_ms = clock_wall_ms();
+    h->commands.started_mono_us = clock_mono_us();
     h->commands.config_file = "";
     commands_init(&h->commands);
     h->thread = command_thread_new(&h->commands, h->ks_thread, 0);

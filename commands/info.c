@@ -97,7 +97,8 @@ section_server(struct commands *c, struct buf *out)
 {
     struct utsname os;
     uint64_t now_ms = clock_wall_ms();
-    uint64_t up_s = (now_ms - MIN(now_ms, c->started_wall_ms)) / 1000;
+    uint64_t now_us = clock_mono_us();
+    uint64_t up_s = (now_us - MIN(now_us, c->started_mono_us)) / 1000000;
 
     ASSERT(uname(&os) == 0);
     line_text(out, "redis_version", REDIS_VERSION);

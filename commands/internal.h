@@ -411,7 +411,7 @@ struct command_state {
     _Atomic bool scripts_may_debug;      /* they may call DEBUG PROTOCOL */
     struct hotkeys *hotkeys;             /* [immutable] the pointer */
     _Atomic unsigned pause_type;         /* [lock] writes; see pause.c */
-    _Atomic uint64_t pause_until_ms;     /* [lock] writes; wall time */
+    _Atomic uint64_t pause_until_ms;     /* [lock] writes; monotonic */
 };
 
 /* Is the time of this command to be taken, because it could be logged? */

@@ -25,17 +25,24 @@ set_pause(struct commands *c, enum pause_type type, uint64_t until_ms)
     ks_hold_expired(c->ks, KS_HOLD_REMOVAL, type != PAUSE_NONE);
 }
 
+/* A wall clock that is set back would make the pause longer. */
+static uint64_t
+mono_ms(void)
+{
+    return clock_mono_us() / 1000;
+}
+
 static bool
 is_over(const struct command_state *s)
 {
-    return LOAD(&s->pause_until_ms) < clock_wall_ms();
+    return LOAD(&s->pause_until_ms) < mono_ms();
 }
 
 uint64_t
 commands_pause_ms(struct commands *c)
 {
     struct command_state *s = c->state;
-    uint64_t now_ms = clock_wall_ms(), left_ms = 0;
+    uint64_t now_ms = mono_ms(), left_ms = 0;
 
     pthread_mutex_lock(&s->lock);
     if (LOAD(&s->pause_type) != PAUSE_NONE && is_over(s))
@@ -112,7 +119,7 @@ read_timeout(struct request *rq, int i, uint64_t *until_ms)
         reply_error(rq->reply, "ERR timeout is out of range");
         return false;
     }
-    *until_ms = ms == 0 ? 0 : (uint64_t)ms + clock_wall_ms();
+    *until_ms = ms == 0 ? 0 : (uint64_t)ms + mono_ms();
     return true;
 }
 

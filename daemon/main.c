@@ -174,6 +174,7 @@ open_commands(struct ashlard *d, struct buf *err)
     c->options = d->config.set;
     c->values = &d->config.commands;
     c->started_wall_ms = clock_wall_ms();
+    c->started_mono_us = clock_mono_us();
     c->config_file = d->config.file;
     c->config_lock = &d->config_lock;
     clients_host(d, &c->host);
