@@ -64,6 +64,7 @@ client_tests = \
     client-tests/io_engine_test \
     client-tests/allocations_test \
     client-tests/memory_test \
+    client-tests/exhaustion_test \
     client-tests/hostile_test
 if TLS
 client_tests += client-tests/tls_test
@@ -207,15 +208,19 @@ client_tests_allocations_test_SOURCES = client-tests/allocations_test.c
 client_tests_allocations_test_CFLAGS = $(client_tests_cflags)
 client_tests_allocations_test_LDADD = $(client_tests_ldadd)
 
-# Preloaded into a daemon by allocations_test. Without the sanitizers, which
-# have an allocator of their own.
+# Preloaded into a daemon by allocations_test and exhaustion_test. Without the
+# sanitizers, which have an allocator of their own.
+preloaded = $(AM_V_CCLD)$(CC) -std=gnu11 -D_GNU_SOURCE $(WERROR_CFLAGS) \
+    $(CFLAGS) -shared -fPIC -o $@
 client-tests/malloc_count.so: client-tests/malloc_count.c
 	@$(MKDIR_P) client-tests
-	$(AM_V_CCLD)$(CC) -std=gnu11 -D_GNU_SOURCE $(WERROR_CFLAGS) $(CFLAGS) \
-	    -shared -fPIC -o $@ '$(srcdir)/client-tests/malloc_count.c'
-check_DATA = client-tests/malloc_count.so
-CLEANFILES += client-tests/malloc_count.so
-EXTRA_DIST += client-tests/malloc_count.c
+	$(preloaded) '$(srcdir)/client-tests/malloc_count.c'
+client-tests/clock_jump.so: client-tests/clock_jump.c
+	@$(MKDIR_P) client-tests
+	$(preloaded) '$(srcdir)/client-tests/clock_jump.c'
+check_DATA = client-tests/malloc_count.so client-tests/clock_jump.so
+CLEANFILES += client-tests/malloc_count.so client-tests/clock_jump.so
+EXTRA_DIST += client-tests/malloc_count.c client-tests/clock_jump.c
 
 # Played by replay_test.sh; no tests by themselves.
 trace_programs = client-tests/replay client-tests/make_trace
@@ -238,6 +243,9 @@ client_tests_make_trace_SOURCES = \
 client_tests_make_trace_CFLAGS = $(AM_CFLAGS) $(ZSTD_CFLAGS)
 client_tests_make_trace_LDADD = libbase.a $(ZSTD_LIBS) -lm
 
+client_tests_exhaustion_test_SOURCES = client-tests/exhaustion_test.c
+client_tests_exhaustion_test_CFLAGS = $(client_tests_cflags)
+client_tests_exhaustion_test_LDADD = $(client_tests_ldadd)
 client_tests_hostile_test_SOURCES = client-tests/hostile_test.c
 client_tests_hostile_test_CFLAGS = $(client_tests_cflags)
 client_tests_hostile_test_LDADD = $(client_tests_ldadd)
