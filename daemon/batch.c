@@ -169,37 +169,57 @@ count_input(struct conn *c, ssize_t n)
     c->active_s = w->now_s;
 }
 
-/* Receive the rest of a large argument, and in the same call what follows. */
+/* Receive of a large argument what has come, but no more than one visit may.
+ * True when all of it is there: then *n is how much of what follows it was
+ * received to `after`. Else *n is what was received or, if that is nothing, the
+ * outcome as of recv(2). */
+static bool
+receive_bulk(struct conn *c, char *after, size_t room, ssize_t *n)
+{
+    struct conn_input *in = c->input;
+    struct large *l = &in->large;
+    size_t taken = 0, asked;
+    ssize_t got;
+
+    do {
+        struct iovec to[2] = {{NULL, 0}, {after, room}};
+
+        large_room(c->worker, in, after, room, &to[0]);
+        to[0].iov_len = MIN(to[0].iov_len, LARGE_VISIT_BYTES - taken);
+        asked = to[0].iov_len;
+        got = conn_io(c)->receive_into(
+            c, to, l->extent != 0 && l->got + asked == l->len ? 2 : 1);
+        if (got <= 0)
+            break;
+        count_input(c, got);
+        l->got += MIN((size_t)got, asked);
+        taken += (size_t)got;
+    } while (l->got < l->len && (size_t)got == asked && l->extent != 0 &&
+        taken < LARGE_VISIT_BYTES);
+    if (taken == 0 || l->got < l->len)
+        *n = taken > 0 ? (ssize_t)taken : got;
+    else
+        *n = got - (ssize_t)asked;
+    return taken > 0 && l->got == l->len;
+}
+
+/* The rest of a large argument, and what follows. */
 static void
 receive_large(struct batch *b, struct conn *c)
 {
-    struct conn_input *in = c->input;
-    struct iovec to[2];
-    int n_iov = 1;
     size_t kept;
     char *base;
     ssize_t n;
 
     make_room(b, c, &base, &kept);
-    large_room(c->worker, in, base + kept, SLICE_BYTES, &to[0]);
-    if (in->large.extent != 0 &&
-        to[0].iov_len == in->large.len - in->large.got) {
-        to[1] = (struct iovec){base + kept, SLICE_BYTES};
-        n_iov = 2;
-    }
-    n = conn_io(c)->receive_into(c, to, n_iov);
-    if (n <= 0) {
+    if (receive_bulk(c, base + kept, SLICE_BYTES, &n)) {
+        large_end(c->worker, c->input);
+        add_source(b, c, base, kept + (size_t)n);
+    } else if (n <= 0) {
         end_of_input(c, n);
-        return;
-    }
-    count_input(c, n);
-    in->large.got += MIN((size_t)n, to[0].iov_len);
-    if (in->large.got < in->large.len) {
+    } else {
         conn_account(c);
-        return;
     }
-    large_end(c->worker, in);
-    add_source(b, c, base, kept + ((size_t)n - to[0].iov_len));
 }
 
 static void
@@ -421,31 +441,14 @@ parser_of(struct batch *b, struct conn *c)
 static bool
 receive_rest(struct source *s)
 {
-    struct conn *c = s->conn;
-    struct conn_input *in = c->input;
-    size_t asked;
     ssize_t n;
 
     if (s->room == 0)
         return false;
-    do {
-        struct iovec to[2] = {{NULL, 0}, {s->p + s->len, s->room}};
-
-        large_room(c->worker, in, s->p + s->len, s->room, &to[0]);
-        if (in->large.extent == 0)
-            return false;
-        asked = to[0].iov_len;
-        n = c->worker->io->receive_into(
-            c, to, in->large.got + asked == in->large.len ? 2 : 1);
-        if (n <= 0)
-            return false; /* the next visit sees why */
-        count_input(c, n);
-        in->large.got += MIN((size_t)n, asked);
-    } while (in->large.got < in->large.len && (size_t)n == asked);
-    if (in->large.got < in->large.len)
-        return false;
-    s->len += (size_t)n - asked;
-    s->room -= (size_t)n - asked;
+    if (!receive_bulk(s->conn, s->p + s->len, s->room, &n))
+        return false; /* the next visit sees an end of the stream */
+    s->len += (size_t)n;
+    s->room -= (size_t)n;
     return true;
 }
 

@@ -578,6 +578,9 @@ struct iovec;
 void large_room(struct worker *w, struct conn_input *in, char *scratch,
     size_t scratch_len, struct iovec *to);
 
+/* Bytes of a large argument that are received in one visit. */
+#define LARGE_VISIT_BYTES (1 * MIB)
+
 /* All bytes are there: give the argument to the parser. */
 void large_end(struct worker *w, struct conn_input *in);
 

@@ -16,8 +16,6 @@
 /* The first step; each further one doubles what is there, up to the last. */
 #define FIRST_STEP (16 * KIB)
 #define LAST_STEP (8 * MIB)
-/* Bytes received per visit. */
-#define VISIT_BYTES (1 * MIB)
 
 static void
 count_held(struct worker *w, struct conn_input *in, size_t n)
@@ -102,7 +100,7 @@ large_room(struct worker *w, struct conn_input *in, char *scratch,
     }
     want = MIN(want, extent_committed(slab, l->extent) - l->got);
     *to = (struct iovec){
-        extent_ptr(slab, l->extent) + l->got, MIN(want, VISIT_BYTES)};
+        extent_ptr(slab, l->extent) + l->got, MIN(want, LARGE_VISIT_BYTES)};
 }
 
 void
