@@ -87,13 +87,20 @@ START_TEST(an_idle_client_is_closed_after_the_timeout)
     static const char *const args[] = {"--timeout", "1", NULL};
     struct server *s = server_start(args);
     struct wire *idle = wire_connect(s), *busy = wire_connect(s);
-    struct wire *half = wire_connect(s);
+    struct wire *half = wire_connect(s), *slow = wire_connect(s);
+    struct wire *stopped = wire_connect(s);
     double start = now_s();
+    char value[65536];
+    size_t sent = 0;
 
     wire_run(idle, "PING", "+PONG");
     wire_send_text(half, "*1\r\n$4\r\nPI");
+    wire_send_text(slow, "*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$65536\r\nx");
+    wire_send_text(stopped, "*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$65536\r\nx");
     while (!wire_readable(idle, 100)) {
         wire_run(busy, "PING", "+PONG");
+        wire_send_text(slow, "x");
+        sent++;
         ck_assert_msg(now_s() < start + 2.5 + patient(2),
             "still open after %.1f s", now_s() - start);
     }
@@ -101,9 +108,17 @@ START_TEST(an_idle_client_is_closed_after_the_timeout)
     ck_assert_msg(
         now_s() - start > 0.9, "closed after %.1f s", now_s() - start);
     wire_expect_closed(half);
+    wire_expect_closed(stopped);
+    /* Who sends a large value byte by byte is not idle. */
+    memset(value, 'x', sizeof(value));
+    wire_send(slow, value, sizeof(value) - 1 - sent);
+    wire_send_text(slow, "\r\n");
+    wire_expect(slow, "+OK");
     wire_run(busy, "CONFIG SET timeout 0", "+OK");
     wire_close(idle);
     wire_close(half);
+    wire_close(slow);
+    wire_close(stopped);
     wire_close(busy);
     server_stop(s);
 }

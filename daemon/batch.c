@@ -213,11 +213,12 @@ receive_large(struct batch *b, struct conn *c)
 
     make_room(b, c, &base, &kept);
     if (receive_bulk(c, base + kept, SLICE_BYTES, &n)) {
-        large_end(c->worker, c->input);
+        large_end(c);
         add_source(b, c, base, kept + (size_t)n);
     } else if (n <= 0) {
         end_of_input(c, n);
     } else {
+        large_await(c);
         conn_account(c);
     }
 }
@@ -445,8 +446,10 @@ receive_rest(struct source *s)
 
     if (s->room == 0)
         return false;
-    if (!receive_bulk(s->conn, s->p + s->len, s->room, &n))
-        return false; /* the next visit sees an end of the stream */
+    if (!receive_bulk(s->conn, s->p + s->len, s->room, &n)) {
+        large_await(s->conn); /* the next visit sees an end of the stream */
+        return false;
+    }
     s->len += (size_t)n;
     s->room -= (size_t)n;
     return true;
@@ -471,7 +474,7 @@ take_large(struct batch *b, struct source *s)
             return false;
     }
     b->large_bytes += c->input->large.len;
-    large_end(b->worker, c->input);
+    large_end(c);
     return true;
 }
 

@@ -318,6 +318,7 @@ conn_input_close(struct conn *c)
     if (in == NULL)
         return;
     large_drop(w, in);
+    in->awaited = 0; /* nothing is read any more, if it was not */
     worker_account(w, in->counted, 0);
     spare_input(w, in);
     resp_parser_free(&in->parser);
@@ -621,6 +622,8 @@ conn_tick(struct conn *c, uint32_t now_s)
     if (timeout_s == 0 || now_s - c->active_s <= timeout_s || c->dead ||
         c->held != NULL || session_is_subscribed(&c->session) ||
         c->session.monitors) /* it waits for messages */
+        return;
+    if (c->input != NULL && large_look(c))
         return;
     log_debug("closing idle client id=%llu", (unsigned long long)c->session.id);
     METRIC_INC(&w->metrics, timeouts);

@@ -467,6 +467,7 @@ struct conn_input {
     size_t large_held; /* bytes in extents of the unfinished command */
     size_t touched;    /* the most bytes there were */
     size_t counted;    /* memory in the budget, by conn_account */
+    uint32_t awaited;  /* bytes that make the socket readable; 0: any */
     bool unparsed;     /* bytes may hold whole commands: it was stalled */
 };
 
@@ -581,8 +582,17 @@ void large_room(struct worker *w, struct conn_input *in, char *scratch,
 /* Bytes of a large argument that are received in one visit. */
 #define LARGE_VISIT_BYTES (1 * MIB)
 
+/* Some bytes are there: the next event is to tell of all that is missing, or of
+ * much of it. A client that sends a value in small pieces costs a visit for each
+ * otherwise. */
+void large_await(struct conn *c);
+
+/* It seems idle: false if it is, true if the socket may hold bytes that it does
+ * not tell of. Then it tells of them. */
+bool large_look(struct conn *c);
+
 /* All bytes are there: give the argument to the parser. */
-void large_end(struct worker *w, struct conn_input *in);
+void large_end(struct conn *c);
 
 /* The command is complete: its extents are on the way into the keyspace. */
 void large_release(struct worker *w, struct conn_input *in);

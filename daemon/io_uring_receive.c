@@ -407,7 +407,9 @@ park_large(struct ring *r, struct conn *c)
     large_room(c->worker, in, scratch, sizeof(scratch), &to);
     in->large.got += copy_input(r, c, &to);
     if (in->large.got == in->large.len)
-        large_end(c->worker, in);
+        large_end(c);
+    else
+        large_await(c);
 }
 
 void

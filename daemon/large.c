@@ -11,11 +11,17 @@
  */
 #include "daemon/internal.h"
 
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 /* The first step; each further one doubles what is there, up to the last. */
 #define FIRST_STEP (16 * KIB)
 #define LAST_STEP (8 * MIB)
+/* The socket tells of the rest of an argument when so much of it is there, or
+ * all; of less than AWAIT_LEAST as it comes. */
+#define AWAIT_MOST (128 * KIB)
+#define AWAIT_LEAST (4 * KIB)
 
 static void
 count_held(struct worker *w, struct conn_input *in, size_t n)
@@ -103,13 +109,50 @@ large_room(struct worker *w, struct conn_input *in, char *scratch,
         extent_ptr(slab, l->extent) + l->got, MIN(want, LARGE_VISIT_BYTES)};
 }
 
-void
-large_end(struct worker *w, struct conn_input *in)
+static void
+set_awaited(struct conn *c, size_t bytes)
 {
+    int value = (int)MAX(bytes, 1);
+
+    if (bytes == c->input->awaited)
+        return;
+    if (setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value)) == 0)
+        c->input->awaited = (uint32_t)bytes;
+    else if (c->input->awaited > 0)
+        conn_dead(c); /* it could wait for ever */
+}
+
+void
+large_await(struct conn *c)
+{
+    const struct large *l = &c->input->large;
+    size_t rest = l->len - l->got + strlen("\r\n");
+
+    if (c->tls != NULL || c->is_unix)
+        return; /* other bytes are counted, or none */
+    if (l->extent == 0 || rest < AWAIT_LEAST)
+        rest = 0;
+    set_awaited(c, MIN(rest, AWAIT_MOST));
+}
+
+bool
+large_look(struct conn *c)
+{
+    if (c->input->awaited == 0)
+        return false;
+    set_awaited(c, 0);
+    return true;
+}
+
+void
+large_end(struct conn *c)
+{
+    struct conn_input *in = c->input;
     struct large *l = &in->large;
 
+    set_awaited(c, 0);
     resp_large_done(&in->parser,
-        l->extent != 0 ? extent_ptr(w->daemon->slab, l->extent) : NULL,
+        l->extent != 0 ? extent_ptr(c->worker->daemon->slab, l->extent) : NULL,
         l->extent);
     *l = (struct large){.len = 0};
 }
