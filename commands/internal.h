@@ -533,6 +533,7 @@ commands_activate(struct commands *c, unsigned what, bool on)
     X(templates, "what keys have in common")                                   \
     X(namespaces, "names and counts of namespaces")                            \
     X(hash_shapes, "names of fields that hashes share")                        \
+    X(ghosts, "how often evicted keys were hit")                               \
     X(tables, "records of pages and extents")                                  \
     X(clients, "buffers of clients, transactions")                             \
     X(pools, "connections")                                                    \

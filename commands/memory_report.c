@@ -36,6 +36,7 @@ divide(const struct memory_report *m, struct memory_parts *out)
         .templates = account[SLAB_TEMPLATES],
         .namespaces = account[SLAB_NAMESPACES],
         .hash_shapes = account[SLAB_HASH_SHAPES],
+        .ghosts = account[SLAB_GHOSTS],
         .tables = s->table_bytes,
         .clients = account[SLAB_CLIENTS],
         .pools = account[SLAB_POOLS],

@@ -16,6 +16,14 @@ now_tick(const struct ks *ks)
     return atomic_load_explicit(&ks->tick, memory_order_relaxed);
 }
 
+/* How many items there were when ranks were made last, about. */
+static inline size_t
+tick_items(const struct ks *ks)
+{
+    return (size_t)atomic_load_explicit(&ks->tick_len, memory_order_relaxed) *
+        TICKS_PER_ITEM_COUNT;
+}
+
 static inline unsigned
 age_bucket(uint32_t age)
 {

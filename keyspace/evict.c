@@ -311,8 +311,10 @@ prefetch_victim_line(struct ks_thread *t, struct victim *v)
     v->has_hash =
         item_peek(slab_ptr(t->slab, v->handle), clock_wall_ms(), &copy) &&
         index_hash_item(&t->ks->index, &copy.view, &v->hash);
-    if (v->has_hash)
+    if (v->has_hash) {
         index_prefetch_line(&t->ks->index, v->hash);
+        ghost_prefetch(&t->ks->ghosts, v->hash);
+    }
 }
 
 /* Put the best of a comparison in the queue and take the victim that is to go

@@ -229,7 +229,8 @@ reserve_bytes(const struct ks_thread *t)
 static bool
 short_of_room(const struct ks_thread *t)
 {
-    return slab_headroom(t->slab) < MAX(reserve_bytes(t), 1);
+    return slab_headroom(t->slab) <
+        MAX(reserve_bytes(t), 1) + t->ks->ghosts.lack_bytes;
 }
 
 /* Evict and drain until the reserve is there. True while it is not. */
@@ -287,6 +288,7 @@ ks_maintain(struct ks_thread *t)
     if (more && gently && ++t->gentle_calls % GENTLE_CALLS != 0)
         return t->sweep_late ? KS_MORE_NOW : KS_MORE_SOON;
     more |= hash_shapes_maintain(t);
+    ghosts_fit(t);
     drop_unused_namespaces(t);
     more |= clamp_stamps(t);
     more |= restore_reserve(t);

@@ -712,6 +712,18 @@ struct rank_table {
 #define TICKS_NOTED 8  /* one entry of the ring for so many */
 #define TICK_RING 8192 /* 65536 ticks */
 
+/* What is remembered of evicted keys (ghost.c). */
+struct ghosts {
+    struct slab *slab;
+    _Atomic uint64_t *word;   /* [immutable] addresses; see n_words */
+    size_t map_bytes;         /* [immutable] of them */
+    _Atomic uint32_t n_words; /* [maintenance] writes: in use, a power of two,
+                                 or 0 */
+    _Atomic bool wanted;      /* something was evicted since the last look */
+    uint32_t used_tick;       /* [maintenance] when something was */
+    size_t lack_bytes;        /* [maintenance] to grow */
+};
+
 struct ks {
     uint32_t magic;
     unsigned n_databases;
@@ -737,6 +749,7 @@ struct ks {
     _Atomic uint64_t until_rank;   /* accesses since ranks were made */
     _Atomic uint32_t rank_lock;
     struct rank_table ranks;
+    struct ghosts ghosts;
 
     /* Changes of several keys: every read looks at these, so that they share
      * no line with what accesses write. */
@@ -1066,10 +1079,11 @@ bool overwrite_may(
 /* Whether an item that gets another value is to be stored anew for it. */
 bool overwrite_renews(struct ks_thread *t, const struct item_view *v);
 
-/* The mark of an item that has just been published in place of `old` (0: it
- * is a new key), whose history it carries on. */
+/* The mark of an item that has just been published in place of `old`, whose
+ * history it carries on. 0: a new key, or one that returns, with what is
+ * remembered of it by its hash. */
 void mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
-    const struct fresh *fresh);
+    const struct fresh *fresh, uint64_t hash);
 /* The mark of an item that was given another value. */
 void mark_overwritten(struct ks_thread *t, const struct slab_mark *mark);
 /* The mark of an item that was moved to another chunk. */
@@ -1105,6 +1119,21 @@ void tick_length_update(struct ks *ks);
 /* Let coarse time go on while there are no accesses, a tick a second. By the
  * one thread that maintains. */
 void tick_idle(struct ks *ks);
+
+/* False with a message when no addresses can be reserved. */
+bool ghosts_init(struct ghosts *g, struct slab *slab, struct buf *err);
+void ghosts_destroy(struct ghosts *g);
+size_t ghosts_bytes(const struct ghosts *g);
+/* Remember an evicted key, by its hash, and its hits, 0 to 7. */
+void ghost_put(struct ghosts *g, uint64_t hash, unsigned count);
+/* The hits of a key evicted not long ago, which are forgotten then; false
+ * if none is remembered. */
+bool ghost_take(struct ghosts *g, uint64_t hash, unsigned *count);
+/* Ask for the line that either will look at. */
+void ghost_prefetch(const struct ghosts *g, uint64_t hash);
+/* As much memory as suits the number of items while there are evictions, else
+ * none. By the one thread that maintains; cheap when nothing changes. */
+void ghosts_fit(struct ks_thread *t);
 
 void rank_init(struct ks *ks);
 /* Under the rank lock. */

@@ -13,8 +13,8 @@ libkeyspace_a_SOURCES = \
 	keyspace/update.c keyspace/move.c keyspace/remove.c keyspace/index.c \
 	keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/density.h \
-	keyspace/tick.c keyspace/mark.c keyspace/rank.c keyspace/evict.c \
-	keyspace/room.c \
+	keyspace/tick.c keyspace/mark.c keyspace/ghost.c keyspace/rank.c \
+	keyspace/evict.c keyspace/room.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
 	keyspace/version.c keyspace/wait.c keyspace/watch.c \
 	keyspace/namespace.c keyspace/namespace_counts.c keyspace/space.c \
@@ -42,6 +42,13 @@ check_PROGRAMS += keyspace/evict_test
 keyspace_evict_test_SOURCES = keyspace/evict_test.c keyspace/testing.h
 keyspace_evict_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_evict_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/ghost_test
+thread_tests += keyspace/ghost_test
+keyspace_ghost_test_SOURCES = keyspace/ghost_test.c keyspace/stress.c \
+	keyspace/stress.h keyspace/testing.h
+keyspace_ghost_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_ghost_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/drain_test
 keyspace_drain_test_SOURCES = keyspace/drain_test.c keyspace/testing.h

@@ -116,13 +116,23 @@ mark_hit(struct ks_thread *t, const struct slab_mark *m, uint32_t extent)
     slab_mark_drop(t->slab_thread);
 }
 
+/* Of a key that returns: as after a hit, late, that is not counted. */
+static uint8_t
+state_of_return(unsigned count)
+{
+    unsigned reuse_state = count >= OFTEN ? 5 : 2;
+
+    return with_level(MIN(count + 1, COUNTED), reuse_state);
+}
+
 void
 mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
-    const struct fresh *fresh)
+    const struct fresh *fresh, uint64_t hash)
 {
     struct slab_mark m = slab_mark(t->slab, handle);
     uint16_t now = (uint16_t)now_tick(t->ks);
     uint8_t state = 0;
+    unsigned count;
 
     if (old != 0) {
         struct slab_mark was = slab_mark(t->slab, old);
@@ -134,6 +144,8 @@ mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
             (uint16_t)(now -
                 atomic_load_explicit(was.stamp, memory_order_relaxed)),
             (state & MARK_EXTENT) ? fresh->bytes : was.chunk_bytes);
+    } else if (ghost_take(&t->ks->ghosts, hash, &count)) {
+        state = state_of_return(count);
     }
     state &= (uint8_t) ~(MARK_EXPIRES | MARK_EXTENT);
     if (fresh->expire_ms != KS_NO_EXPIRY)

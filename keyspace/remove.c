@@ -87,11 +87,15 @@ may_go(struct ks_thread *t, const struct item_view *v, uint64_t now_ms,
 }
 
 static void
-count_evicted(struct ks_thread *t, const struct owner *owner, uint32_t handle)
+note_evicted(struct ks_thread *t, const struct owner *owner, uint32_t handle,
+    uint64_t hash)
 {
-    uint16_t stamp = atomic_load_explicit(
-        slab_mark(t->slab, handle).stamp, memory_order_relaxed);
+    struct slab_mark m = slab_mark(t->slab, handle);
+    uint16_t stamp = atomic_load_explicit(m.stamp, memory_order_relaxed);
+    uint8_t state = atomic_load_explicit(m.state, memory_order_relaxed);
 
+    if (state != SLAB_MARK_FREE)
+        ghost_put(&t->ks->ghosts, hash, MIN(mark_frequency(state), 7));
     METRIC_INC(&t->metrics, evicted);
     METRIC_ADD(&t->metrics, evicted_idle, tick_idle_seconds(t->ks, stamp));
     add_i64(&t->ns[owner->ns].n[NS_EVICTIONS], 1);
@@ -137,7 +141,7 @@ remove_hashed(
     if (!owner.dead && expired)
         count_expired(t, &owner, &v, now_ms);
     else if (!owner.dead)
-        count_evicted(t, &owner, handle);
+        note_evicted(t, &owner, handle, hash);
     item_free_to_page(t, handle, v.extent);
     return true;
 }

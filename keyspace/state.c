@@ -15,8 +15,12 @@
 static bool
 init_parts(struct ks *ks, struct buf *err)
 {
-    if (!namespaces_init(ks, err))
+    if (!ghosts_init(&ks->ghosts, ks->slab, err))
         return false;
+    if (!namespaces_init(ks, err)) {
+        ghosts_destroy(&ks->ghosts);
+        return false;
+    }
     ks->templates = templates_new(ks->slab, &ks->seed, &ks->namespaces, err);
     if (ks->templates != NULL) {
         if (index_init(&ks->index, ks->slab, &ks->seed, ks->templates, err))
@@ -24,6 +28,7 @@ init_parts(struct ks *ks, struct buf *err)
         templates_free(ks->templates);
     }
     namespaces_free(ks);
+    ghosts_destroy(&ks->ghosts);
     return false;
 }
 
@@ -61,6 +66,7 @@ ks_free(struct ks *ks)
     index_destroy(&ks->index);
     templates_free(ks->templates);
     namespaces_free(ks);
+    ghosts_destroy(&ks->ghosts);
     ks->magic = 0;
     free(ks);
 }

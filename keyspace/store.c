@@ -147,7 +147,7 @@ store_publish(struct ks_thread *t, const struct ks_key *key, uint32_t old,
         add_i64(&t->ns[owner.ns].n[NS_SETS], 1);
     if (!fresh->same)
         watch_note(t, key, WATCH_CHANGED);
-    mark_new(t, fresh->handle, old, fresh);
+    mark_new(t, fresh->handle, old, fresh, key->hash);
     return true;
 }
 
@@ -208,6 +208,8 @@ store_at_hand(struct ks_thread *t, const struct ks_key *key,
         .at_hand = true};
     struct fresh fresh;
 
+    if (found->handle == 0)
+        ghost_prefetch(&t->ks->ghosts, key->hash);
     if (found->handle != 0 && found->view.id >= TEMPLATE_FIRST_ID && !renews) {
         shape.key = found->view.stored; /* packed already */
         shape.id = found->view.id;

@@ -349,6 +349,7 @@ enum slab_account {
     SLAB_TEMPLATES,
     SLAB_NAMESPACES,
     SLAB_HASH_SHAPES, /* names of fields */
+    SLAB_GHOSTS,      /* what is remembered of evicted keys */
     SLAB_CLIENTS, /* buffers of clients */
     SLAB_POOLS,   /* blocks of object pools */
     SLAB_PROCESS, /* the program, its stacks, the C library's heap */
