@@ -16,6 +16,7 @@ bench_programs = \
     bench/hit_ratio \
     bench/index \
     bench/interning \
+    bench/large_hash \
     bench/load \
     bench/null_server \
     bench/pool \
@@ -46,6 +47,8 @@ bench_index_SOURCES = bench/index.c bench/keys.h $(bench_common)
 bench_index_LDADD = $(bench_libs)
 bench_interning_SOURCES = bench/interning.c
 bench_interning_LDADD = $(bench_libs)
+bench_large_hash_SOURCES = bench/large_hash.c $(bench_common)
+bench_large_hash_LDADD = $(bench_libs)
 bench_load_SOURCES = bench/load.c $(bench_common)
 bench_load_LDADD = $(bench_libs)
 bench_null_server_SOURCES = bench/null_server.c

@@ -13,7 +13,7 @@ set -euo pipefail
 
 programs=("$@")
 ((${#programs[@]} > 0)) || programs=(alloc debug_alloc pool arena extents
-    interning compaction eviction_cost index backing hit_ratio resp_parse)
+    interning compaction eviction_cost index large_hash backing hit_ratio resp_parse)
 results=bench/results.tsv
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

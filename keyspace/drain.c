@@ -45,7 +45,9 @@ move_chunk(struct ks_thread *t, uint32_t from)
         if (item_kind(v.header) == ITEM_HASH)
             earliest = hash_earliest(t, &v);
         memcpy(slab_ptr(t->slab, to), slab_ptr(t->slab, from), v.size);
-        if (v.extent != 0)
+        if (v.extent != 0 && item_kind(v.header) == ITEM_HASH)
+            hash_set_owner(t, v.extent, to);
+        else if (v.extent != 0)
             extent_set_owner(t->slab, v.extent, to);
         mark_move(t, from, to);
         index_swap(place, to);

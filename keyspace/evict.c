@@ -56,9 +56,11 @@ is_random(enum ks_policy p)
     return p == KS_ALLKEYS_RANDOM || p == KS_VOLATILE_RANDOM;
 }
 
+/* `bytes` is the size that its hits have been counted by, `gain` what goes with
+ * it. */
 static void
 judge_item(struct judge *j, uint32_t handle, uint8_t state, uint16_t stamp,
-    size_t bytes, float factor)
+    size_t bytes, size_t gain, float factor)
 {
     struct victim v = {.handle = handle,
         .cls = rank_class(bytes, state),
@@ -79,7 +81,7 @@ judge_item(struct judge *j, uint32_t handle, uint8_t state, uint16_t stamp,
         v.score = (float)(next_random(j->t) >> 40);
     else
         v.score =
-            density(j->t->ks, v.cls, v.bucket) * factor / weight_of(j, bytes);
+            density(j->t->ks, v.cls, v.bucket) * factor / weight_of(j, gain);
     if (j->best.handle == 0 || v.score < j->best.score)
         j->best = v;
 }
@@ -150,7 +152,24 @@ judge_run(struct judge *j, const struct slab_run *run, float factor)
         return; /* free by now */
     j->chunk_class = run->cls;
     judge_item(j, run->handle + i * run->step, state, slab_run_stamp(run, i),
-        run->chunk_bytes, factor);
+        run->chunk_bytes, run->chunk_bytes, factor);
+}
+
+/* Judge the item that an extent is of. That of a hash may be one of many. */
+static void
+judge_owner(struct judge *j, uint32_t handle, uint32_t extent, uint8_t state,
+    uint16_t stamp)
+{
+    const struct slab *slab = j->t->slab;
+    size_t bytes = extent_committed(slab, extent), gain = bytes;
+    struct item_copy copy;
+
+    if (item_peek(slab_ptr(slab, handle), j->now_ms, &copy) &&
+        item_kind(copy.view.header) == ITEM_HASH && copy.view.extent != 0) {
+        bytes = extent_committed(slab, copy.view.extent);
+        gain = MAX(gain, copy.view.value_len);
+    }
+    judge_item(j, handle, state, stamp, bytes, gain, 1);
 }
 
 static void
@@ -172,9 +191,8 @@ judge_extents(struct judge *j)
         state = atomic_load_explicit(m.state, memory_order_relaxed);
         if (state == SLAB_MARK_FREE || !(state & MARK_EXTENT))
             continue;
-        judge_item(j, handle, state,
-            atomic_load_explicit(m.stamp, memory_order_relaxed),
-            extent_committed(slab, ids[i]), 1);
+        judge_owner(j, handle, ids[i], state,
+            atomic_load_explicit(m.stamp, memory_order_relaxed));
     }
 }
 

@@ -179,7 +179,7 @@ START_TEST(a_key_that_returns_has_its_history)
     unsigned key = 0;
 
     fill("k", N_FILL);
-    for (int hits = 0; hits <= 8; hits++) {
+    for (int hits = 0; hits <= 7; hits++) {
         key = put_new("was", key);
         for (int n = 0; n < hits; n++)
             hit("was", key);

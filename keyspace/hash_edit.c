@@ -16,9 +16,15 @@
 static void
 load_table(struct hash_edit *e)
 {
+    void *at = extent_ptr(e->t->slab, e->u.view.extent);
+
     e->mode = EDIT_TABLE;
     e->extent = e->u.view.extent;
-    e->table = (struct hash_table *)(void *)extent_ptr(e->t->slab, e->extent);
+    e->table = at;
+    if (e->table->form == FORM_DIRECTORY) {
+        e->dir = at;
+        e->table = NULL;
+    }
 }
 
 static enum ks_status
@@ -63,7 +69,8 @@ hash_edit(struct ks_thread *t, const struct ks_key *key, enum hash_need need,
     e->most_fields = n_fields;
     e->most_bytes = n_bytes;
     e->n_expired = e->work_us = 0;
-    e->extent = 0;
+    e->extent = e->dropped = 0;
+    e->dir = NULL;
     e->from = e->shape = NULL;
     e->n = e->n_from = 0;
     if (e->u.old.exists && e->u.view.extent != 0)
@@ -83,14 +90,11 @@ hash_edit_key_expiry(struct hash_edit *e, uint64_t expire_ms)
 uint64_t
 hash_edit_count(const struct hash_edit *e)
 {
-    struct table_view v;
-
     if (e->mode == EDIT_LIST)
         return e->n;
     if (e->mode == EDIT_PATCH)
         return e->n_there;
-    htable_open(e->table, e->table->log_end, &v);
-    return htable_count(&v, e->u.now_ms);
+    return hash_tables_count(e->t, e->extent, SIZE_MAX, e->u.now_ms);
 }
 
 bool
@@ -140,17 +144,19 @@ set_in_table(struct hash_edit *e, const struct packed *name,
     struct table_entry was;
     uint32_t slot;
 
-    if (!edit_prepare_table(e, !keep && expire_ms != KS_NO_EXPIRY))
+    if (!edit_prepare_table(e, hash,
+            htable_entry_size(packed_size(name), packed_size(value), true),
+            !keep && expire_ms != KS_NO_EXPIRY))
         return false;
     slot = edit_find_in_table(e, hash, name, &was);
     is_new = slot == UINT32_MAX || was.expire_ms <= e->u.now_ms;
     if (keep)
         expire_ms = is_new ? KS_NO_EXPIRY : was.expire_ms;
     if (slot == UINT32_MAX) {
-        htable_add(e->table, hash, name, value, expire_ms);
+        edit_add(e, hash, name, value, expire_ms);
     } else {
         e->n_expired += is_new;
-        htable_replace(e->table, slot, hash, &was, value, expire_ms);
+        edit_replace(e, slot, hash, &was, value, expire_ms);
     }
     return is_new;
 }
@@ -252,10 +258,10 @@ hash_edit_expire(struct hash_edit *e, struct str field, uint64_t expire_ms)
         entry.expire_ms <= e->u.now_ms)
         return false;
     if (entry.expire_ms == expire_ms ||
-        !edit_prepare_table(e, expire_ms != KS_NO_EXPIRY))
+        !edit_prepare_table(e, hash, 0, expire_ms != KS_NO_EXPIRY))
         return true;
     (void)edit_find_in_table(e, hash, &name, &entry); /* it may have moved */
-    htable_expire(e->table, &entry, expire_ms);
+    edit_expire_entry(e, &entry, expire_ms);
     return true;
 }
 
@@ -281,9 +287,11 @@ hash_edit_delete(struct hash_edit *e, struct str field)
     if (edit_find_in_table(e, hash, &name, &entry) == UINT32_MAX ||
         entry.expire_ms <= e->u.now_ms)
         return false;
-    if (!edit_prepare_table(e, false))
+    if (!edit_prepare_table(e, hash, 0, false))
         return true;
     i = edit_find_in_table(e, hash, &name, &entry);
-    htable_remove(e->table, &e->t->ks->seed, i, &entry);
+    edit_remove(e, i, &entry);
+    if (e->dir != NULL)
+        hdir_shrink(e, directory_place(e->dir->depth, hash));
     return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hash_edit.h - an edit of a hash under way, for the files that make it:
  * hash_edit.c (from the beginning to the last change), hash_end.c (the end),
- * hash_patch.c, hash_list.c and hash_grow.c (the forms it can have).
+ * hash_patch.c, hash_list.c, hash_grow.c and hash_segment.c (the forms it can
+ * have).
  */
 #pragma once
 
@@ -18,8 +19,8 @@ struct edit_field {
 enum edit_mode {
     EDIT_PATCH,     /* a shaped hash as it stands, but for some values */
     EDIT_LIST,      /* field[]: as it is or is to be compact */
-    EDIT_TABLE,     /* the item's own extent, changed in place */
-    EDIT_NEW_TABLE, /* an extent that nobody else knows yet */
+    EDIT_TABLE,     /* the item's own extents, changed in place */
+    EDIT_NEW_TABLE, /* extents that nobody else knows yet */
 };
 
 /* Form, shape and the heads of the values, at most. */
@@ -39,8 +40,13 @@ struct hash_edit {
     size_t most_fields, most_bytes; /* may be set */
     uint64_t n_expired;             /* fields left out */
     uint64_t work_us;               /* see struct hash_change */
-    uint32_t extent;                /* of the table */
-    struct hash_table *table;
+    uint32_t extent;                /* of the table or the directory */
+    struct hash_table *table;       /* with a directory the one chosen last */
+    struct hash_directory *dir;     /* NULL: there is but one table */
+    uint32_t segment;               /* with a directory: the table's extent */
+    /* Extents that readers may know: tables that others have taken the place
+     * of. A list through their `dropped`. */
+    uint32_t dropped;
     /* Of EDIT_PATCH: the hash as it stands, the shape it is to have, of which
      * so many fields are there by now, and the values that are new. */
     struct compact compact;
@@ -102,17 +108,67 @@ void hlist_unfold(struct hash_edit *e);
 /* The list got this shape: remember it for hpatch_guess(). */
 void hpatch_learn(struct hash_edit *e, const struct hash_shape *shape);
 
-/* ---- the table (hash_grow.c) --------------------------------------------- */
+/* ---- tables (hash_grow.c) ------------------------------------------------ */
 
+/* Of the table chosen last. */
 void edit_view_table(struct hash_edit *e, struct table_view *out);
-/* As htable_find(). */
+/* As htable_find(), in the table that has names of this hash: chooses it. */
 uint32_t edit_find_in_table(struct hash_edit *e, uint64_t hash,
     const struct packed *name, struct table_entry *out);
+/* Fields in tables, expired ones included; whether there are others, and the
+ * earliest deadline. */
+uint64_t edit_n_in_tables(const struct hash_edit *e);
+bool edit_has_any(struct hash_edit *e);
+uint64_t edit_earliest(const struct hash_edit *e);
+/* What the value takes, as its item is to have it. */
+size_t edit_value_len(const struct hash_edit *e);
+
+/* Changes of the table chosen last, which is prepared for them. */
+void edit_add(struct hash_edit *e, uint64_t hash, const struct packed *name,
+    const struct packed *value, uint64_t expire_ms);
+void edit_replace(struct hash_edit *e, uint32_t slot, uint64_t hash,
+    const struct table_entry *was, const struct packed *value,
+    uint64_t expire_ms);
+void edit_expire_entry(
+    struct hash_edit *e, const struct table_entry *entry, uint64_t expire_ms);
+void edit_remove(
+    struct hash_edit *e, uint32_t slot, const struct table_entry *entry);
+/* Sweep the table chosen last; true if there is more of it. */
+bool edit_sweep_table(struct hash_edit *e);
+
 /* The list becomes a table that nobody else knows. False: e->status says
  * why. */
 bool edit_table_from_list(struct hash_edit *e, bool deadlines);
-/* The table is built anew in another extent, without what is dead. */
+/* The one table is built anew in another extent, without what is dead, or
+ * becomes many. */
 bool edit_rebuild_table(struct hash_edit *e, bool deadlines);
-/* Before the table changes: room, once for all, and an odd line version if it
- * is what readers see. */
-bool edit_prepare_table(struct hash_edit *e, bool deadlines);
+/* Before a table changes: room, and an odd line version if it is what readers
+ * see. One table gets room once for all that may be set; of many, the one with
+ * the names of this hash for one more entry of `bytes`, and it is chosen. */
+bool edit_prepare_table(
+    struct hash_edit *e, uint64_t hash, size_t bytes, bool deadlines);
+void edit_begin_writing(struct hash_edit *e);
+/* The item says where the value is now, and readers may look. */
+void edit_end_writing(struct hash_edit *e);
+/* Building a table anew, which may take long: the time is told in the end. */
+uint64_t edit_work_begin(const struct hash_table *t);
+void edit_work_end(struct hash_edit *e, uint64_t begun_us);
+/* Memory for a table. False: e->status says why. */
+bool edit_new_extent(
+    struct hash_edit *e, size_t room, size_t least, uint32_t *extent);
+
+/* ---- directories (hash_segment.c) ---------------------------------------- */
+
+/* An empty hash with a directory and one segment that nobody else knows. */
+bool hdir_make(struct hash_edit *e, bool deadlines);
+void hdir_choose(struct hash_edit *e, uint64_t hash);
+bool hdir_prepare(
+    struct hash_edit *e, uint64_t hash, size_t bytes, bool deadlines);
+/* After something went from the segment chosen last, which stands at a place of
+ * the directory: give memory back. */
+void hdir_shrink(struct hash_edit *e, uint32_t place);
+/* If there is one segment only it becomes the hash. */
+void hdir_collapse(struct hash_edit *e);
+bool hdir_sweep(struct hash_edit *e);
+/* Free what nobody needs any more. */
+void hdir_release(struct hash_edit *e);

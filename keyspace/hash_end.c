@@ -62,10 +62,10 @@ put_table(struct hash_edit *e)
         .expire_ms = e->key_expire_ms,
         .extent = e->extent,
         .reserved = !e->grows};
-    uint64_t earliest = e->table->earliest;
+    uint64_t earliest = edit_earliest(e);
     enum ks_status status;
 
-    new.part[0] = (struct str){(const char *)e->table, e->table->room};
+    new.part[0] = (struct str){NULL, edit_value_len(e)};
     status = update_put(&e->u, &new);
     if (status == KS_OK) {
         e->present = true;
@@ -130,11 +130,12 @@ rebuild_smaller(struct hash_edit *e)
     if (edit_rebuild_table(e, false)) {
         if (put_table(e) == KS_OK)
             return true;
-        extent_unpin(e->t->slab, e->extent);
+        hash_unpin(e->t, e->extent);
     }
     e->status = KS_OK;
     e->mode = EDIT_TABLE;
     e->table = was;
+    e->dir = NULL;
     e->extent = extent;
     return false;
 }
@@ -160,23 +161,20 @@ shrink_table(struct hash_edit *e)
 static enum ks_status
 end_table(struct hash_edit *e)
 {
-    struct table_view v;
-
-    if (e->writing)
-        index_write_end(e->u.place.line);
-    e->writing = false;
-    edit_view_table(e, &v);
-    if (!htable_has_any(&v, e->u.now_ms)) {
+    if (e->dir != NULL)
+        hdir_collapse(e);
+    edit_end_writing(e);
+    if (!edit_has_any(e)) {
         update_delete(&e->u);
         e->present = false;
         return KS_OK;
     }
-    if (shrink_table(e))
+    if (e->dir == NULL && shrink_table(e))
         return KS_OK;
     if (e->mode == EDIT_NEW_TABLE)
         return put_table(e);
     update_note_change(&e->u);
-    note_earliest(e, e->u.handle, e->table->earliest);
+    note_earliest(e, e->u.handle, edit_earliest(e));
     return KS_OK;
 }
 
@@ -214,12 +212,13 @@ end_edit(struct hash_edit *e)
     return end_table(e);
 }
 
-/* An extent that no item has in the end. */
+/* Extents that no item has in the end. */
 static void
-drop_extent(struct hash_edit *e)
+drop_extents(struct hash_edit *e)
 {
     if (e->mode == EDIT_NEW_TABLE && e->extent != 0)
-        extent_unpin(e->t->slab, e->extent);
+        hash_unpin(e->t, e->extent);
+    hdir_release(e);
 }
 
 enum ks_status
@@ -231,9 +230,8 @@ hash_edit_end(struct hash_edit *e, struct hash_change *what)
 
     if (status == KS_OK && e->changed)
         status = end_edit(e);
-    if (e->writing) /* it failed after a change, see above */
-        index_write_end(e->u.place.line);
-    drop_extent(e);
+    edit_end_writing(e); /* it failed after a change, see hash_grow.c */
+    drop_extents(e);
     if (what != NULL && status == KS_OK)
         *what = (struct hash_change){.changed = e->changed,
             .created = !existed && e->present,

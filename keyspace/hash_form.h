@@ -8,6 +8,8 @@
  *   plain    form 1 | earliest 6? | n 2 | deadlines? | (name value) * n
  *   shaped   form 1 | earliest 6? | shape 2 | deadlines? | heads | bodies
  *   table    in an extent: header | slots | log of entries
+ *   directory  in an extent: header | numbers of the extents of tables, each
+ *            for the hashes of names that begin with the same bits
  *
  * In the shaped form the names stand in a shape (hash_shape.c), and the item
  * has the heads of all values, then their bodies. `earliest` is the earliest
@@ -30,6 +32,7 @@ enum hash_form {
     FORM_PLAIN = 1,
     FORM_SHAPED = 2,
     FORM_TABLE = 3,
+    FORM_DIRECTORY = 4,
     FORM_MASK = 7,
     FORM_ALL_EXPIRE = HASH_ALL_EXPIRE,
     FORM_LONG_HEADS = 1 << 6, /* shaped: some heads have more than a byte */
@@ -338,7 +341,8 @@ uint32_t compact_count(const struct compact *c, uint64_t now_ms);
  * An open-addressing index over a log of entries in one extent. Entries are
  * appended; what is replaced or deleted stays in the log as dead bytes until
  * the table is built anew. A slot has the entry's place in units of 4 bytes and
- * 5 bits of the hash; home slots are in the order of hashes.
+ * 5 bits of the hash; home slots are in the order of hashes. A table that is
+ * one of a directory's has the hashes whose first `depth` bits are the same.
  *
  *   entry: deadline 6? | name | value, from a multiple of 4 on
  *
@@ -352,7 +356,8 @@ struct hash_table {
     uint8_t
         form; /* FORM_TABLE, FORM_DEADLINES: entries have a deadline field */
     uint8_t slot_bits;
-    uint8_t pad[2];
+    uint8_t depth; /* bits of the hash that all have in common */
+    uint8_t pad;
     uint32_t n;              /* entries in slots */
     uint32_t n_expiring;     /* with a deadline */
     uint32_t log_end;        /* bytes from the beginning of the table */
@@ -361,7 +366,8 @@ struct hash_table {
     uint64_t room;           /* bytes of the whole */
     uint64_t swept_earliest; /* of what the sweep has passed */
     uint32_t sweep_slot;     /* where the sweep goes on */
-    uint32_t pad2[3];
+    uint32_t dropped;        /* see struct hash_edit */
+    uint64_t latest;         /* no deadline is later; 0 */
 };
 _Static_assert(sizeof(struct hash_table) == 64, "a cache line");
 
@@ -371,7 +377,7 @@ struct table_view {
     size_t bytes;
     const uint32_t *slot;
     uint32_t n_slots; /* 2^slot_bits, within the bytes; 0: no table */
-    unsigned bits;
+    unsigned bits, depth;
     bool deadlines;
 };
 void htable_open(const void *at, size_t bytes, struct table_view *out);
@@ -418,6 +424,88 @@ void htable_remove(struct hash_table *t, const struct hash_seed *seed,
 uint64_t htable_sweep(struct hash_table *t, const struct hash_seed *seed,
     uint64_t now_ms, bool *more);
 
+/* ---- directories (hash_directory.c) -----------------------------------------
+ *
+ * A hash that is too large for one table has many of bounded size, its
+ * segments, each in an extent of its own, so that no change takes longer than
+ * to build one of them anew. A directory says which segment has the names whose
+ * hash begins with some bits; one of few names stands there several times. It
+ * changes as tables do: under the partition's lock and an odd line version.
+ */
+#define SEGMENT_BYTES ((size_t)128 << 10) /* but for large values */
+#define SEGMENT_BITS 12                   /* of slots, at most */
+#define SEGMENT_FIELDS 8                  /* so few are not parted */
+#define DIRECTORY_BITS 20
+
+struct hash_directory {
+    uint8_t form; /* FORM_DIRECTORY */
+    uint8_t depth;
+    uint8_t finest; /* no table has more slots than 2^finest for all hashes */
+    uint8_t pad;
+    uint32_t dropped;    /* as in struct hash_table, and so the others */
+    uint32_t n;          /* of all segments */
+    uint32_t n_expiring; /* of all */
+    uint64_t bytes;      /* committed, of all and itself */
+    uint64_t earliest, latest, swept_earliest;
+    uint64_t sweep_at;  /* hash of a name, where the sweep goes on */
+    uint32_t segment[]; /* 2^depth, extents */
+};
+
+/* What a reader knows of a value in an extent: a directory, or one table. */
+struct directory_view {
+    const struct hash_directory *dir; /* NULL: it is a table */
+    unsigned depth;
+};
+
+static inline size_t
+directory_size(unsigned depth)
+{
+    return sizeof(struct hash_directory) + ((size_t)4 << depth);
+}
+
+static inline uint32_t
+directory_place(unsigned depth, uint64_t hash)
+{
+    return (uint32_t)(hash >> 1 >> (63 - depth));
+}
+
+/* False if the bytes are none. */
+bool hdir_open(const void *at, size_t bytes, struct directory_view *out);
+
+/* The extent of the segment at a place. */
+static inline uint32_t
+hdir_segment(const struct directory_view *v, uint32_t place)
+{
+    return __atomic_load_n(&v->dir->segment[place], __ATOMIC_RELAXED);
+}
+
+/* A segment of a directory whose item is locked. */
+void table_of_segment(
+    struct ks_thread *t, uint32_t extent, struct table_view *out);
+/* The place after those of the segment that stands at `place`. */
+static inline uint32_t
+hdir_next(const struct directory_view *v, uint32_t place,
+    const struct table_view *segment)
+{
+    unsigned depth = MIN(segment->depth, v->depth);
+
+    return ((place >> (v->depth - depth)) + 1) << (v->depth - depth);
+}
+
+/* Of the value in an extent that is pinned, or whose item is locked: the table
+ * that has the names of this hash. Without a lock it needs a pin, which is
+ * taken in the place of the one there was; false if it cannot be had. */
+bool hash_pin_table(struct ks_thread *t, uint32_t *pinned, size_t len,
+    uint64_t hash, struct table_view *out);
+
+/* Of all tables: fields whose deadline is later than `now_ms`, whether there
+ * are any, and the earliest deadline. */
+uint64_t hash_tables_count(
+    struct ks_thread *t, uint32_t extent, size_t len, uint64_t now_ms);
+bool hash_tables_have_any(
+    struct ks_thread *t, uint32_t extent, size_t len, uint64_t now_ms);
+uint64_t hash_tables_earliest(struct ks_thread *t, uint32_t extent, size_t len);
+
 /* ---- both, as items have them (hash_read.c) ------------------------------ */
 
 struct hash_reader {
@@ -425,10 +513,13 @@ struct hash_reader {
     uint64_t now_ms;
     bool is_table; /* its partition is locked */
     unsigned partition;
-    struct table_view table;
-    struct compact compact; /* of bytes */
-    struct compact_at at;   /* of hash_next() */
-    uint64_t expire_ms;     /* of the key */
+    size_t value_len;
+    uint32_t extent;
+    struct directory_view dir;
+    struct table_view table; /* the one there is, or that was looked at last */
+    struct compact compact;  /* of bytes */
+    struct compact_at at;    /* of hash_next() */
+    uint64_t expire_ms;      /* of the key */
     uint32_t len;
     char bytes[HASH_COMPACT_BYTES];
 };

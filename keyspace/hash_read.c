@@ -25,14 +25,6 @@ hash_thread_free(struct hash_thread *h)
     free(h);
 }
 
-void
-table_of_extent(
-    struct ks_thread *t, uint32_t extent, size_t len, struct table_view *out)
-{
-    htable_open(extent_ptr(t->slab, extent),
-        MIN(len, extent_committed(t->slab, extent)), out);
-}
-
 /* ---- one field ----------------------------------------------------------- */
 
 struct get {
@@ -86,15 +78,16 @@ take_of_table(struct get *g)
     struct ks_thread *t = g->r.t;
     const struct item_view *v = &g->r.view;
     struct packed name = packed_of(g->field);
+    uint64_t hash = htable_hash(&t->ks->seed, &name);
     struct table_entry e;
     struct table_view table;
 
     if (!extent_pin(t->slab, v->extent))
         return;
     g->r.pinned = v->extent;
-    table_of_extent(t, v->extent, v->value_len, &table);
-    if (htable_find(&table, htable_hash(&t->ks->seed, &name), &name, &e) ==
-            UINT32_MAX ||
+    if (!hash_pin_table(t, &g->r.pinned, v->value_len, hash, &table))
+        return;
+    if (htable_find(&table, hash, &name, &e) == UINT32_MAX ||
         e.expire_ms <= g->r.now_ms) {
         read_unpin(&g->r);
         return;
@@ -180,7 +173,6 @@ take_count(struct read_state *r)
 {
     struct count *count = (struct count *)r;
     const struct item_view *v = &r->view;
-    struct table_view table;
     struct compact c;
 
     count->n = 0;
@@ -188,8 +180,7 @@ take_count(struct read_state *r)
         if (compact_open(r->t->ks->shapes, v->value, v->value_len, &c))
             count->n = compact_count(&c, r->now_ms);
     } else if (extent_pin(r->t->slab, v->extent)) {
-        table_of_extent(r->t, v->extent, v->value_len, &table);
-        count->n = htable_count(&table, r->now_ms);
+        count->n = hash_tables_count(r->t, v->extent, v->value_len, r->now_ms);
         extent_unpin(r->t->slab, v->extent);
     }
 }

@@ -19,6 +19,8 @@ take_bytes(struct read_state *r)
 
     reader->is_table = v->extent != 0;
     reader->expire_ms = v->expire_ms;
+    reader->extent = v->extent;
+    reader->value_len = v->value_len;
     reader->len = (uint32_t)MIN(v->value_len, sizeof(reader->bytes));
     if (!reader->is_table)
         memcpy(reader->bytes, v->value, reader->len);
@@ -58,7 +60,9 @@ open_locked(struct hash_reader *r, struct read_state *s)
     }
     t->viewed = p;
     r->partition = p;
-    table_of_extent(t, s->view.extent, s->view.value_len, &r->table);
+    table_of_extent(t, r->extent, r->value_len, &r->table);
+    (void)hdir_open(extent_ptr(t->slab, r->extent),
+        extent_committed(t->slab, r->extent), &r->dir);
     return KS_OK;
 }
 
@@ -113,8 +117,9 @@ hash_reader_is_compact(const struct hash_reader *r)
 uint64_t
 hash_reader_count(struct hash_reader *r)
 {
-    return r->is_table ? htable_count(&r->table, r->now_ms)
-                       : compact_count(&r->compact, r->now_ms);
+    return r->is_table
+        ? hash_tables_count(r->t, r->extent, r->value_len, r->now_ms)
+        : compact_count(&r->compact, r->now_ms);
 }
 
 uint64_t
@@ -133,14 +138,25 @@ show_entry(const struct table_entry *e, struct hash_field *out)
     out->expire_ms = e->expire_ms;
 }
 
+/* Look at the table of a directory that has names with this hash. */
+static void
+choose_table(struct hash_reader *r, uint64_t hash)
+{
+    if (r->dir.dir != NULL)
+        table_of_segment(r->t,
+            hdir_segment(&r->dir, directory_place(r->dir.depth, hash)),
+            &r->table);
+}
+
 static bool
 find_in_table(struct hash_reader *r, struct str field, struct hash_field *out)
 {
     struct packed name = packed_of(field);
+    uint64_t hash = htable_hash(&r->t->ks->seed, &name);
     struct table_entry e;
 
-    if (htable_find(&r->table, htable_hash(&r->t->ks->seed, &name), &name,
-            &e) == UINT32_MAX ||
+    choose_table(r, hash);
+    if (htable_find(&r->table, hash, &name, &e) == UINT32_MAX ||
         e.expire_ms <= r->now_ms)
         return false;
     show_entry(&e, out);
@@ -162,18 +178,42 @@ hash_find(struct hash_reader *r, struct str field, struct hash_field *out)
     return true;
 }
 
+/* Go on to the table after the one at a place of the directory. */
+static bool
+next_table(struct hash_reader *r, uint32_t *place)
+{
+    if (r->dir.dir == NULL)
+        return false;
+    *place = hdir_next(&r->dir, *place, &r->table);
+    if (*place >> r->dir.depth != 0)
+        return false;
+    table_of_segment(r->t, hdir_segment(&r->dir, *place), &r->table);
+    return true;
+}
+
+/* *at is a place of the directory and a slot. */
 static bool
 next_in_table(struct hash_reader *r, uint64_t *at, struct hash_field *out)
 {
+    uint32_t place = (uint32_t)(*at >> 32), slot = (uint32_t)*at;
     struct table_entry e;
 
-    while (*at < r->table.n_slots) {
-        if (!htable_slot(&r->table, (uint32_t)(*at)++, &e) ||
-            e.expire_ms <= r->now_ms)
-            continue;
-        show_entry(&e, out);
-        return true;
+    if (r->dir.dir != NULL) {
+        if (place >> r->dir.depth != 0)
+            return false;
+        table_of_segment(r->t, hdir_segment(&r->dir, place), &r->table);
     }
+    do {
+        while (slot < r->table.n_slots) {
+            if (!htable_slot(&r->table, slot++, &e) || e.expire_ms <= r->now_ms)
+                continue;
+            *at = (uint64_t)place << 32 | slot;
+            show_entry(&e, out);
+            return true;
+        }
+        slot = 0;
+    } while (next_table(r, &place));
+    *at = UINT64_MAX;
     return false;
 }
 
@@ -204,23 +244,36 @@ hash_next(struct hash_reader *r, uint64_t *at, struct hash_field *out)
  * fields have expired. */
 #define RANDOM_TRIES 1000
 
+/* The entry of any slot; false if there is none. Each entry is equally likely:
+ * tables whose slots stand closer than in others are chosen more rarely. */
+static bool
+random_slot(struct hash_reader *r, struct table_entry *out)
+{
+    uint64_t random = next_random(r->t);
+
+    choose_table(r, random);
+    if (r->dir.dir != NULL) {
+        unsigned fine = r->table.depth + r->table.bits;
+
+        ASSERT(fine <= r->dir.dir->finest);
+        if ((random & (((uint64_t)1 << (r->dir.dir->finest - fine)) - 1)) != 0)
+            return false;
+    }
+    return htable_slot(&r->table,
+        (uint32_t)(next_random(r->t) >> 32) & (r->table.n_slots - 1), out);
+}
+
 void
 hash_random(struct hash_reader *r, struct hash_field *out)
 {
     uint64_t n, at = 0;
 
-    if (r->is_table) {
-        for (unsigned i = 0; i < RANDOM_TRIES; i++) {
-            struct table_entry e;
+    for (unsigned i = 0; r->is_table && i < RANDOM_TRIES; i++) {
+        struct table_entry e;
 
-            if (htable_slot(&r->table,
-                    (uint32_t)(next_random(r->t) >> 32) &
-                        (r->table.n_slots - 1),
-                    &e) &&
-                e.expire_ms > r->now_ms) {
-                show_entry(&e, out);
-                return;
-            }
+        if (random_slot(r, &e) && e.expire_ms > r->now_ms) {
+            show_entry(&e, out);
+            return;
         }
     }
     n = hash_reader_count(r);
@@ -253,13 +306,13 @@ scan_homes(struct hash_reader *r, uint32_t from, uint32_t end, uint64_t cursor,
     hash_visit_fn fn, void *ctx)
 {
     const struct table_view *v = &r->table;
-    unsigned shift = 64 - CURSOR_SHIFT - v->bits;
+    unsigned shift = 64 - CURSOR_SHIFT - v->depth - v->bits;
     uint64_t visited = 0;
 
     for (uint32_t i = from; i < from + v->n_slots; i++) {
         struct table_entry e;
         struct hash_field f;
-        uint64_t place;
+        uint64_t place, home;
 
         if (!htable_slot(v, i & (v->n_slots - 1), &e)) {
             if (i >= end)
@@ -268,7 +321,8 @@ scan_homes(struct hash_reader *r, uint32_t from, uint32_t end, uint64_t cursor,
         }
         show_entry(&e, &f);
         place = cursor_of(r, f.name);
-        if (place < cursor || place >> shift < from || place >> shift >= end)
+        home = place >> shift & (v->n_slots - 1);
+        if (place < cursor || home < from || home >= end)
             continue;
         if (e.expire_ms <= r->now_ms)
             continue;
@@ -278,21 +332,39 @@ scan_homes(struct hash_reader *r, uint32_t from, uint32_t end, uint64_t cursor,
     return visited;
 }
 
+/* Visit the entries of the table that has the names of the cursor. Returns the
+ * next cursor, 0 after the last table. */
 static uint64_t
 scan_table(struct hash_reader *r, uint64_t cursor, uint64_t count,
-    hash_visit_fn fn, void *ctx)
+    hash_visit_fn fn, void *ctx, uint64_t *visited)
 {
-    unsigned shift = 64 - CURSOR_SHIFT - r->table.bits;
-    uint32_t home = (uint32_t)(cursor >> shift), n_slots = r->table.n_slots;
-    uint64_t visited = 0;
+    unsigned shift;
+    uint32_t home, n_slots;
 
-    while (home < n_slots && visited < count) {
+    choose_table(r, cursor << CURSOR_SHIFT);
+    n_slots = r->table.n_slots;
+    shift = 64 - CURSOR_SHIFT - r->table.depth - r->table.bits;
+    home = (uint32_t)(cursor >> shift) & (n_slots - 1);
+    while (home < n_slots && *visited < count) {
         uint32_t end = MIN(home + HOMES_AT_ONCE, n_slots);
 
-        visited += scan_homes(r, home, end, cursor, fn, ctx);
+        *visited += scan_homes(r, home, end, cursor, fn, ctx);
         home = end;
     }
-    return home < n_slots ? (uint64_t)home << shift : 0;
+    cursor = ((cursor >> shift & ~(uint64_t)(n_slots - 1)) + home) << shift;
+    return cursor & ((UINT64_C(1) << (64 - CURSOR_SHIFT)) - 1);
+}
+
+static uint64_t
+scan_tables(struct hash_reader *r, uint64_t cursor, uint64_t count,
+    hash_visit_fn fn, void *ctx)
+{
+    uint64_t visited = 0;
+
+    do
+        cursor = scan_table(r, cursor, count, fn, ctx, &visited);
+    while (cursor != 0 && visited < count);
+    return cursor;
 }
 
 uint64_t
@@ -305,7 +377,7 @@ hash_scan(struct hash_reader *r, uint64_t cursor, uint64_t count,
     if (cursor >> (64 - CURSOR_SHIFT) != 0)
         return 0;
     if (r->is_table)
-        return scan_table(r, cursor, count, fn, ctx);
+        return scan_tables(r, cursor, count, fn, ctx);
     while (hash_next(r, &at, &f))
         if (cursor == 0 || cursor_of(r, f.name) >= cursor)
             fn(ctx, &f);

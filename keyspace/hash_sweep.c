@@ -10,13 +10,11 @@
 static bool
 table_is_void(struct ks_thread *t, const struct item_view *v, uint64_t now_ms)
 {
-    struct table_view table;
     bool is_void;
 
     if (!extent_pin(t->slab, v->extent))
         return false;
-    table_of_extent(t, v->extent, v->value_len, &table);
-    is_void = !htable_has_any(&table, now_ms);
+    is_void = !hash_tables_have_any(t, v->extent, v->value_len, now_ms);
     extent_unpin(t->slab, v->extent);
     return is_void;
 }
@@ -47,7 +45,6 @@ uint64_t
 hash_earliest(struct ks_thread *t, const struct item_view *v)
 {
     uint64_t earliest = KS_NO_EXPIRY;
-    struct table_view table;
 
     if (v->extent == 0) {
         if (v->value_len > 1 + DEADLINE_BYTES &&
@@ -57,9 +54,7 @@ hash_earliest(struct ks_thread *t, const struct item_view *v)
     }
     if (!extent_pin(t->slab, v->extent))
         return earliest;
-    table_of_extent(t, v->extent, v->value_len, &table);
-    if (table.n_slots != 0)
-        earliest = table.table->earliest;
+    earliest = hash_tables_earliest(t, v->extent, v->value_len);
     extent_unpin(t->slab, v->extent);
     return earliest;
 }
@@ -101,15 +96,14 @@ sweep_fields(struct hash_edit *e, uint64_t *due_ms)
         e->changed = e->n_expired > 0;
         return;
     }
-    index_write_begin(e->u.place.line);
-    e->n_expired = htable_sweep(e->table, &e->t->ks->seed, e->u.now_ms, &more);
-    index_write_end(e->u.place.line);
+    edit_begin_writing(e);
+    more = e->dir != NULL ? hdir_sweep(e) : edit_sweep_table(e);
     e->changed = e->n_expired > 0;
     if (more)
         *due_ms = e->u.now_ms + 1;
-    else if (e->table->earliest != KS_NO_EXPIRY)
+    else if (edit_earliest(e) != KS_NO_EXPIRY)
         /* not all the time if there are very many */
-        *due_ms = MAX(e->table->earliest, e->u.now_ms + e->table->n / 64);
+        *due_ms = MAX(edit_earliest(e), e->u.now_ms + edit_n_in_tables(e) / 64);
 }
 
 /* The key of the hash in a chunk. False if there is none that is due. */

@@ -26,9 +26,9 @@ offset_of(uint32_t slot)
 }
 
 static inline uint32_t
-home_of(uint64_t hash, unsigned bits)
+home_of(uint64_t hash, unsigned depth, unsigned bits)
 {
-    return (uint32_t)(hash >> (64 - bits));
+    return (uint32_t)(hash << depth >> (64 - bits));
 }
 
 uint64_t
@@ -51,6 +51,7 @@ htable_open(const void *at, size_t bytes, struct table_view *out)
     if (bytes < sizeof(*t) || (t->form & FORM_MASK) != FORM_TABLE)
         return;
     out->bits = t->slot_bits;
+    out->depth = MIN(t->depth, DIRECTORY_BITS);
     out->deadlines = (t->form & FORM_DEADLINES) != 0;
     if (out->bits < 1 || out->bits > MOST_BITS ||
         bytes < htable_size(out->bits, 0))
@@ -101,7 +102,7 @@ htable_find(const struct table_view *v, uint64_t hash,
 
     if (v->n_slots == 0)
         return UINT32_MAX;
-    at = home_of(hash, v->bits);
+    at = home_of(hash, v->depth, v->bits);
     for (uint32_t i = 0; i < v->n_slots; i++, at = (at + 1) & mask) {
         uint32_t s = v->slot[at];
 
@@ -142,6 +143,8 @@ htable_has_any(const struct table_view *v, uint64_t now_ms)
         return false;
     if (v->table->n_expiring < v->table->n || v->table->earliest > now_ms)
         return v->table->n > 0;
+    if (v->table->latest <= now_ms)
+        return false;
     return count_upto(v, now_ms, 1) > 0;
 }
 
@@ -226,9 +229,12 @@ count_deadline(struct hash_table *t, uint64_t expire_ms, int delta)
     if (delta > 0) {
         t->earliest = MIN(t->earliest, expire_ms);
         t->swept_earliest = MIN(t->swept_earliest, expire_ms);
+        t->latest = MAX(t->latest, expire_ms);
     }
-    if (t->n_expiring == 0)
+    if (t->n_expiring == 0) {
         t->earliest = KS_NO_EXPIRY;
+        t->latest = 0;
+    }
 }
 
 static void
@@ -266,7 +272,7 @@ htable_add(struct hash_table *t, uint64_t hash, const struct packed *name,
     const struct packed *value, uint64_t expire_ms)
 {
     uint32_t mask = ((uint32_t)1 << t->slot_bits) - 1;
-    uint32_t at = home_of(hash, t->slot_bits);
+    uint32_t at = home_of(hash, t->depth, t->slot_bits);
     uint32_t *slot = slots_of(t);
 
     while (slot[at] != 0)
@@ -328,7 +334,7 @@ htable_remove(struct hash_table *t, const struct hash_seed *seed, uint32_t hole,
         uint32_t home;
 
         ASSERT(htable_slot(&v, at, &other));
-        home = home_of(htable_hash(seed, &other.name), t->slot_bits);
+        home = home_of(htable_hash(seed, &other.name), t->depth, t->slot_bits);
         if (((at - home) & mask) < ((at - hole) & mask))
             continue; /* it would come to stand before its home */
         slot[hole] = slot[at];

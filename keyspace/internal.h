@@ -184,6 +184,11 @@ bool item_takes_value(const struct item_view *v, uint64_t expire_ms,
 void item_put_value(void *chunk, const struct item_view *v, struct str value,
     uint64_t expire_ms);
 
+/* An item whose value is in an extent has it in this one from now on, or has
+ * another length there. Caller holds the partition lock and an odd version. */
+void item_put_extent(void *chunk, const struct item_view *v, uint32_t extent,
+    size_t len);
+
 /* Overwrite the expiry if the item has a field that can hold it (an item with
  * a short field takes a short deadline, one with an extension takes any).
  * Caller holds the partition lock and an odd line version. */
@@ -1015,6 +1020,13 @@ void update_delete(struct update *u);
 /* The value of the item has changed in its extent. */
 void update_note_change(struct update *u);
 
+/* A hash in an extent may have others beside it (hash_directory.c): drop the
+ * reference to all that nobody has an item for any more, or that the item in a
+ * chunk has; and say which item it is. */
+void hash_unpin(struct ks_thread *t, uint32_t extent);
+void item_unpin(struct ks_thread *t, uint32_t handle, uint32_t extent);
+void hash_set_owner(struct ks_thread *t, uint32_t extent, uint32_t handle);
+
 /* A hash whose fields have all expired (hash_read.c); of an item that may be
  * under change, an estimate. */
 bool hash_is_void(struct ks_thread *t, const struct item_view *v,
@@ -1151,6 +1163,9 @@ enum ks_policy evict_policy(const struct ks_thread *t);
 /* Whether the policy lets any item go. */
 bool evict_takes_any(const struct ks_thread *t);
 
+/* As ks_commit_extent(), but no more than is needed. */
+bool ks_commit_least(struct ks_thread *t, uint32_t extent, size_t bytes);
+
 /* room.c: a chunk for `bytes`, evicting if need be; 0 when nothing may be
  * evicted. ROOM_RESERVED: not for a new value: may take what noeviction keeps
  * back. ROOM_ANYWAY: the item takes the place of another and must not fail: may
@@ -1160,14 +1175,17 @@ enum room { ROOM_FOR_VALUES, ROOM_RESERVED, ROOM_ANYWAY, ROOM_AT_HAND };
 uint32_t room_alloc(struct ks_thread *t, size_t bytes, enum room room);
 
 /* Bytes of an item in memory: chunk and extent. */
-size_t item_memory(const struct ks_thread *t, uint32_t handle,
+size_t item_memory(struct ks_thread *t, uint32_t handle,
     const struct item_view *v);
+/* What the extents of a hash have committed; of an item that may be under
+ * change, an estimate. */
+size_t hash_memory(struct ks_thread *t, uint32_t extent, size_t len);
 
 /* Take the item out of the index (the caller holds its partition and found it)
  * and correct the counters; the chunk is the caller's to free. */
 void item_unlink(struct ks_thread *t, uint64_t hash, struct index_place place,
     const struct item_view *v, const struct owner *owner);
-/* Free a chunk that is out of the index, and its extent. */
+/* Free a chunk that is out of the index, and its extents. */
 void item_free(struct ks_thread *t, uint32_t handle, uint32_t extent);
 /* The same, straight to the page: for batches that are to give pages back. */
 void item_free_to_page(struct ks_thread *t, uint32_t handle, uint32_t extent);
@@ -1177,6 +1195,8 @@ void count_item(struct ks_thread *t, const struct owner *owner, size_t bytes,
 /* One takes the place of another of this key, `was`. */
 void count_replaced(struct ks_thread *t, const struct owner *owner,
     const struct item_view *was, const struct fresh *now);
+/* It has got larger where it is, or smaller. */
+void count_grown(struct ks_thread *t, const struct owner *owner, int64_t bytes);
 /* It has gone because its deadline has passed. */
 void count_expired(struct ks_thread *t, const struct owner *owner,
     const struct item_view *v, uint64_t now_ms);

@@ -136,6 +136,16 @@ item_put_value(void *chunk, const struct item_view *v, struct str value,
     memcpy(to, value.p, value.len);
 }
 
+void
+item_put_extent(
+    void *chunk, const struct item_view *v, uint32_t extent, size_t len)
+{
+    struct item_extent_ref ref = {extent, (uint32_t)len};
+
+    ASSERT(v->header & ITEM_IS_EXTENT);
+    memcpy((char *)chunk + (v->value - (const char *)chunk), &ref, sizeof(ref));
+}
+
 static uint64_t
 whole_expiry(uint32_t low, uint64_t now_ms)
 {

@@ -5,6 +5,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/keyspace.h keyspace/internal.h keyspace/probe.h \
 	keyspace/shape.h keyspace/packing.h keyspace/hash.h \
 	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
+	keyspace/hash_directory.c keyspace/hash_segment.c \
 	keyspace/hash_shape.c keyspace/hash_read.c keyspace/hash_edit.c \
 	keyspace/hash_edit.h keyspace/hash_list.c keyspace/hash_grow.c \
 	keyspace/hash_patch.c keyspace/hash_end.c keyspace/hash_sweep.c \
@@ -132,6 +133,12 @@ keyspace_hash_memory_test_SOURCES = keyspace/hash_memory_test.c \
 	keyspace/hash_testing.h keyspace/testing.h
 keyspace_hash_memory_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_hash_memory_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/hash_segment_test
+keyspace_hash_segment_test_SOURCES = keyspace/hash_segment_test.c \
+	keyspace/hash_testing.h keyspace/testing.h
+keyspace_hash_segment_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_hash_segment_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/hash_patch_test
 keyspace_hash_patch_test_SOURCES = keyspace/hash_patch_test.c \

@@ -11,11 +11,13 @@
 
 size_t
 item_memory(
-    const struct ks_thread *t, uint32_t handle, const struct item_view *v)
+    struct ks_thread *t, uint32_t handle, const struct item_view *v)
 {
     size_t bytes = slab_chunk_bytes(t->slab, handle) + 8; /* index share */
 
-    if (v->extent)
+    if (v->extent && item_kind(v->header) == ITEM_HASH)
+        bytes += hash_memory(t, v->extent, v->value_len);
+    else if (v->extent)
         bytes += extent_committed(t->slab, v->extent);
     return bytes;
 }
@@ -49,7 +51,7 @@ item_free(struct ks_thread *t, uint32_t handle, uint32_t extent)
 {
     if (extent != 0) {
         extent_set_owner(t->slab, extent, 0);
-        extent_unpin(t->slab, extent);
+        item_unpin(t, handle, extent);
     }
     slab_release(t->slab_thread, handle);
 }
@@ -59,7 +61,7 @@ item_free_to_page(struct ks_thread *t, uint32_t handle, uint32_t extent)
 {
     if (extent != 0) {
         extent_set_owner(t->slab, extent, 0);
-        extent_unpin(t->slab, extent);
+        item_unpin(t, handle, extent);
     }
     slab_release_to_page(t->slab_thread, handle);
 }

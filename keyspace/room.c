@@ -198,15 +198,17 @@ ks_make_room(struct ks_thread *t, size_t bytes)
     return false;
 }
 
-bool
-ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes)
+typedef bool (*commit_fn)(struct slab *s, uint32_t id, size_t bytes);
+
+static bool
+commit(struct ks_thread *t, uint32_t extent, size_t bytes, commit_fn fn)
 {
     size_t room = extent_room(t->slab, extent);
     size_t unit = room < 2 * MIB ? 4 * KIB : 2 * MIB; /* of commitment */
     size_t upto = MIN(ROUND_UP(bytes, unit), room);
 
     for (unsigned i = 0; i < MAX_TRIES; i++) {
-        if (extent_commit(t->slab, extent, bytes))
+        if (fn(t->slab, extent, bytes))
             return true;
         if (!ks_make_room(t, upto - extent_committed(t->slab, extent)))
             return false;
@@ -218,4 +220,16 @@ ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes)
         sched_yield();
     }
     return false;
+}
+
+bool
+ks_commit_extent(struct ks_thread *t, uint32_t extent, size_t bytes)
+{
+    return commit(t, extent, bytes, extent_commit);
+}
+
+bool
+ks_commit_least(struct ks_thread *t, uint32_t extent, size_t bytes)
+{
+    return commit(t, extent, bytes, extent_commit_least);
 }

@@ -421,6 +421,12 @@ count_replaced(struct ks_thread *t, const struct owner *owner,
 }
 
 void
+count_grown(struct ks_thread *t, const struct owner *owner, int64_t bytes)
+{
+    add_i64(&t->ns[owner->ns].n[NS_BYTES], bytes);
+}
+
+void
 ks_db_stats(const struct ks *ks, unsigned db, struct ks_db_stats *out)
 {
     struct ks *lockable = (struct ks *)(uintptr_t)ks;

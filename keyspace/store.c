@@ -103,7 +103,9 @@ store_build(struct ks_thread *t, const struct ks_key *key,
         if (unlikely(shape->is_hash))
             hash_shape_use(t->ks->shapes, to, shape->value_len);
     }
-    if (shape->extent != 0)
+    if (shape->extent != 0 && shape->is_hash)
+        hash_set_owner(t, shape->extent, out->handle);
+    else if (shape->extent != 0)
         extent_set_owner(t->slab, shape->extent, out->handle);
     out->extent = shape->extent;
     out->expire_ms = shape->expire_ms;

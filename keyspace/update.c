@@ -110,8 +110,8 @@ update_put(struct update *u, const struct ks_new *new)
     }
     for (unsigned i = 0; i < new->n_parts; i++)
         shape.value_len += new->part[i].len;
-    if (store_too_large(&u->key, shape.value_len))
-        return KS_TOO_LARGE;
+    if (store_too_large(&u->key, shape.is_hash ? 0 : shape.value_len))
+        return KS_TOO_LARGE; /* a hash looks at that itself */
     if (shape.expire_ms <= u->now_ms) {
         update_delete(u);
     } else if (!is_new_string(u, new) ||
@@ -130,7 +130,9 @@ update_put(struct update *u, const struct ks_new *new)
         if (status != KS_OK)
             return status;
     }
-    if (new->extent != 0 && !taken)
+    if (new->extent != 0 && !taken && shape.is_hash)
+        hash_unpin(u->t, new->extent);
+    else if (new->extent != 0 && !taken)
         extent_unpin(u->t->slab, new->extent);
     return KS_OK;
 }
@@ -160,7 +162,9 @@ rewrite(struct update *u, uint64_t expire_ms, uint64_t version)
         return status;
     fresh.same = version != v->version;
     status = update_publish(u, &fresh, v->extent != 0);
-    if (status != KS_OK && v->extent != 0)
+    if (status != KS_OK && v->extent != 0 && shape.is_hash)
+        hash_set_owner(t, v->extent, u->handle);
+    else if (status != KS_OK && v->extent != 0)
         extent_set_owner(t->slab, v->extent, u->handle);
     else
         u->former.extent = 0; /* the new item has it */

@@ -34,6 +34,7 @@
 /* First commitment, and the least share of what is there that is added. */
 #define COMMIT_LEAST 16u
 #define COMMIT_SHARE 4
+#define LEAST_STEP 2u /* of what is committed as it is needed */
 
 #define SAMPLE_RECORDS 1024u /* looked at by one extent_sample() */
 
@@ -397,13 +398,14 @@ commit_target(const struct extent *e, uint32_t need, uint32_t have)
     return MIN(whole_blocks(e, target), e->units);
 }
 
-/* More of it is charged. */
 static void
-note_committed(struct slab *s, struct extent *e, uint32_t have, uint32_t now)
+committed_to(struct slab *s, struct extent *e, uint32_t target)
 {
-    STORE(&e->committed, now);
+    uint32_t have = LOAD(&e->committed);
+
+    STORE(&e->committed, target);
     atomic_fetch_add_explicit(&s->budget.extent_live,
-        (now - have) * EXTENT_UNIT, memory_order_relaxed);
+        ((size_t)target - have) * EXTENT_UNIT, memory_order_relaxed);
 }
 
 bool
@@ -426,21 +428,61 @@ extent_commit(struct slab *s, uint32_t id, size_t bytes)
             return false;
         target = need;
     }
-    note_committed(s, e, have, target);
+    committed_to(s, e, target);
     return true;
 }
 
-void
-extent_commit_anyway(struct slab *s, uint32_t id, size_t bytes)
+static bool
+commit_needed(struct slab *s, uint32_t id, size_t bytes, bool forced)
 {
     struct extent *e = held(s, id);
-    uint32_t need = whole_blocks(e, (uint32_t)units_of(bytes));
-    uint32_t have = LOAD(&e->committed);
+    uint32_t have = LOAD(&e->committed), target;
+    size_t more;
 
-    if (extent_commit(s, id, bytes))
+    target = (uint32_t)ROUND_UP(units_of(bytes), LEAST_STEP);
+    if (target <= have)
+        return true;
+    if (e->huge && have == 0)
+        ask_for_huge(s, e, target);
+    target = MIN(whole_blocks(e, target), e->units);
+    if (target <= have) /* the last step is a part of one */
+        return true;
+    more = (target - have) * EXTENT_UNIT;
+    if (forced)
+        budget_charge_anyway(s, more);
+    else if (!budget_charge(s, more))
+        return false;
+    committed_to(s, e, target);
+    return true;
+}
+
+bool
+extent_commit_least(struct slab *s, uint32_t id, size_t bytes)
+{
+    return commit_needed(s, id, bytes, false);
+}
+
+void
+extent_commit_force(struct slab *s, uint32_t id, size_t bytes)
+{
+    (void)commit_needed(s, id, bytes, true);
+}
+
+void
+extent_trim(struct slab *s, uint32_t id, size_t bytes)
+{
+    struct extent *e = held(s, id);
+    uint32_t have = LOAD(&e->committed);
+    uint32_t keep = (uint32_t)ROUND_UP(units_of(bytes), LEAST_STEP);
+    size_t more;
+
+    if (e->huge || keep >= have)
         return;
-    budget_charge_anyway(s, (need - have) * EXTENT_UNIT);
-    note_committed(s, e, have, need);
+    more = (have - keep) * EXTENT_UNIT;
+    if (madvise(address(s, e) + keep * EXTENT_UNIT, more, MADV_DONTNEED) != 0)
+        return; /* it stays, and is charged */
+    committed_to(s, e, keep);
+    budget_uncharge(s, more);
 }
 
 bool

@@ -227,6 +227,63 @@ START_TEST(near_the_limit_a_commit_takes_no_more_than_needed)
 }
 END_TEST
 
+START_TEST(what_grows_a_little_at_a_time_is_charged_no_more)
+{
+    struct slab *s = test_slab(8 * MIB, SLAB_MEMFD);
+    uint32_t id = extent_new(s, 128 * KIB);
+    size_t base = slab_used(s);
+
+    ck_assert(extent_commit_least(s, id, 1));
+    ck_assert_uint_eq(extent_committed(s, id), 8 * KIB);
+    ck_assert(extent_commit_least(s, id, 8 * KIB));
+    ck_assert_uint_eq(extent_committed(s, id), 8 * KIB);
+    ck_assert(extent_commit_least(s, id, 121 * KIB));
+    ck_assert_uint_eq(slab_used(s), base + 128 * KIB);
+    ck_assert(extent_commit_least(s, id, 128 * KIB));
+    ck_assert_uint_eq(slab_used(s), base + 128 * KIB);
+    extent_unpin(s, id);
+    check_empty(s);
+    slab_free(s);
+}
+END_TEST
+
+START_TEST(a_trimmed_extent_keeps_its_first_bytes_and_gives_back_the_rest)
+{
+    struct slab *s = test_slab(8 * MIB, SLAB_MEMFD);
+    uint32_t id = full_extent(s, 128 * KIB, 3);
+    size_t base = slab_used(s) - 128 * KIB;
+
+    extent_trim(s, id, 30 * KIB);
+    ck_assert_uint_eq(extent_committed(s, id), 32 * KIB);
+    ck_assert_uint_eq(slab_used(s), base + 32 * KIB);
+    ck_assert_uint_eq(test_stats(s).extent_live_bytes, 32 * KIB);
+    ck_assert(extent_commit_least(s, id, 64 * KIB));
+    ck_assert_int_eq(extent_ptr(s, id)[40 * KIB], 0); /* it was the system's */
+    extent_trim(s, id, 100 * KIB); /* it has not so much */
+    ck_assert_uint_eq(extent_committed(s, id), 64 * KIB);
+    extent_unpin(s, id);
+    check_empty(s);
+    slab_free(s);
+}
+END_TEST
+
+START_TEST(what_must_not_fail_goes_above_the_limit)
+{
+    struct slab *s = test_slab(4 * MIB, SLAB_MEMFD);
+    uint32_t id = extent_new(s, 128 * KIB);
+
+    ck_assert(slab_charge(s, slab_limit(s) - slab_used(s)));
+    ck_assert(!extent_commit_least(s, id, 100 * KIB));
+    extent_commit_force(s, id, 100 * KIB);
+    ck_assert_uint_eq(extent_committed(s, id), 104 * KIB);
+    ck_assert_uint_eq(slab_used(s), slab_limit(s) + 104 * KIB);
+    slab_uncharge(s, test_stats(s).other_bytes);
+    extent_unpin(s, id);
+    check_empty(s);
+    slab_free(s);
+}
+END_TEST
+
 START_TEST(a_freed_extent_is_used_again_as_it_is)
 {
     struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
@@ -488,6 +545,9 @@ main(void)
         the_resident_set_is_what_was_committed,
         over_the_limit_a_commit_fails_and_changes_nothing,
         near_the_limit_a_commit_takes_no_more_than_needed,
+        what_grows_a_little_at_a_time_is_charged_no_more,
+        a_trimmed_extent_keeps_its_first_bytes_and_gives_back_the_rest,
+        what_must_not_fail_goes_above_the_limit,
         a_freed_extent_is_used_again_as_it_is,
         warm_extents_make_room_oldest_first,
         trim_gives_back_what_is_old_enough,

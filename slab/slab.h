@@ -396,8 +396,15 @@ uint32_t extent_new(struct slab *s, size_t bytes);
  * again (warm extents were given back first). Owner of the reference that is
  * still private. */
 bool extent_commit(struct slab *s, uint32_t id, size_t bytes);
-/* The same, above the limit if need be. */
-void extent_commit_anyway(struct slab *s, uint32_t id, size_t bytes);
+
+/* The same in steps of 8 KiB, for what grows a little at a time and may stay as
+ * it is. And whether the budget allows it or not, for what must not fail. */
+bool extent_commit_least(struct slab *s, uint32_t id, size_t bytes);
+void extent_commit_force(struct slab *s, uint32_t id, size_t bytes);
+
+/* Give back what an extent of less than 2 MiB has committed above `bytes`. Of
+ * the same owner. */
+void extent_trim(struct slab *s, uint32_t id, size_t bytes);
 
 /* Bytes committed so far. Any thread, any id (a stale one may tell of another
  * extent, or 0). */
