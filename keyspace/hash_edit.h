@@ -99,6 +99,10 @@ hpatch_is_whole(const struct hash_edit *e)
 {
     return e->n_there == e->to->n;
 }
+/* Whether one value is all that is new, and its head a byte as all are: then
+ * the item can have it where it stands. */
+bool hpatch_is_one(const struct hash_edit *e);
+bool hpatch_overwrite(struct hash_edit *e);
 /* The new value in parts, at most PATCH_PARTS; 0 if it is too large for a
  * compact hash. */
 #define PATCH_PARTS 5

@@ -178,6 +178,15 @@ end_table(struct hash_edit *e)
     return KS_OK;
 }
 
+/* Whether the item may have its one new value where it stands. */
+static bool
+may_overwrite(const struct hash_edit *e)
+{
+    return hpatch_is_one(e) && e->key_expire_ms == KS_KEEP_TTL &&
+        overwrite_may(e->t, &e->u.key, e->u.view.value_len) &&
+        !overwrite_renews(e->t, &e->u.view);
+}
+
 /* The patch becomes a value if it is one that a shape has. */
 static enum ks_status
 end_patch(struct hash_edit *e)
@@ -186,6 +195,8 @@ end_patch(struct hash_edit *e)
         .action = KS_PUT, .type = KS_HASH, .expire_ms = e->key_expire_ms};
     enum ks_status status;
 
+    if (may_overwrite(e) && hpatch_overwrite(e))
+        return KS_OK;
     if (likely(hpatch_is_whole(e)))
         new.n_parts = hpatch_encode(e, new.part);
     if (unlikely(new.n_parts == 0)) {

@@ -262,13 +262,38 @@ encode_all(struct hash_edit *e, struct str part[PATCH_PARTS])
     return part[0].len <= room ? 2 : 0;
 }
 
+bool
+hpatch_is_one(const struct hash_edit *e)
+{
+    return e->to == e->from && (e->patched & (e->patched - 1)) == 0 &&
+        !e->compact.long_heads && head_size(&e->patch[e->latest]) == 1;
+}
+
+/* The item is as it was found: the partition has been locked since. */
+bool
+hpatch_overwrite(struct hash_edit *e)
+{
+    const struct packed *value = &e->patch[e->latest];
+    struct overwritten_part part;
+    struct packed was;
+    uint8_t head[HEAD_MAX];
+    size_t len = e->u.view.value_len;
+
+    part.was.p = (const char *)compact_value(&e->compact, e->latest, &was);
+    if (part.was.p == NULL || len - was.len + value->len > HASH_COMPACT_BYTES)
+        return false;
+    part.was.len = was.len;
+    part.now = (struct str){packed_body(value), value->len};
+    part.head = (const char *)e->compact.heads + e->latest;
+    (void)head_put(head, value);
+    part.new_head = head[0];
+    return overwrite_part(&e->u, &part);
+}
+
 unsigned
 hpatch_encode(struct hash_edit *e, struct str part[PATCH_PARTS])
 {
-    bool is_one = e->to == e->from && (e->patched & (e->patched - 1)) == 0 &&
-        !e->compact.long_heads && head_size(&e->patch[e->latest]) == 1;
-
-    if (!is_one)
+    if (!hpatch_is_one(e))
         return encode_all(e, part);
     if (e->u.view.value_len + e->patch[e->latest].len > HASH_COMPACT_BYTES)
         return 0;

@@ -3,30 +3,14 @@
  * same order mostly, against a list in order of insertion.
  */
 #include "keyspace/hash_edit.h"
-#include "keyspace/testing.h"
+#include "keyspace/hash_testing.h"
 
-#define NOW ((uint64_t)1800000000000)
 #define N_NAMES 14
 #define N_HASHES 6
 #define N_EDITS 8000
 #define MAX_SETS 16
 
-static struct fixture f;
 static uint64_t random_state;
-
-static void
-set_up(void)
-{
-    clock_fake(NOW);
-    fixture_open(&f, 64 * MIB);
-}
-
-static void
-tear_down(void)
-{
-    fixture_close(&f);
-    clock_unfake();
-}
 
 static uint64_t
 roll(uint64_t below)
@@ -235,6 +219,52 @@ START_TEST(what_gets_too_large_becomes_a_table)
 }
 END_TEST
 
+static uint32_t
+handle_of(const char *name)
+{
+    struct ks_key key = key_of(&f, name);
+    struct index_place place;
+
+    return index_find(&f.ks->index, &key, &place);
+}
+
+/* Some are stored anew, so that their keys may get templates. */
+START_TEST(a_value_is_written_where_the_one_before_stood)
+{
+    static const char *const values[] = {
+        "bbbbbbbb", "b", "bbbbbbbbbb", "", "1234567", "-5", "bbbbbbbb"};
+    unsigned same = 0;
+    size_t bytes;
+    struct ks_info info;
+    struct ks_key key = key_of(&f, "x8");
+
+    for (unsigned i = 0; i < 10; i++) {
+        char name[8];
+
+        snprintf(name, sizeof(name), "x%u", i);
+        (void)hset(name, "first", "aaaaaaaa");
+        (void)hset(name, "second", "bbbbbbbb");
+        (void)hset(name, "third", "cccccccc");
+    }
+    for (unsigned i = 0; i < 70; i++) {
+        uint32_t handle = handle_of("x9");
+        const char *value = values[i % ARRAY_LEN(values)];
+
+        ck_assert(!hset("x9", "second", value));
+        same += handle_of("x9") == handle;
+        assert_field("x9", "first", "aaaaaaaa");
+        assert_field("x9", "second", value);
+        assert_field("x9", "third", "cccccccc");
+    }
+    ck_assert_uint_gt(same, 10);
+    ck_assert_int_eq(ks_stat(f.t, &key, KS_PEEK, &info), KS_OK);
+    bytes = info.memory_bytes;
+    key = key_of(&f, "x9");
+    ck_assert_int_eq(ks_stat(f.t, &key, KS_PEEK, &info), KS_OK);
+    ck_assert_uint_eq(info.memory_bytes, bytes);
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -245,6 +275,7 @@ suite(void)
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(
         c, an_edit_gives_what_its_changes_one_by_one_would, 0, 2);
+    tcase_add_test(c, a_value_is_written_where_the_one_before_stood);
     tcase_add_test(c, what_gets_too_large_becomes_a_table);
     suite_add_tcase(s, c);
     return s;

@@ -352,11 +352,11 @@ START_TEST(a_random_field_is_any_of_all_tables)
     static unsigned hits[MANY];
     struct hash_field field;
     struct hash_reader *r;
-    unsigned n = 6000, first = 0;
+    unsigned n = 9000, first = 0;
 
     set_numbered("h", 0, n);
     r = open_reader("h");
-    for (unsigned i = 0; i < 20 * n; i++) {
+    for (unsigned i = 0; i < 16 * n; i++) {
         unsigned at = 0;
 
         hash_random(r, &field);
@@ -368,8 +368,8 @@ START_TEST(a_random_field_is_any_of_all_tables)
     hash_close(r);
     for (unsigned i = 0; i < n; i++)
         ck_assert_uint_gt(hits[i], 0);
-    ck_assert_uint_gt(first, 20 * n * 45 / 100);
-    ck_assert_uint_lt(first, 20 * n * 55 / 100);
+    ck_assert_uint_gt(first, 16 * n * 45 / 100);
+    ck_assert_uint_lt(first, 16 * n * 55 / 100);
 }
 END_TEST
 

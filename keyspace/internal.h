@@ -189,6 +189,12 @@ void item_put_value(void *chunk, const struct item_view *v, struct str value,
 void item_put_extent(void *chunk, const struct item_view *v, uint32_t extent,
     size_t len);
 
+/* Give a compact hash a part that is another, and maybe of another length, see
+ * overwrite_part(). Under the same. */
+struct overwritten_part;
+void item_put_part(void *chunk, const struct item_view *v,
+    const struct overwritten_part *part);
+
 /* Overwrite the expiry if the item has a field that can hold it (an item with
  * a short field takes a short deadline, one with an extension takes any).
  * Caller holds the partition lock and an odd line version. */
@@ -1085,6 +1091,16 @@ struct found_item {
 bool overwrite(struct ks_thread *t, const struct ks_key *key,
     const struct found_item *found, struct str value, uint64_t expire_ms,
     uint64_t now_ms);
+/* The same for a part of a compact hash: from `was` on, which is in the value,
+ * what follows is moved to make room for `now`, and the byte at `head` becomes
+ * `new_head`. The expiry stays. */
+struct overwritten_part {
+    const char *head;
+    struct str was, now;
+    uint8_t new_head;
+};
+bool overwrite_part(
+    const struct update *u, const struct overwritten_part *part);
 /* Whether a value is short enough for that, and wanted. */
 bool overwrite_may(
     const struct ks_thread *t, const struct ks_key *key, size_t value_len);

@@ -137,6 +137,25 @@ item_put_value(void *chunk, const struct item_view *v, struct str value,
 }
 
 void
+item_put_part(void *chunk, const struct item_view *v,
+    const struct overwritten_part *part)
+{
+    char *at = (char *)chunk + (part->was.p - (const char *)chunk);
+    const char *rest = part->was.p + part->was.len;
+    size_t left = (size_t)(v->value + v->value_len - rest);
+
+    if (part->now.len != part->was.len) {
+        __atomic_store_n((uint32_t *)chunk,
+            v->header + (uint32_t)part->now.len - (uint32_t)part->was.len,
+            __ATOMIC_RELAXED);
+        memmove(at + part->now.len, rest, left);
+    }
+    *((char *)chunk + (part->head - (const char *)chunk)) =
+        (char)part->new_head;
+    memcpy(at, part->now.p, part->now.len);
+}
+
+void
 item_put_extent(
     void *chunk, const struct item_view *v, uint32_t extent, size_t len)
 {

@@ -142,7 +142,7 @@ keyspace_hash_segment_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/hash_patch_test
 keyspace_hash_patch_test_SOURCES = keyspace/hash_patch_test.c \
-	keyspace/testing.h
+	keyspace/hash_testing.h keyspace/testing.h
 keyspace_hash_patch_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_hash_patch_test_LDADD = $(KEYSPACE_TEST_LIBS)
 

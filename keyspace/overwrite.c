@@ -3,7 +3,8 @@
  *
  * Most values that are written replace one that takes as much room. Then
  * nothing is packed, allocated, swapped or freed: the bytes go where the old
- * ones are, in an odd version of the index line. A reader that copies them
+ * ones are, in an odd version of the index line. So it is with a field of a
+ * compact hash. A reader that copies them
  * meanwhile throws away what it saw, as it does of a chunk that is reused; who
  * comes by a page only peeks (item_peek()) and looks again under the lock of
  * the partition, which is held here.
@@ -80,5 +81,40 @@ overwrite(struct ks_thread *t, const struct ks_key *key,
     index_write_end(found->place.line);
     mark_overwritten(t, &mark);
     count_overwritten(t, key, (int64_t)size - (int64_t)v->size);
+    return true;
+}
+
+/* The chunk is told before the first byte more is written, and after the last
+ * that is fewer was read. */
+static void
+put_part(const struct update *u, const struct overwritten_part *part,
+    const struct slab_mark *mark, size_t size)
+{
+    struct slab *slab = u->t->slab;
+    bool grows = size >= u->view.size;
+
+    if (grows)
+        ASSERT(slab_refit(slab, u->handle, mark, size));
+    index_write_begin(u->place.line);
+    item_put_part(slab_ptr(slab, u->handle), &u->view, part);
+    index_write_end(u->place.line);
+    if (!grows)
+        ASSERT(slab_refit(slab, u->handle, mark, size));
+}
+
+bool
+overwrite_part(const struct update *u, const struct overwritten_part *part)
+{
+    const struct item_view *v = &u->view;
+    size_t size = v->size - part->was.len + part->now.len;
+    struct slab_mark mark = slab_mark(u->t->slab, u->handle);
+
+    if ((v->header & ITEM_HAS_VERSION) ||
+        (uintptr_t)part->now.p - (uintptr_t)v->value < v->value_len ||
+        slab_class_of(u->t->slab, size) != mark.cls)
+        return false;
+    put_part(u, part, &mark, size);
+    mark_overwritten(u->t, &mark);
+    count_overwritten(u->t, &u->key, (int64_t)size - (int64_t)v->size);
     return true;
 }
