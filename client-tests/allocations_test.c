@@ -45,7 +45,7 @@ static struct server *
 start_counted(const char *engine, _Atomic uint64_t **count)
 {
     /* Where uring cannot be, auto is epoll, and the test is skipped. */
-    const char *const args[] = {"--io-engine",
+    const char *const args[] = {"--enable-debug-command", "yes", "--io-engine",
         strcmp(engine, "uring") == 0 ? "auto" : engine, "--workers", "1", NULL};
     char *path, *own = own_directory();
     char *library = text_of("%s/malloc_count.so", own);
@@ -234,6 +234,62 @@ START_TEST(requests_in_the_steady_state_call_no_malloc)
 }
 END_TEST
 
+#define CROWD 8
+
+/* A large value each, which the server meets all together: it is kept from
+ * looking while they are sent. */
+static void
+run_crowd(struct wire *control, struct wire *const *w)
+{
+    char value[50001];
+
+    memset(value, 'c', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    wire_send_text(control, "DEBUG SLEEP 0.005\r\n");
+    for (int i = 0; i < CROWD; i++) {
+        char head[64];
+
+        snprintf(head, sizeof(head), "*3\r\n$3\r\nSET\r\n$2\r\nc%d\r\n$%zu\r\n",
+            i, strlen(value));
+        wire_send_text(w[i], head);
+        wire_send_text(w[i], value);
+        wire_send_text(w[i], "\r\n");
+    }
+    wire_expect(control, "+OK");
+    for (int i = 0; i < CROWD; i++)
+        wire_expect_bytes(w[i], "+OK\r\n");
+}
+
+START_TEST(large_values_of_many_clients_call_no_malloc)
+{
+    struct wire *control, *w[CROWD];
+    uint64_t before, calls, least = UINT64_MAX;
+    _Atomic uint64_t *count;
+    struct server *s;
+
+    if (!memory_is_judged())
+        return;
+    s = start_counted(engines[_i], &count);
+    if (s == NULL)
+        return;
+    control = wire_connect(s);
+    for (int i = 0; i < CROWD; i++)
+        w[i] = wire_connect(s);
+    for (int n = 0; n < 50; n++) {
+        before = atomic_load(count);
+        run_crowd(control, w);
+        calls = atomic_load(count) - before;
+        least = MIN(least, calls);
+    }
+    ck_assert_msg(least == 0, "%llu calls of malloc for %d clients",
+        (unsigned long long)least, CROWD);
+    for (int i = 0; i < CROWD; i++)
+        wire_close(w[i]);
+    wire_close(control);
+    server_stop(s);
+}
+END_TEST
+
 static Suite *
 allocations_suite(void)
 {
@@ -242,6 +298,8 @@ allocations_suite(void)
 
     tcase_set_timeout(tc, patient(60));
     tcase_add_loop_test(tc, requests_in_the_steady_state_call_no_malloc, 0,
+        (int)ARRAY_LEN(engines));
+    tcase_add_loop_test(tc, large_values_of_many_clients_call_no_malloc, 0,
         (int)ARRAY_LEN(engines));
     suite_add_tcase(s, tc);
     return s;

@@ -478,6 +478,19 @@ take_large(struct batch *b, struct source *s)
     return true;
 }
 
+/* All that `c` sent is parsed: give what an unfinished command needs to the
+ * next connection, while it is in the cache. Not if arguments stand there. */
+static void
+end_input(struct source *s)
+{
+    struct conn_input *in = s->conn->input;
+
+    if (in == NULL || s->len > 0 ||
+        (s->p >= in->bytes.p && s->p <= in->bytes.p + in->bytes.cap))
+        return;
+    conn_input_close(s->conn);
+}
+
 /* The usual case: commands of short arguments, one behind the other, read into
  * the array of the round. Returns at anything else. */
 static void
@@ -541,8 +554,12 @@ parse_one(struct batch *b, struct source *s)
     }
     s->p += p->consumed;
     s->len -= p->consumed;
-    if (status == RESP_COMMAND)
-        return take_command(b, c, p);
+    if (status == RESP_COMMAND) {
+        bool goes_on = take_command(b, c, p);
+
+        end_input(s);
+        return goes_on;
+    }
     if (status == RESP_ERROR) {
         add_protocol_error(b, s, p->error);
     } else if (is_tls_greeting(s)) {
