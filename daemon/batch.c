@@ -28,9 +28,10 @@
 #define SLICE_BYTES (64 * KIB)
 /* A client that has sent a large argument is likely to send another: so many of
  * its next receives are short, so that they meet its header and not much of
- * what belongs into its extent; there is as much room behind for what follows
- * it. */
-#define PEEK_BYTES (2 * KIB)
+ * what belongs into its extent, where it would have to be copied to. Room for
+ * more is behind, for what follows it. */
+#define PEEK_BYTES 512
+#define PEEK_ROOM (2 * KIB)
 #define PEEKS 32
 /* An unfinished command of up to this many bytes is copied in front of the new
  * ones; a longer one is received into its own buffer. */
@@ -139,7 +140,7 @@ add_source(struct batch *b, struct conn *c, char *base, size_t len)
     size_t room = 0;
 
     if (base == b->arena + b->arena_used) {
-        room = c->peeks > 0 ? PEEK_BYTES : 0;
+        room = c->peeks > 0 ? PEEK_ROOM : 0;
         b->arena_used += ROUND_UP(len + room, CACHE_LINE);
     }
     if (in != NULL)
@@ -242,8 +243,8 @@ receive(struct batch *b, struct conn *c)
         return;
     }
     count_input(c, n);
-    if (c->peeks > 0)
-        c->peeks--;
+    /* Full without a large argument: there is much else. */
+    c->peeks = (size_t)n == PEEK_BYTES ? c->peeks / 2 : MAX(c->peeks, 1) - 1;
     add_source(b, c, base, kept + (size_t)n);
 }
 
