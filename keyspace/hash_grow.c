@@ -17,6 +17,8 @@ edit_view_table(struct hash_edit *e, struct table_view *out)
     htable_open(e->table, e->table->log_end, out);
 }
 
+/* What takes the place of another table, with nothing new, may pass the limit
+ * for a moment if it is no larger than this. */
 #define RESERVED_TABLE (1 * MIB)
 
 /* What the caller may still set takes so many bytes at most. */
