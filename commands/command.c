@@ -319,13 +319,17 @@ drop_reply(struct request *rq, struct mark mark)
 }
 
 /* CLIENT REPLY: SKIP spares the one command after it. */
-static void
+static inline bool
+wants_replies(const struct session *s)
+{
+    return likely(!s->reply_off && s->reply_skip == 0);
+}
+
+static __attribute__((noinline)) void
 filter_reply(struct request *rq, struct mark mark)
 {
     struct session *s = rq->session;
 
-    if (likely(!s->reply_off && s->reply_skip == 0))
-        return;
     if (rq->command == NULL || !(rq->command->flags & CMD_PUSHES))
         drop_reply(rq, mark);
     if (s->reply_skip > 0)
@@ -466,7 +470,8 @@ command_run(struct request *rq)
         events_publish(t, rq->session);
     if (unlikely(rq->session->tracker != NULL))
         tracking_after(rq);
-    filter_reply(rq, mark);
+    if (!wants_replies(rq->session))
+        filter_reply(rq, mark);
 }
 
 void
@@ -487,7 +492,8 @@ command_run_busy(struct request *rq)
             "BUSY Redis is busy running a script. You can only call SCRIPT "
             "KILL or SHUTDOWN NOSAVE.");
     reject(rq, mark);
-    filter_reply(rq, mark);
+    if (!wants_replies(rq->session))
+        filter_reply(rq, mark);
 }
 
 /* The marker of rows that only contain others; command_resolve() goes past

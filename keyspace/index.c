@@ -816,6 +816,9 @@ look_ahead(const struct index *ix, struct ks_key *key)
  * the way by then. */
 #define ITEM_AHEAD_BYTES ((size_t)20 * CACHE_LINE)
 
+/* An item of up to this many bytes is all wanted at once. */
+#define SHORT_ITEM ((size_t)2 * CACHE_LINE)
+
 /* Into the second-level cache, which has more lines on their way at a time than
  * the first: what is many lines comes in half the time. */
 static inline void
@@ -835,6 +838,10 @@ prefetch_mark(const struct index *ix, struct ks_ahead *a)
     __builtin_prefetch((const void *)a->mark.stamp);
     __builtin_prefetch((const void *)a->mark.state);
     n = MIN((size_t)a->mark.chunk_bytes, ITEM_AHEAD_BYTES);
+    if (likely(n <= SHORT_ITEM)) {
+        __builtin_prefetch(item + n - 1);
+        return;
+    }
     for (size_t at = CACHE_LINE; at + CACHE_LINE < n; at += CACHE_LINE)
         prefetch_far(item + at);
     prefetch_far(item + n - 1);
