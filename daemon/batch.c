@@ -493,7 +493,7 @@ end_input(struct source *s)
 }
 
 /* The usual case: commands of short arguments, one behind the other, read into
- * the array of the round. Returns at anything else. */
+ * the array of the round. Returns at anything else, and at the end. */
 static void
 parse_short(struct batch *b, struct source *s)
 {
@@ -502,7 +502,8 @@ parse_short(struct batch *b, struct source *s)
 
     if (c->input != NULL || !c->session.authenticated)
         return;
-    while (b->n_tasks < ROUND_COMMANDS && b->n_args < ROUND_ARGS) {
+    while (
+        s->len > 0 && b->n_tasks < ROUND_COMMANDS && b->n_args < ROUND_ARGS) {
         struct resp_arg *argv;
         struct task *t;
         size_t consumed;
@@ -611,6 +612,8 @@ parse_source(struct batch *b, struct source *s)
         c->input->unparsed = false;
     for (;;) {
         parse_short(b, s);
+        if (likely(s->len == 0 && c->input == NULL))
+            return;
         if (!has_room(b))
             break;
         if (!parse_one(b, s))
@@ -681,7 +684,7 @@ keys_until(struct batch *b, unsigned i)
 static void
 prefetch_lines(struct batch *b, unsigned from, unsigned n)
 {
-    const struct ks_key *first = keys_until(b, from);
+    struct ks_key *first = keys_until(b, from);
 
     ks_prefetch_lines(b->worker->daemon->ks, first,
         (unsigned)(keys_until(b, from + n) - first));

@@ -388,11 +388,9 @@ stall_bytes(const struct ashlard *d)
 }
 
 bool
-conn_stalled(const struct conn *c)
+conn_output_stalls(const struct conn *c)
 {
-    return c->held != NULL ||
-        (c->output != NULL &&
-            outgoing_left(&c->output->rest) > stall_bytes(c->worker->daemon));
+    return outgoing_left(&c->output->rest) > stall_bytes(c->worker->daemon);
 }
 
 /* Close if more waits than client-output-buffer-limit allows. */

@@ -541,9 +541,16 @@ void conn_count_sent(struct conn *c, size_t sent, unsigned calls);
 void conn_queue(struct conn *c, char first, struct str rest);
 void conn_flush_queued(struct conn *c);
 
-/* True when so much output waits that the client's commands must wait too, or
- * when they wait for the end of a pause. */
-bool conn_stalled(const struct conn *c);
+/* Does so much output wait that the client's commands must wait too? */
+bool conn_output_stalls(const struct conn *c);
+
+/* The same, or they wait for the end of a pause. */
+static inline bool
+conn_stalled(const struct conn *c)
+{
+    return unlikely(c->held != NULL) ||
+        (unlikely(c->output != NULL) && conn_output_stalls(c));
+}
 
 /* Onto the ready list, as if input had come. */
 void conn_make_ready(struct conn *c);

@@ -91,6 +91,13 @@ send_plainly(void *fd, const struct iovec *iov, size_t n_iov)
     return sendmsg(*(int *)fd, &msg, MSG_NOSIGNAL);
 }
 
+static enum send_status
+failure(void)
+{
+    return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? SEND_BLOCKED
+                                                                 : SEND_FAILED;
+}
+
 /* Inlined, so that the plain way has no indirect call. */
 static inline __attribute__((always_inline)) enum send_status
 send_all(struct outgoing *o, send_fn send, void *to, struct slab *slab,
@@ -108,9 +115,7 @@ send_all(struct outgoing *o, send_fn send, void *to, struct slab *slab,
         n = send(to, iov, n_iov);
         (*calls)++;
         if (n < 0)
-            return errno == EAGAIN || errno == EINTR || errno == ENOBUFS
-                ? SEND_BLOCKED
-                : SEND_FAILED;
+            return failure();
         advance(o, slab, (size_t)n);
         *sent += (size_t)n;
         visit += (size_t)n;
@@ -120,10 +125,35 @@ send_all(struct outgoing *o, send_fn send, void *to, struct slab *slab,
     return SEND_DONE;
 }
 
+/* Only bytes, and not many: most runs are like that. */
+static inline bool
+is_short(const struct outgoing *o)
+{
+    return likely(o->ref == o->ref_end && o->end - o->at <= SEND_CALL_BYTES);
+}
+
+static enum send_status
+send_short(struct outgoing *o, int fd, size_t *sent, unsigned *calls)
+{
+    ssize_t n;
+
+    if (o->at == o->end)
+        return SEND_DONE;
+    n = send(fd, o->bytes + o->at, o->end - o->at, MSG_NOSIGNAL);
+    (*calls)++;
+    if (n < 0)
+        return failure();
+    o->at += (size_t)n;
+    *sent += (size_t)n;
+    return o->at == o->end ? SEND_DONE : SEND_BLOCKED;
+}
+
 enum send_status
 outgoing_send(struct outgoing *o, int fd, struct slab *slab, size_t *sent,
     unsigned *calls)
 {
+    if (is_short(o))
+        return send_short(o, fd, sent, calls);
     return send_all(o, send_plainly, &fd, slab, sent, calls);
 }
 

@@ -285,7 +285,7 @@ read_shortest_header(const char *c, unsigned *len)
 /* Take bulks of 1 to 9999 bytes, and no more than `limit`, as long as they are
  * wholly there: the inner loop of the parser. Fills from *arg to `full`;
  * returns where it stops, at a bulk that is anything else or at the end. */
-static inline const char *
+static inline __attribute__((always_inline)) const char *
 take_short_bulks(const char *c, const char *end, size_t limit,
     struct resp_arg **arg, const struct resp_arg *full)
 {
