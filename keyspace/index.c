@@ -767,29 +767,38 @@ index_walk(struct index *ix, uint64_t from, uint32_t *n, uint64_t *end,
 
 /* ---- prefetch --------------------------------------------------------------------------- */
 
-void
-index_prefetch_line(const struct index *ix, uint64_t hash)
+static inline struct index_line *
+find_home(const struct index *ix, uint64_t hash)
 {
     const struct partition *p = &ix->partition[index_partition(hash)];
 
-    __builtin_prefetch(partition_line(p, home_line(p, hash)));
+    return partition_line(p, home_line(p, hash));
 }
 
 void
-index_prefetch_lines(
-    const struct index *ix, const struct ks_key *keys, unsigned n)
+index_prefetch_line(const struct index *ix, uint64_t hash)
 {
-    for (unsigned i = 0; i < n; i++)
-        index_prefetch_line(ix, keys[i].hash);
+    __builtin_prefetch(find_home(ix, hash));
 }
 
-/* Find the item that is likely to be the one sought. */
+void
+index_prefetch_lines(const struct index *ix, struct ks_key *keys, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        keys[i].ahead.line = find_home(ix, keys[i].hash);
+        __builtin_prefetch(keys[i].ahead.line);
+    }
+}
+
+/* Find the item that is likely to be the one sought. Growth may have moved it to
+ * another line meanwhile: then nothing is found, or an item of another key. */
 static inline void
 look_ahead(const struct index *ix, struct ks_key *key)
 {
 #ifndef ASHLAR_SEQLOCK_LOCKED /* reads the tags without a lock */
-    const struct partition *p = &ix->partition[index_partition(key->hash)];
-    struct index_line *line = partition_line(p, home_line(p, key->hash));
+    struct index_line *line = likely(key->ahead.line != NULL)
+        ? key->ahead.line
+        : find_home(ix, key->hash);
     uint32_t version =
         atomic_load_explicit(&line->version, memory_order_acquire);
 
@@ -800,9 +809,9 @@ look_ahead(const struct index *ix, struct ks_key *key)
         if (handle == 0)
             continue;
         __builtin_prefetch(slab_ptr(ix->slab, handle));
-        key->ahead.line = version & 1 ? NULL : line;
+        key->ahead.line = line;
         key->ahead.version = version;
-        key->ahead.handle = handle;
+        key->ahead.handle = version & 1 ? 0 : handle;
         key->ahead.slot = slot;
         return;
     }
@@ -853,6 +862,6 @@ index_prefetch_items(const struct index *ix, struct ks_key *keys, unsigned n)
     for (unsigned i = 0; i < n; i++)
         look_ahead(ix, &keys[i]);
     for (unsigned i = 0; i < n; i++)
-        if (keys[i].ahead.line != NULL)
+        if (keys[i].ahead.handle != 0)
             prefetch_mark(ix, &keys[i].ahead);
 }

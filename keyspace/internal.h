@@ -455,7 +455,7 @@ uint32_t index_physical_lines(const struct partition *p);
 
 void index_prefetch_line(const struct index *ix, uint64_t hash);
 void index_prefetch_lines(
-    const struct index *ix, const struct ks_key *keys, unsigned n);
+    const struct index *ix, struct ks_key *keys, unsigned n);
 /* The items that are likely to be the ones sought, whose lines should have
  * come, and what is noted of them. */
 void index_prefetch_items(
@@ -467,7 +467,7 @@ void index_prefetch_items(
 static inline bool
 ahead_holds(const struct ks_ahead *a)
 {
-    return a->line != NULL &&
+    return a->handle != 0 &&
         atomic_load_explicit(&a->line->version, memory_order_acquire) ==
         a->version;
 }

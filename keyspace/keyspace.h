@@ -115,9 +115,9 @@ struct slab *ks_slab(const struct ks *ks);
 /* Where an item was found ahead of its use, and its mark. Good as long as the
  * line has that version. The keyspace's own. */
 struct ks_ahead {
-    struct index_line *line; /* NULL: nothing was found */
+    struct index_line *line; /* where to look; NULL: nobody has asked for it */
     uint32_t version;
-    uint32_t handle;
+    uint32_t handle; /* 0: nothing was found */
     uint32_t slot;
     struct slab_mark mark;
 };
@@ -156,8 +156,7 @@ ks_key(const struct ks *ks, unsigned db, struct str name)
  * of them, towards the cache. Call the first, do something else, call the
  * second, do something else, then operate. The second notes in the keys what it
  * found, so that operations with these keys need not search again. */
-void ks_prefetch_lines(
-    const struct ks *ks, const struct ks_key *keys, unsigned n);
+void ks_prefetch_lines(const struct ks *ks, struct ks_key *keys, unsigned n);
 void ks_prefetch_items(const struct ks *ks, struct ks_key *keys, unsigned n);
 
 /* ---- reads --------------------------------------------------------------- */

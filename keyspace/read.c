@@ -43,7 +43,7 @@ visit_hash(struct read_state *r)
 }
 
 /* Called for each item whose tag fits. */
-static inline bool
+static inline __attribute__((always_inline)) bool
 read_visit(void *ctx, const void *chunk, uint32_t handle)
 {
     struct read_state *r = ctx;
@@ -121,8 +121,8 @@ look_there(struct read_state *r)
 
 /* While a change of several keys is under way, the lock decides whether the
  * read is before or after all of it. */
-bool
-read_item(struct read_state *r)
+static inline __attribute__((always_inline)) bool
+find_item(struct read_state *r)
 {
     struct ks *ks = r->t->ks;
     bool found;
@@ -141,6 +141,12 @@ read_item(struct read_state *r)
         r->key = &r->renewed;
         key_renew(ks, &r->renewed);
     }
+}
+
+bool
+read_item(struct read_state *r)
+{
+    return find_item(r);
 }
 
 static void
@@ -217,7 +223,7 @@ ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     enum ks_status status;
 
     read_begin(&r, t, key, place, ctx);
-    status = count(&r, mode, read_item(&r));
+    status = count(&r, mode, find_item(&r));
     if (status != KS_OK)
         return status;
     if (unlikely(item_kind(r.view.header) == ITEM_HASH))

@@ -61,6 +61,7 @@ ks_key_make(const struct ks *ks, unsigned db, struct str name,
     out->db = db;
     out->ns = NS_UNKNOWN;
     out->ahead.line = NULL;
+    out->ahead.handle = 0;
     /* acquire: before the rest; an odd epoch is never found current */
     out->epoch = atomic_load_explicit(&m->epoch, memory_order_acquire) & ~1u;
     out->space = LOAD(&m->base[db]);

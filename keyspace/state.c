@@ -171,7 +171,7 @@ ks_slab(const struct ks *ks)
 /* ---- keys ---------------------------------------------------------------- */
 
 void
-ks_prefetch_lines(const struct ks *ks, const struct ks_key *keys, unsigned n)
+ks_prefetch_lines(const struct ks *ks, struct ks_key *keys, unsigned n)
 {
     index_prefetch_lines(&ks->index, keys, n);
 }
