@@ -404,6 +404,7 @@ enum option_flags {
     OPT_HIDDEN = 1 << 5, /* CONFIG GET shows it by its whole name only */
     OPT_ALIAS = 1 << 6,  /* another name of the row that `def` names; it has no
                             value of its own */
+    OPT_PROTECTED = 1 << 7, /* CONFIG SET never changes it, in Redis's words */
 };
 
 #define OPTION_TYPE_OPT_BOOL int64_t

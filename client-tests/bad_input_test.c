@@ -16,6 +16,8 @@
 #define TYPE                                                                   \
     "-WRONGTYPE Operation against a key holding the wrong kind of value"
 #define NOT_INTEGER "-ERR value is not an integer or out of range"
+#define BAD(what) "-ERR " what " is not an integer or out of range"
+#define BAD_FIELDS "-ERR Number of fields must be a positive integer"
 #define NOT_FLOAT "-ERR value is not a valid float"
 #define NOSCRIPT "-NOSCRIPT No matching script. Please use EVAL."
 #define FORM(name, command)                                                    \
@@ -126,8 +128,28 @@ TABLE_TEST(commands_on_strings_refuse_a_hash,
         "-ERR The specified keys must contain string values"},
     {"MGET h s", "[$-1 \"abc\"]", "[_ \"abc\"]"},
     {"SETNX h v", ":0"}, {"MSETNX new v h v", ":0"},
+    {"SETEX d 10 v", "+OK"}, {"PSETEX d 1000 v", "+OK"},
+    {"MSET d v", "+OK"}, {"DEL d", ":1"},
     {"HGETALL h", "[\"f\" \"v\"]", "{\"f\" \"v\"}"}, {"DBSIZE", ":3"},
     {"SET h v", "+OK"}, {"GET h", "\"v\""})
+
+/* Those that Redis 7.0 does not have. */
+TABLE_TEST(newer_commands_refuse_values_of_another_type,
+    {"HSET h f v", ":1"}, {"SET s abc", "+OK"},
+    {"DELEX h IFEQ v", TYPE}, {"DELEX h IFDNE 0123456789abcdef", TYPE},
+    {"DELIFEQ h v", TYPE}, {"DIGEST h", TYPE}, {"INCREX h", TYPE},
+    {"INCREX h BYFLOAT 1.5", TYPE}, {"SET h v IFEQ v", TYPE},
+    {"SET h v IFDEQ 0123456789abcdef", TYPE}, {"SET h v IFNE v GET", TYPE},
+    {"GETV h", TYPE}, {"DELEX h IFVER 1", TYPE},
+    {"MSETEX 2 new v h v NX", ":0"},
+    {"HEXPIRE s 10 FIELDS 1 f", TYPE}, {"HPEXPIRE s 10 FIELDS 1 f", TYPE},
+    {"HEXPIREAT s 4102444800 FIELDS 1 f", TYPE},
+    {"HPEXPIREAT s 4102444800000 FIELDS 1 f", TYPE},
+    {"HTTL s FIELDS 1 f", TYPE}, {"HPTTL s FIELDS 1 f", TYPE},
+    {"HEXPIRETIME s FIELDS 1 f", TYPE}, {"HPEXPIRETIME s FIELDS 1 f", TYPE},
+    {"HPERSIST s FIELDS 1 f", TYPE}, {"HGETDEL s FIELDS 1 f", TYPE},
+    {"HGETEX s FIELDS 1 f", TYPE}, {"HSETEX s FIELDS 1 f v", TYPE},
+    {"GET s", "\"abc\""}, {"HGET h f", "\"v\""}, {"DBSIZE", ":2"})
 
 TABLE_TEST(commands_on_hashes_refuse_a_string,
     {"SET s abc", "+OK"}, {"SET \"\" 1", "+OK"},
@@ -176,6 +198,21 @@ TABLE_TEST(what_is_wrong_first_is_told_first,
     {"CLIENT PAUSE 0 WRITE x", FORM("PAUSE", "CLIENT")},
     {"FUNCTION LOAD REPLACE x REPLACE y", "-ERR Unknown option given: x"},
     {"FUNCTION LOAD REPLACE REPLACE x", "-ERR Missing library metadata"},
+    {"PEXPIREAT s 1 SOON", "-ERR Unsupported option SOON"},
+    {"PEXPIRE s 1 NX GT",
+        "-ERR NX and XX, GT or LT options at the same time are not compatible"},
+    {"GETEX s EX 1 PERSIST", SYNTAX}, {"GETEX s PX", SYNTAX},
+    {"SCAN 0 COUNT 0", SYNTAX}, {"SCAN 0 MATCH", SYNTAX},
+    {"HRANDFIELD none 1 WITHNOTHING", SYNTAX},
+    {"COMMAND GETKEYSANDFLAGS NOSUCH a", "-ERR Invalid command specified"},
+    {"COMMAND GETKEYSANDFLAGS PING a", "-ERR The command has no key arguments"},
+    {"COMMAND LIST FILTERBY NOSUCH a", SYNTAX},
+    {"COMMAND LIST FILTERBY ACLCAT nosuch", "[]"},
+    {"COMMAND LIST FILTERBY MODULE nosuch", "[]"},
+    {"COMMAND LIST FILTERBY PATTERN xyz*", "[]"},
+    {"COMMAND LIST FILTERBY PATTERN sort*",
+        "re:\\[\"sort(_ro)?\" \"sort(_ro)?\"\\]"},
+    {"SLAVEOF localhost x", "-ERR Invalid master port"},
     {"INCRBYFLOAT s 1", NOT_FLOAT}, {"INCRBYFLOAT none x", NOT_FLOAT},
     {"EXISTS none", ":0"}, {"GET s", "\"abc\""}, {"DBSIZE", ":1"})
 
@@ -197,39 +234,96 @@ static const char *const no_integers[] = {"9223372036854775808",
     "+1", "01", "-0", "0x10", "1.5", "1e3", "nan", "inf", "x", "\"1\\x00\"",
     "\"\\xff\""};
 
-/* With one of them in place of %s. */
-static const char *const integer_commands[] = {"INCRBY n %s", "DECRBY n %s",
-    "EXPIRE s %s", "PEXPIRE s %s", "EXPIREAT s %s", "PEXPIREAT s %s",
-    "GETRANGE s %s 1", "GETRANGE s 0 %s", "SETRANGE s %s v", "SETEX s %s v",
-    "PSETEX s %s v", "SET s v EX %s", "SET s v PX %s", "SET s v EXAT %s",
-    "SET s v PXAT %s", "GETEX s EX %s", "GETEX s PXAT %s", "BITCOUNT s %s 1",
-    "BITCOUNT s 0 %s", "BITPOS s %s", "BITPOS s 1 %s", "HINCRBY h g %s",
-    "HRANDFIELD h %s", "HSCAN h 0 COUNT %s", "SCAN 0 COUNT %s", "MOVE s %s",
-    "COPY s d DB %s", "LCS s s IDX MINMATCHLEN %s", "WAIT %s 1",
-    "RESTORE d %s x", "MEMORY USAGE s SAMPLES %s", "CLIENT UNBLOCK %s"};
+/* With one of them in place of %s; the error, NULL for NOT_INTEGER. */
+struct number {
+    const char *command, *error;
+};
+
+static const struct number numbers[] = {{"INCRBY n %s", NULL},
+    {"DECRBY n %s", NULL}, {"EXPIRE s %s", NULL}, {"PEXPIRE s %s", NULL},
+    {"EXPIREAT s %s", NULL}, {"PEXPIREAT s %s", NULL},
+    {"GETRANGE s %s 1", NULL}, {"GETRANGE s 0 %s", NULL},
+    {"SUBSTR s %s 1", NULL}, {"SETRANGE s %s v", NULL}, {"SETEX s %s v", NULL},
+    {"PSETEX s %s v", NULL}, {"SET s v EX %s", NULL}, {"SET s v PX %s", NULL},
+    {"SET s v EXAT %s", NULL}, {"SET s v PXAT %s", NULL},
+    {"GETEX s EX %s", NULL}, {"GETEX s PX %s", NULL}, {"GETEX s EXAT %s", NULL},
+    {"GETEX s PXAT %s", NULL}, {"BITCOUNT s %s 1", NULL},
+    {"BITCOUNT s 0 %s", NULL}, {"BITPOS s %s", NULL}, {"BITPOS s 1 %s", NULL},
+    {"BITPOS s 1 0 %s", NULL}, {"SETBIT s %s 1", BAD("bit offset")},
+    {"GETBIT s %s", BAD("bit offset")},
+    {"BITFIELD s GET u8 %s", BAD("bit offset")},
+    {"BITFIELD_RO s GET u8 %s", BAD("bit offset")}, {"HINCRBY h g %s", NULL},
+    {"HRANDFIELD h %s", NULL}, {"HSCAN h 0 COUNT %s", NULL},
+    {"SCAN 0 COUNT %s", NULL}, {"MOVE s %s", NULL}, {"COPY s d DB %s", NULL},
+    {"SORT none LIMIT %s 1", NULL}, {"SORT none LIMIT 0 %s", NULL},
+    {"SORT_RO none LIMIT %s 1", NULL}, {"MIGRATE h 1 k 0 %s", NULL},
+    {"MIGRATE h 1 k %s 0", NULL}, {"LCS s s IDX MINMATCHLEN %s", NULL},
+    {"WAIT %s 1", NULL}, {"WAIT 0 %s", BAD("timeout")},
+    {"RESTORE d %s x", NULL}, {"RESTORE d 0 x FREQ %s", NULL},
+    {"RESTORE d 0 x IDLETIME %s", NULL}, {"MEMORY USAGE s SAMPLES %s", NULL},
+    {"SELECT %s", NULL}, {"SWAPDB %s 1", "-ERR invalid first DB index"},
+    {"SWAPDB 1 %s", "-ERR invalid second DB index"},
+    {"CLIENT UNBLOCK %s", NULL}, {"CLIENT PAUSE %s", BAD("timeout")},
+    {"CLIENT KILL ID %s", "-ERR client-id should be greater than 0"},
+    {"CLIENT LIST ID %s", "-ERR Invalid client ID"},
+    {"CLIENT TRACKING on REDIRECT %s", NULL},
+    {"HELLO %s", BAD("Protocol version")}, {"ACL GENPASS %s", NULL},
+    {"ACL LOG %s", NULL}, {"LOLWUT VERSION %s", NULL},
+    {"SLOWLOG GET %s", "-ERR count should be greater than or equal to -1"},
+    {"EVAL x %s", NULL}, {"EVAL_RO x %s", NULL}};
+
+/* Those of commands and options that Redis 7.0 does not have. */
+static const struct number newer_numbers[] = {{"HEXPIRE h %s FIELDS 1 g", NULL},
+    {"HPEXPIRE h %s FIELDS 1 g", NULL}, {"HEXPIREAT h %s FIELDS 1 g", NULL},
+    {"HPEXPIREAT h %s FIELDS 1 g", NULL}, {"HGETEX h EX %s FIELDS 1 g", NULL},
+    {"HGETEX h PXAT %s FIELDS 1 g", NULL},
+    {"HSETEX h EX %s FIELDS 1 g v", NULL},
+    {"HEXPIRE h 10 FIELDS %s g",
+        "-ERR Parameter `numFields` should be greater than 0"},
+    {"HTTL h FIELDS %s g", BAD_FIELDS}, {"HPTTL h FIELDS %s g", BAD_FIELDS},
+    {"HEXPIRETIME h FIELDS %s g", BAD_FIELDS},
+    {"HPEXPIRETIME h FIELDS %s g", BAD_FIELDS},
+    {"HPERSIST h FIELDS %s g", BAD_FIELDS},
+    {"HGETDEL h FIELDS %s g", BAD_FIELDS}, {"HGETEX h FIELDS %s g", BAD_FIELDS},
+    {"HSETEX h FIELDS %s g v", "-ERR invalid number of fields"},
+    {"INCREX n BYINT %s", NULL}, {"INCREX n LBOUND %s", NULL},
+    {"INCREX n UBOUND %s", NULL}, {"INCREX n EX %s", NULL},
+    {"SET s v IFVER %s", BAD("version")}, {"DELEX s IFVER %s", BAD("version")},
+    {"MSETEX 1 a 1 EX %s", NULL},
+    {"MSETEX %s a 1", "-ERR invalid numkeys value"},
+    {"CLIENT KILL MAXAGE %s", BAD("maxage")}, {"NAMESPACE LIST %s", NULL}};
+
+static void
+expect_no_number(struct wire *w, const struct number *n, const char *word)
+{
+    char line[128], *got;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(line, sizeof(line), n->command, word);
+#pragma GCC diagnostic pop
+    wire_send_command(w, line);
+    got = wire_read(w);
+    ck_assert_msg(strcmp(got, n->error != NULL ? n->error : NOT_INTEGER) == 0,
+        "%s: %s", line, got);
+    free(got);
+}
 
 START_TEST(no_number_is_taken_for_one)
 {
     struct wire *w =
         _i == 2 ? wire_connect(server) : wire_connect_resp3(server);
-    char line[128];
 
     wire_run(w, "FLUSHALL", "+OK");
     wire_run(w, "MSET s abc n 10", "+OK");
     wire_run(w, "HSET h g 5", ":1");
-    for (size_t i = 0; i < ARRAY_LEN(integer_commands); i++)
-        for (size_t j = 0; j < ARRAY_LEN(no_integers); j++) {
-            char *got;
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-            snprintf(line, sizeof(line), integer_commands[i], no_integers[j]);
-#pragma GCC diagnostic pop
-            wire_send_command(w, line);
-            got = wire_read(w);
-            ck_assert_msg(strcmp(got, NOT_INTEGER) == 0, "%s: %s", line, got);
-            free(got);
-        }
+    for (size_t j = 0; j < ARRAY_LEN(no_integers); j++) {
+        for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+            expect_no_number(w, &numbers[i], no_integers[j]);
+        for (size_t i = 0; i < ARRAY_LEN(newer_numbers) && !testing_redis();
+             i++)
+            expect_no_number(w, &newer_numbers[i], no_integers[j]);
+    }
     wire_run(w, "MGET s n", "[\"abc\" \"10\"]");
     wire_run(w, "HGET h g", "\"5\"");
     wire_run(w, "TTL s", ":-1");
@@ -249,6 +343,8 @@ main(void)
     tcase_add_test(tc, every_command_counts_its_arguments);
     tcase_add_test(tc, commands_on_strings_refuse_a_hash);
     tcase_add_test(tc, commands_on_hashes_refuse_a_string);
+    if (!testing_redis())
+        tcase_add_test(tc, newer_commands_refuse_values_of_another_type);
     tcase_add_test(tc, what_is_wrong_first_is_told_first);
     tcase_add_test(tc, a_wrong_exec_is_told_as_one);
     tcase_add_loop_test(tc, no_number_is_taken_for_one, 2, 4);

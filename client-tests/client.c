@@ -44,7 +44,7 @@ static void
 note(const char *name)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static char noted[8192];
+    static char noted[32768];
     static size_t noted_len;
     char line[80];
     int len = snprintf(line, sizeof(line), "\n%s\n", name), fd;
@@ -66,12 +66,14 @@ note(const char *name)
 }
 
 void
-covered(struct str name, struct str second)
+covered(struct str name, struct str second, enum coverage how)
 {
     static const char *const containers[] = {"acl", "client", "cluster",
         "command", "config", "function", "hotkeys", "latency", "memory",
-        "namespace", "object", "pubsub", "script", "slowlog"};
-    char text[64];
+        "module", "namespace", "object", "pubsub", "script", "slowlog"};
+    static const char *const suffixes[] = {
+        [COVERED] = "", [COVERED_RESP3] = "=3", [COVERED_REFUSED] = "!"};
+    char text[64], line[80];
 
     if (name.len + second.len + 2 > sizeof(text))
         second.len = 0;
@@ -80,7 +82,8 @@ covered(struct str name, struct str second)
     snprintf(text, sizeof(text), "%.*s", STR_ARG(name));
     for (char *p = text; *p != '\0'; p++)
         *p = (char)tolower((unsigned char)*p);
-    note(text);
+    snprintf(line, sizeof(line), "%s%s", text, suffixes[how]);
+    note(line);
     for (size_t i = 0; i < ARRAY_LEN(containers) && second.len > 0; i++) {
         if (strcmp(text, containers[i]) != 0)
             continue;
@@ -88,8 +91,22 @@ covered(struct str name, struct str second)
         for (size_t j = 0; j < second.len; j++)
             text[name.len + 1 + j] = (char)tolower((unsigned char)second.p[j]);
         text[name.len + 1 + second.len] = '\0';
-        note(text);
+        snprintf(line, sizeof(line), "%s%s", text, suffixes[how]);
+        note(line);
         return;
+    }
+}
+
+void
+covered_by(struct str name, struct str second, int protocol, const char *error)
+{
+    if (error == NULL) {
+        covered(name, second, COVERED);
+        if (protocol == 3)
+            covered(name, second, COVERED_RESP3);
+    } else if (strstr(error, "number of arguments") == NULL &&
+        strstr(error, "nknown subcommand '") == NULL) {
+        covered(name, second, COVERED_REFUSED);
     }
 }
 
@@ -188,8 +205,7 @@ checked_reply(
     redisContext *c, redisReply *r, struct str name, struct str second)
 {
     ck_assert_msg(r != NULL, "%.*s got no reply: %s", STR_ARG(name), c->errstr);
-    if (r->type != REDIS_REPLY_ERROR)
-        covered(name, second);
+    covered_by(name, second, 2, r->type == REDIS_REPLY_ERROR ? r->str : NULL);
     return r;
 }
 

@@ -52,10 +52,22 @@ bool text_matches(const char *expected, const char *text);
 /* Write bytes as they stand in a bulk's text, quotes included. */
 void write_quoted(FILE *out, const char *p, size_t len);
 
-/* Note a command that got an answer other than an error: its name, and with
- * its second word the subcommand of a container. The notes of one test program
- * are a file in the folder "covered" beside it, read by coverage_test.sh. */
-void covered(struct str name, struct str second);
+/* How a command was answered: with something other than an error, so in RESP3,
+ * with an error other than for the number of its arguments. */
+enum coverage {
+    COVERED,
+    COVERED_RESP3,
+    COVERED_REFUSED
+};
+
+/* Note an answer to a command: its name, and with its second word the
+ * subcommand of a container. The notes of one test program are a file in the
+ * folder "covered" beside it, read by coverage_test.sh. */
+void covered(struct str name, struct str second, enum coverage how);
+
+/* The same of an answer in a protocol; `error` is NULL if it is none. */
+void covered_by(
+    struct str name, struct str second, int protocol, const char *error);
 
 /* Begin this program's notes anew; run_tests() does. */
 void covered_start(void);

@@ -171,6 +171,28 @@ END_TEST
 
 /* clang-format off */
 /* CLIENT LIST and INFO are verbatim strings in RESP3. */
+/* What else is asked of a connection, in both protocols. */
+TABLE_TEST(connections_and_servers_answer_in_both_protocols,
+    {"HELLO", "re:\\[\"server\" \"[a-z]+\" .*\"proto\" :2 .*\\]",
+        "re:\\{\"server\" \"[a-z]+\" .*\"proto\" :3 .*\\}"},
+    {"TIME", "re:\\[\"[0-9]{10}\" \"[0-9]{1,6}\"\\]"},
+    {"CLIENT KILL ID 999999999", ":0"},
+    {"CLIENT KILL 1.2.3.4:5", "-ERR No such client"},
+    {"CLIENT REPLY ON", "+OK"},
+    {"RESTORE k 0 \"\\x00\\x01v\\n\\x00\\x91\\x08\\xce\\xb2\\x198\\x8a\\xce\"",
+        "+OK"},
+    {"GET k", "\"v\""},
+    {"CLIENT REPLY MAYBE", SYNTAX})
+
+TABLE_TEST(newer_client_commands_answer_in_both_protocols,
+    {"CLIENT NO-TOUCH ON", "+OK"},
+    {"CLIENT NO-TOUCH off", "+OK"},
+    {"CLIENT NO-TOUCH MAYBE", SYNTAX},
+    {"CLIENT SETINFO LIB-NAME lib", "+OK"},
+    {"CLIENT SETINFO LIB-VER \"\"", "+OK"},
+    {"CLIENT SETINFO LIB-SIZE 1",
+        "-ERR Unrecognized option 'LIB-SIZE'"})
+
 TABLE_TEST(client_names_a_connection,
     {"CLIENT GETNAME", "$-1"},
     {"CLIENT SETNAME worker-1", "+OK"},
@@ -523,6 +545,13 @@ TABLE_TEST(config_get_and_set_change_directives,
     {"CONFIG RESETSTAT", "+OK"})
 
 TABLE_TEST(config_set_refuses_and_changes_nothing,
+    {"CONFIG SET dir /tmp",
+        "-ERR CONFIG SET failed (possibly related to argument 'dir') - can't "
+        "set protected config"},
+    {"CONFIG SET timeout 5 dbfilename x",
+        "-ERR CONFIG SET failed (possibly related to argument 'dbfilename') - "
+        "can't set protected config"},
+    {"CONFIG GET timeout", "[\"timeout\" \"0\"]", "{\"timeout\" \"0\"}"},
     {"CONFIG SET nope 1",
         "-ERR Unknown option or number of arguments for CONFIG SET - 'nope'"},
     {"CONFIG SET timeout abc", "re:-ERR CONFIG SET failed .*'timeout'.*"},
@@ -706,7 +735,7 @@ START_TEST(shutdown_ends_the_server_without_a_reply)
     wire_run(w, "SHUTDOWN ABORT", "-ERR No shutdown in progress.");
     wire_send_command(w, shutdowns[_i]);
     wire_expect_closed(w);
-    covered(STR("shutdown"), STR(""));
+    covered(STR("shutdown"), STR(""), COVERED);
     wire_close(w);
     server_await_end(s);
 }
@@ -741,6 +770,9 @@ client_cmds_suite(void)
     tcase_add_test(tc, a_password_guards_every_command);
     tcase_add_test(tc, a_password_set_later_counts_for_new_connections);
     tcase_add_test(tc, client_names_a_connection);
+    tcase_add_test(tc, connections_and_servers_answer_in_both_protocols);
+    if (!testing_redis())
+        tcase_add_test(tc, newer_client_commands_answer_in_both_protocols);
     tcase_add_test(tc, client_info_describes_the_connection);
     tcase_add_test(tc, client_list_shows_every_connection);
     tcase_add_test(tc, client_kill_closes_others);

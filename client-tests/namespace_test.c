@@ -52,6 +52,7 @@ TABLE_TEST(namespaces_are_counted_and_flushed,
         "re:\\[\"name\" \"ns:\" \"items\" :2 \"expires\" :0 \"bytes\" :18 "
             "\"hits\" :1 \"misses\" :0 \"sets\" :2 .*",
         "re:\\{\"name\" \"ns:\" \"items\" :2 .*"},
+    {"NAMESPACE LIST x", "-ERR value is not an integer or out of range"},
     {"NAMESPACE LIST 1", "re:\\[\\[\"name\" \"ns:\" .*\\]\\]",
         "re:\\[\\{\"name\" \"ns:\" .*\\}\\]"},
     {"NAMESPACE FLUSH ns:", "+OK"},

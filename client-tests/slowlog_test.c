@@ -86,7 +86,7 @@ START_TEST(graph_has_nothing_to_draw)
     wire_run(w, "LATENCY GRAPH command",
         "-ERR No samples available for event 'command'");
     wire_close(w);
-    covered(STR("latency"), STR("graph"));
+    covered(STR("latency"), STR("graph"), COVERED);
 }
 END_TEST
 

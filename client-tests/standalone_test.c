@@ -109,6 +109,12 @@ TABLE_TEST(no_key_goes_to_another_server,
         "[\"a\" \"b\"]"},
     {"EXISTS k b", ":2"})
 
+TABLE_TEST(there_are_no_modules,
+    {"MODULE LIST", "[]"},
+    {"MODULE LIST x", ARITY("module|list")},
+    {"MODULE LOAD /x.so", "-ERR unknown subcommand 'LOAD'. Try MODULE HELP."},
+    {"MODULE", ARITY("module")})
+
 TABLE_TEST(nothing_is_saved,
     {"LASTSAVE", "re::[0-9]{10}"},
     {"SAVE", "-ERR this server writes no snapshots"},
@@ -133,6 +139,7 @@ standalone_suite(void)
     tcase_add_test(tc, the_server_is_a_master_without_replicas);
     tcase_add_test(tc, the_server_is_no_part_of_a_cluster);
     tcase_add_test(tc, no_key_goes_to_another_server);
+    tcase_add_test(tc, there_are_no_modules);
     tcase_add_test(tc, nothing_is_saved);
     suite_add_tcase(s, tc);
     return s;

@@ -20,6 +20,7 @@ wire_open(int fd)
 
     ck_assert_ptr_nonnull(w);
     w->fd = fd;
+    w->protocol = 2;
     return w;
 }
 
@@ -35,6 +36,7 @@ wire_connect_resp3(const struct server *s)
     struct wire *w = wire_connect(s);
 
     wire_run(w, "HELLO 3", "re:\\{.*\\}");
+    w->protocol = 3;
     return w;
 }
 
@@ -379,8 +381,9 @@ run_command(struct wire *w, const char *text)
 
     wire_send_command(w, text);
     reply = wire_read(w);
-    if (reply[0] != '-' && reply[0] != '<')
-        covered(words[0], n > 1 ? words[1] : STR(""));
+    if (reply[0] != '<')
+        covered_by(words[0], n > 1 ? words[1] : STR(""), w->protocol,
+            reply[0] == '-' ? reply : NULL);
     free(bytes);
     return reply;
 }

@@ -12,6 +12,7 @@
 
 struct wire {
     int fd;
+    int protocol; /* 2; 3 after wire_connect_resp3() */
     char *buf; /* received and not read yet: [pos, len) */
     size_t pos, len, cap;
 };

@@ -216,6 +216,8 @@ static bool
 check_rows(struct request *rq, struct set *set)
 {
     for (size_t i = 0; i < set->n; i++) {
+        if (set->changes[i].row->flags & OPT_PROTECTED)
+            return fail(set, i, "can't set protected config");
         if (!(set->changes[i].row->flags & OPT_LIVE) && !is_in_force(set, i))
             return fail(set, i, "can't set immutable config");
         if (is_repeated(set, i))

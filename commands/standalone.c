@@ -47,6 +47,15 @@ cmd_no_cluster(struct request *rq)
     reply_error(rq->reply, "ERR This instance has cluster support disabled");
 }
 
+/* ---- modules ------------------------------------------------------------- */
+
+/* Tools ask for them to know what types of values there are. */
+void
+cmd_module_list(struct request *rq)
+{
+    reply_array(rq->reply, 0);
+}
+
 /* ---- other servers ------------------------------------------------------- */
 
 /* Replies with the error and returns false. */

@@ -814,6 +814,15 @@
         CMD_READ | KEYS(KEY_RO), 2, 2, 1,                                     \
         "server", "0.1.0", "O(1)", "key [SAMPLES count]",                     \
         "Returns the bytes of memory that a key takes.")                      \
+    X("module", cmd_container, -2, CMD_CONTAINER, 0, 0, 0,                    \
+        "server", "0.2.0", "Depends on the subcommand", "",                   \
+        "The modules, of which there are none.")                              \
+    X("module|help", cmd_help, 2, CMD_ABOUT_, 0, 0, 0,                        \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Prints this help.")                                                  \
+    X("module|list", cmd_module_list, 2, CMD_ADMIN | CMD_NOSCRIPT, 0, 0, 0,   \
+        "server", "0.2.0", "O(1)", "",                                        \
+        "Lists the modules: none.")                                           \
     X("monitor", cmd_monitor, 1, CMD_CONTROL_, 0, 0, 0,                       \
         "server", "0.2.0", "O(1)", "",                                        \
         "Shows the commands of all connections as they come.")                \

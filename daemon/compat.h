@@ -41,7 +41,7 @@
     X(enable_module_command, OPT_ENUM, "no", 0, 0, OPT_NOOP | OPT_FIXED,    \
         "no|yes|local", "There are no modules.")                            \
     X(enable_protected_configs, OPT_ENUM, "no", 0, 0, OPT_NOOP | OPT_FIXED, \
-        "no|yes|local", "There are no protected directives.")               \
+        "no|yes|local", "CONFIG SET does not change protected directives.") \
     X(syslog_enabled, OPT_BOOL, "no", 0, 0, OPT_NOOP | OPT_FIXED, "",       \
         "See logfile.")                                                     \
     X(socket_mark_id, OPT_INT, "0", 0, UINT32_MAX, OPT_NOOP | OPT_FIXED, "",\
@@ -58,8 +58,9 @@
         "no|upstart|systemd|auto", "No effect.")                            \
     X(io_threads, OPT_INT, "1", 1, 128, OPT_NOOP, "",                       \
         "No effect: see workers.")                                          \
-    COMPAT_TEXT(X, dir, ".")                                                \
-    COMPAT_TEXT(X, dbfilename, "dump.rdb")                                  \
+    X(dir, OPT_STRING, ".", 0, 0, OPT_NOOP | OPT_PROTECTED, "", "")         \
+    X(dbfilename, OPT_STRING, "dump.rdb", 0, 0, OPT_NOOP | OPT_PROTECTED,   \
+        "", "")                                                             \
     COMPAT_INT(X, hz, "10", 1, 500)                                         \
     COMPAT_BOOL(X, dynamic_hz, "yes")                                       \
     COMPAT_INT(X, active_expire_effort, "1", 1, 10)                         \
