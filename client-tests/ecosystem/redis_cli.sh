@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# redis-cli in all its modes: those of client-tests/redis_cli_test.sh, which has
-# a server of its own, and the rest here.
+# redis-cli in its modes: those of client-tests/redis_cli_test.sh, which has a
+# server of its own, and others here; single options in redis_cli_options.sh.
 # shellcheck source=client-tests/ecosystem/lib.sh
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 command -v redis-cli >/dev/null || missing redis-cli is not installed
@@ -65,7 +65,4 @@ if command_known monitor; then
 else
     echo "needs MONITOR: redis-cli monitor"
 fi
-command_known eval ||
-    echo "needs scripts: redis-cli --eval, --ldb"
-echo "not for a cache: redis-cli --cluster, --replica, --rdb, --functions-rdb"
 exit 0
