@@ -257,13 +257,15 @@ dist_check_SCRIPTS += \
     client-tests/coverage_test.sh \
     client-tests/live_test.sh \
     client-tests/redis_cli_test.sh \
-    client-tests/replay_test.sh
+    client-tests/replay_test.sh \
+    client-tests/soak_test.sh
 
 # Reads the notes of the others, so it runs after them, also under make -j.
 client-tests/coverage_test.log: $(client_tests:=.log)
 
 EXTRA_DIST += client-tests/testlib.sh client-tests/ecosystem \
-    client-tests/differential client-tests/differential_calls.py
+    client-tests/differential client-tests/differential_calls.py \
+    client-tests/soak client-tests/soak_clients.py
 
 clean-local: clean-covered
 clean-covered:
