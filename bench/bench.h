@@ -33,6 +33,7 @@ unsigned bench_rounds(void);
 
 /* ---- samples ------------------------------------------------------------- */
 
+/* One value of a case: "SITUATION/VARIANT", a metric and its unit. */
 void bench_sample(
     const char *case_name, const char *metric, const char *unit, double value);
 
@@ -49,6 +50,7 @@ bool bench_read(int fd);
 
 /* ---- clocks and memory: any thread --------------------------------------- */
 
+/* Since some moment: of the wall clock that never steps. */
 double bench_wall_ns(void);
 double bench_cpu_ns(void);   /* of the calling thread */
 size_t bench_rss(void);      /* of the process, bytes */

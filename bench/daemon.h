@@ -32,6 +32,7 @@ struct client {
     char error[128];  /* the first of them */
 };
 
+/* A blocking connection; the program ends with a message when there is none. */
 void client_open(struct client *c, const struct daemon *d);
 void client_close(struct client *c);
 

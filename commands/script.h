@@ -35,6 +35,8 @@ struct script {
     char body[];
 };
 
+/* At start, and at the end when no worker is left; texts are charged to
+ * `slab`. */
 struct scripts *scripts_new(struct slab *slab);
 void scripts_free(struct scripts *s);
 
@@ -110,8 +112,9 @@ uint64_t script_now_us(void);
 
 /* ---- the state of a worker (script_lua.c) -------------------------------- */
 
+/* What a worker needs to run scripts; made with its first one. */
 struct script_engine;
-void script_engine_free(struct script_engine *e);
+void script_engine_free(struct script_engine *e); /* NULL: nothing */
 
 struct script_call {
     struct script *script;

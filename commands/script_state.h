@@ -149,6 +149,7 @@ void script_open_match(struct script_engine *e, lua_State *L);
 
 /* ---- redis.* (script_call.c) ---------------------------------------------- */
 
+/* Put the table `redis` into the table of globals on top. */
 void script_open_redis(struct script_engine *e, lua_State *L);
 
 /* ---- values (script_reply.c) ---------------------------------------------- */

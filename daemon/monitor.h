@@ -103,6 +103,7 @@ struct history {
     uint64_t next_us;                            /* [maint thread] */
 };
 
+/* At start, and at the end when no thread is left. */
 void history_init(struct history *h);
 void history_free(struct history *h);
 

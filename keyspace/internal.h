@@ -229,10 +229,14 @@ item_expired(const struct item_view *v, uint64_t now_ms)
 struct templates;
 struct namespaces;
 
+/* At start, and at the end when no thread is left. Borrows seed and namespaces;
+ * memory is charged to the slab. NULL, and a sentence in `err`, when the system
+ * has no addresses. */
 struct templates *templates_new(struct slab *slab,
     const struct hash_seed *seed, const struct namespaces *namespaces,
     struct buf *err);
 void templates_free(struct templates *ts);
+/* Templates that have an id, bytes charged for the table. Any thread. */
 uint32_t templates_count(const struct templates *ts);
 size_t templates_bytes(const struct templates *ts);
 
@@ -387,6 +391,8 @@ struct index_place {           /* where a handle stands, under the lock */
     unsigned slot;
 };
 
+/* At start, and at the end when no thread is left. Borrows seed and templates.
+ * False, and a sentence in `err`, when the system has no addresses. */
 bool index_init(struct index *ix, struct slab *slab,
     const struct hash_seed *seed, const struct templates *templates,
     struct buf *err);
@@ -406,9 +412,12 @@ index_partition(uint64_t hash)
     return (unsigned)(hash >> 56);
 }
 
+/* The writers' lock. A thread has several only by ks_lock(), in ascending order.
+ * partition_wait() takes it as well, where it was not free at once: it spins,
+ * yields, then sleeps, and lets the host serve others (wait.c). */
 void partition_lock(struct partition *p);
 bool partition_trylock(struct partition *p);
-void partition_wait(struct partition *p); /* wait.c */
+void partition_wait(struct partition *p);
 void partition_unlock(struct partition *p);
 
 /* Hash of an item's key and space; as ks_key() makes it. */
@@ -547,6 +556,8 @@ struct namespaces {
     uint64_t secret[2];
 };
 
+/* At start, by the options; then they are immutable. False, and a sentence in
+ * `err`, when they are not good. */
 bool namespaces_init(struct ks *ks, struct buf *err);
 /* Of the tables; of the counts of a thread, which makes and charges them. */
 size_t namespaces_bytes(const struct namespaces *ns);
@@ -623,6 +634,7 @@ struct spaces {
                                       tests set it before threads run */
 };
 
+/* At start: each database in the space of its number. */
 void spaces_init(struct ks *ks);
 
 /* Bracket what changes where keys lead. Under all locks. */
@@ -1061,6 +1073,7 @@ struct fresh {
     bool is_rewrite;    /* no new value */
 };
 
+/* Whether key or value is above what an item can have. */
 bool store_too_large(const struct ks_key *key, size_t value_len);
 /* Whether the value is to stand in an extent. */
 bool store_wants_extent(const struct ks_thread *t,
@@ -1126,6 +1139,7 @@ void mark_hit(
  * chosen again and again: correct it, unless the chunk is an item by now. */
 void mark_correct(struct ks_thread *t, uint32_t handle);
 
+/* At start. */
 void tick_init(struct ks *ks);
 /* Count one access (hit or miss) and advance the coarse time. */
 static inline void tick_access(struct ks_thread *t);
@@ -1139,6 +1153,7 @@ tick_access(struct ks_thread *t)
         tick_flush(t);
 }
 
+/* Seconds since the access that left the stamp, about. */
 uint32_t tick_idle_seconds(const struct ks *ks, uint16_t stamp);
 /* The stamp of an access that long ago, or the oldest there is. */
 uint16_t tick_of_idle(const struct ks *ks, uint32_t idle_s);
@@ -1163,6 +1178,7 @@ void ghost_prefetch(const struct ghosts *g, uint64_t hash);
  * none. By the one thread that maintains; cheap when nothing changes. */
 void ghosts_fit(struct ks_thread *t);
 
+/* At start: as long as nothing is known, younger items are worth more. */
 void rank_init(struct ks *ks);
 /* Under the rank lock. */
 void rank_update(struct ks *ks);
@@ -1256,6 +1272,7 @@ bool remove_chunk(struct ks_thread *t, uint32_t handle,
 bool remove_hashed(struct ks_thread *t, uint32_t handle, uint64_t hash,
     enum remove_reason why);
 
+/* At start: from the clock, so that versions of former runs are lower. */
 void version_init(struct ks *ks);
 
 /* The next version; never one that was given before. Any thread. */
@@ -1283,6 +1300,7 @@ void watch_mark_all(struct ks_thread *t, watch_changed_fn changed, void *ctx);
 /* Under all locks, after keys came to lead elsewhere: the watches follow. */
 void watch_follow(struct ks_thread *t);
 
+/* At the end; nobody watches any more. */
 void watch_free(struct ks *ks);
 
 /* event.c */

@@ -95,6 +95,7 @@ unsigned shape_saves(const struct key_shape *s);
 
 /* ---- form.c -------------------------------------------------------------- */
 
+/* The form of the keys of this shape; copies what it needs. */
 void form_make(struct key_form *f, const struct key_shape *s);
 /* Whether the form is the one of this shape. */
 bool form_is_of(const struct key_form *f, const struct key_shape *s);

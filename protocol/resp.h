@@ -62,6 +62,8 @@ struct resp_parser {
     uint8_t state;
 };
 
+/* Before anything else; no memory is taken yet. The limits are the caller's to
+ * set then. */
 void resp_parser_init(struct resp_parser *p);
 void resp_parser_free(struct resp_parser *p); /* releases argv */
 

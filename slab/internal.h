@@ -489,6 +489,7 @@ struct slab_thread {
 #endif
 
 #if defined(ASHLAR_DEBUG_ALLOC)
+/* At start; at the end, where what was not released is logged by class. */
 void debug_open(struct slab *s);
 void debug_close(struct slab *s);
 /* The page starts a new life: no chunk of it was handed out yet. */
