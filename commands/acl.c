@@ -208,7 +208,7 @@ spread(struct commands *c, struct request *rq, struct news *news)
 
         memcpy(&id, news->victims.p + at, sizeof(id));
         if (rq != NULL && id == rq->session->id)
-            rq->session->close_after_reply = true;
+            STORE(&rq->session->close_after_reply, true);
         else
             (void)host->kill_client(host->ctx, id);
     }

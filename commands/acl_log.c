@@ -100,7 +100,7 @@ new_entry(
     e->count = 1;
     e->wall_ms = clock_wall_ms();
     e->denial = denial;
-    e->in_multi = rq->session->queued >= 0;
+    e->in_multi = LOAD(&rq->session->queued) >= 0;
     e->in_script = rq->thread->in_script;
     copy_cut(&e->object, object_of(rq, denial, at));
     copy_cut(&e->user,

@@ -160,7 +160,7 @@ know_rights(struct request *rq)
 {
     if (likely(rights_of(rq->session) != RIGHTS_UNKNOWN) || refresh(rq))
         return true;
-    rq->session->close_after_reply = true;
+    STORE(&rq->session->close_after_reply, true);
     reply_error(rq->reply, "NOAUTH Authentication required.");
     return false;
 }
@@ -289,5 +289,5 @@ acl_recheck_subscriptions(struct request *rq)
     if (likely(rights_of(rq->session) != RIGHTS_UNKNOWN))
         return;
     if (!refresh(rq) || acl_hears_forbidden(rq->session, rq->session->user))
-        rq->session->close_after_reply = true;
+        STORE(&rq->session->close_after_reply, true);
 }

@@ -21,13 +21,13 @@ append_flags(struct buf *out, const struct client_view *view)
         ? 0
         : atomic_load_explicit(&s->tracker->flags, memory_order_relaxed);
 
-    if (s->monitors)
+    if (LOAD(&s->monitors))
         buf_append(out, "O", 1);
     if (session_is_subscribed(s))
         buf_append(out, "P", 1);
-    if (s->queued >= 0)
+    if (LOAD(&s->queued) >= 0)
         buf_append(out, "x", 1);
-    if (s->waits)
+    if (LOAD(&s->waits))
         buf_append(out, "b", 1);
     if (s->tracker != NULL)
         buf_append(out, "t", 1);
@@ -35,13 +35,13 @@ append_flags(struct buf *out, const struct client_view *view)
         buf_append(out, "R", 1);
     if (tracker & TRACKER_BCAST)
         buf_append(out, "B", 1);
-    if (s->close_after_reply)
+    if (LOAD(&s->close_after_reply))
         buf_append(out, "c", 1);
     if (view->is_unix)
         buf_append(out, "U", 1);
-    if (s->no_evict)
+    if (LOAD(&s->no_evict))
         buf_append(out, "e", 1);
-    if (s->no_touch)
+    if (LOAD(&s->no_touch))
         buf_append(out, "T", 1);
     if (out->len == before)
         buf_append(out, "N", 1);
@@ -50,7 +50,7 @@ append_flags(struct buf *out, const struct client_view *view)
 static const char *
 last_command_name(const struct session *s)
 {
-    int id = s->last_command;
+    int id = LOAD(&s->last_command);
 
     return id < 0 ? "NULL" : command_table[id].name;
 }
@@ -82,20 +82,21 @@ client_append_line(struct buf *out, const struct client_view *view)
     buf_printf(out,
         "id=%llu addr=%s laddr=%s fd=%d name=%s age=%u idle=%u flags=",
         (unsigned long long)s->id, view->addr, view->laddr, view->fd,
-        names->name, seconds_since(s->created_s), seconds_since(s->active_s));
+        names->name, seconds_since(LOAD(&s->created_s)),
+        seconds_since(LOAD(&s->active_s)));
     append_flags(out, view);
     buf_printf(out,
         " db=%u sub=%u psub=%u ssub=%u multi=%d qbuf=%zu qbuf-free=%zu "
         "argv-mem=0 multi-mem=%llu rbs=0 rbp=0 obl=%zu oll=0 omem=%zu "
         "tot-mem=%zu events=r cmd=%s user=%.*s redir=%lld resp=%d "
         "lib-name=%s lib-ver=%s",
-        s->db, session_n_subscriptions(s, CHANNEL_PLAIN),
+        LOAD(&s->db), session_n_subscriptions(s, CHANNEL_PLAIN),
         session_n_subscriptions(s, CHANNEL_PATTERN),
-        session_n_subscriptions(s, CHANNEL_SHARD), s->queued,
+        session_n_subscriptions(s, CHANNEL_SHARD), LOAD(&s->queued),
         view->query_bytes, view->query_free_bytes,
-        (unsigned long long)s->queued_bytes, view->output_bytes,
+        (unsigned long long)LOAD(&s->queued_bytes), view->output_bytes,
         view->output_bytes, view->total_bytes, last_command_name(s),
-        STR_ARG(user), (long long)tracking_redirect(s), s->protocol,
+        STR_ARG(user), (long long)tracking_redirect(s), LOAD(&s->protocol),
         names->lib_name, names->lib_version);
 }
 
@@ -367,7 +368,7 @@ matches(const struct kill_filter *f, const struct client_view *view)
         return false;
     if (f->id != 0 && f->id != s->id)
         return false;
-    if (f->max_age_s != 0 && seconds_since(s->created_s) < f->max_age_s)
+    if (f->max_age_s != 0 && seconds_since(LOAD(&s->created_s)) < f->max_age_s)
         return false;
     return !(f->skip_me && s->id == f->me);
 }
@@ -395,7 +396,7 @@ kill_matching(struct request *rq, struct kill_filter *f)
 
         memcpy(&id, f->victims.p + at, sizeof(id));
         if (id == f->me) {
-            rq->session->close_after_reply = true;
+            STORE(&rq->session->close_after_reply, true);
             n++;
         } else if (host->kill_client(host->ctx, id)) {
             n++;
@@ -575,7 +576,7 @@ cmd_client_no_evict(struct request *rq)
 
     if (!read_switch(rq, &on))
         return;
-    rq->session->no_evict = on;
+    STORE(&rq->session->no_evict, on);
     reply_ok(rq->reply);
 }
 
@@ -586,7 +587,7 @@ cmd_client_no_touch(struct request *rq)
 
     if (!read_switch(rq, &on))
         return;
-    rq->session->no_touch = on;
+    STORE(&rq->session->no_touch, on);
     reply_ok(rq->reply);
 }
 

@@ -356,8 +356,8 @@ populate(struct request *rq, int64_t n, struct str prefix, size_t size)
         name.len = 0;
         buf_append(&name, prefix.p, prefix.len);
         buf_printf(&name, ":%lld", (long long)i);
-        key = ks_key(
-            t->commands->ks, rq->session->db, (struct str){name.p, name.len});
+        key = ks_key(t->commands->ks, LOAD(&rq->session->db),
+            (struct str){name.p, name.len});
         if (ks_stat(t->ks, &key, KS_PEEK, &info) != KS_OK)
             status = ks_set(
                 t->ks, &key, populate_value(&value, i, size), KS_NO_EXPIRY);

@@ -117,7 +117,7 @@ cmd_randomkey(struct request *rq)
     struct buf *name = &rq->thread->scratch;
 
     name->len = 0;
-    if (ks_random(rq->thread->ks, rq->session->db, name) != KS_OK) {
+    if (ks_random(rq->thread->ks, LOAD(&rq->session->db), name) != KS_OK) {
         reply_null(rq->reply);
         return;
     }
@@ -130,7 +130,7 @@ cmd_dbsize(struct request *rq)
     struct ks_db_stats stats;
 
     ks_count(rq->thread->ks);
-    ks_db_stats(rq->thread->commands->ks, rq->session->db, &stats);
+    ks_db_stats(rq->thread->commands->ks, LOAD(&rq->session->db), &stats);
     reply_int(rq->reply, (int64_t)stats.items);
 }
 
@@ -152,7 +152,7 @@ flush(struct request *rq, unsigned db)
 void
 cmd_flushdb(struct request *rq)
 {
-    flush(rq, rq->session->db);
+    flush(rq, LOAD(&rq->session->db));
 }
 
 void

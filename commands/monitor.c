@@ -83,7 +83,7 @@ write_line(const struct request *rq, struct buf *out)
         view.is_unix = false;
     }
     buf_printf(out, "%lld.%06ld [%u %s", (long long)now.tv_sec,
-        (long)now.tv_usec, rq->session->db, view.is_unix ? "unix:" : "");
+        (long)now.tv_usec, LOAD(&rq->session->db), view.is_unix ? "unix:" : "");
     if (view.is_unix) /* the path, without the port that is none */
         view.addr[strlen(view.addr) - 2] = '\0';
     buf_printf(out, "%s] ", view.addr);

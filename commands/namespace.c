@@ -47,7 +47,7 @@ static size_t
 all_namespaces(struct request *rq, struct ks_namespace **out)
 {
     ks_count(rq->thread->ks);
-    return ks_namespaces(rq->thread->commands->ks, rq->session->db, out);
+    return ks_namespaces(rq->thread->commands->ks, LOAD(&rq->session->db), out);
 }
 
 /* A namespace without a delimiter at its end is most likely a slip. */
@@ -157,7 +157,8 @@ cmd_namespace_flush(struct request *rq)
 {
     if (!is_namespace(rq, 2))
         return;
-    (void)ks_flush_namespace(rq->thread->ks, rq->session->db, arg_str(rq, 2));
+    (void)ks_flush_namespace(
+        rq->thread->ks, LOAD(&rq->session->db), arg_str(rq, 2));
     tracking_flushed(rq->thread);
     reply_ok(rq->reply);
 }

@@ -99,7 +99,7 @@ deliver(struct command_thread *t, const struct pubsub_message *message)
     for (struct subscription *s = a->first; s != NULL; s = s->next_listener) {
         if (m->sequence > s->sequence && s->session->id != m->except)
             host->send(host->ctx, s->session,
-                s->session->protocol == 2 ? '*' : '>', rest);
+                LOAD(&s->session->protocol) == 2 ? '*' : '>', rest);
     }
 }
 

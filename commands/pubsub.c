@@ -95,7 +95,7 @@ void
 cmd_ssubscribe(struct request *rq)
 {
     /* In a transaction refused, unlike the other two, as by Redis. */
-    if (rq->session->queued >= 0) {
+    if (LOAD(&rq->session->queued) >= 0) {
         reply_error(rq->reply,
             "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
         return;

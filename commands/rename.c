@@ -207,7 +207,7 @@ cmd_move(struct request *rq)
 void
 cmd_copy(struct request *rq)
 {
-    unsigned db = rq->session->db, flags = 0;
+    unsigned db = LOAD(&rq->session->db), flags = 0;
 
     for (int i = 3; i < rq->argc; i++) {
         if (arg_is(rq, i, "replace")) {

@@ -53,8 +53,8 @@ cmd_keys(struct request *rq)
 
     filter_by_name(&filter, arg_str(rq, 1));
     do {
-        cursor = ks_scan(rq->thread->ks, rq->session->db, cursor, KEYS_STEP,
-            keep_matching, &filter);
+        cursor = ks_scan(rq->thread->ks, LOAD(&rq->session->db), cursor,
+            KEYS_STEP, keep_matching, &filter);
     } while (cursor != 0);
     reply_array_close(rq->reply, array, filter.n_kept);
 }
@@ -136,7 +136,7 @@ cmd_scan(struct request *rq)
     filter_by_name(&filter, options.pattern);
     filter.typed = options.typed;
     filter.type = options.type;
-    cursor = ks_scan(rq->thread->ks, rq->session->db, cursor,
+    cursor = ks_scan(rq->thread->ks, LOAD(&rq->session->db), cursor,
         (size_t)options.count, keep_matching, &filter);
 
     /* The next cursor comes first in the reply, so the names wait for it. */

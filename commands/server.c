@@ -105,6 +105,6 @@ cmd_shutdown(struct request *rq)
             "server writes no snapshots");
         return;
     }
-    rq->session->close_after_reply = true;
+    STORE(&rq->session->close_after_reply, true);
     host->shutdown(host->ctx);
 }

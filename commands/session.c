@@ -21,12 +21,12 @@ session_init(struct session *s, uint64_t id, const struct commands *c)
 
     memset(s, 0, sizeof(*s));
     s->id = id;
-    s->protocol = 2;
+    STORE(&s->protocol, 2);
     s->authenticated = !commands_auth_required(c);
-    s->last_command = -1;
-    s->queued = -1;
-    s->created_s = now;
-    s->active_s = now;
+    STORE(&s->last_command, -1);
+    STORE(&s->queued, -1);
+    STORE(&s->created_s, now);
+    STORE(&s->active_s, now);
 }
 
 void
@@ -200,7 +200,7 @@ reply_hello(struct request *rq)
     reply_bulk_cstr(r, "version");
     reply_bulk_cstr(r, REDIS_VERSION);
     reply_bulk_cstr(r, "proto");
-    reply_int(r, rq->session->protocol);
+    reply_int(r, LOAD(&rq->session->protocol));
     reply_bulk_cstr(r, "id");
     reply_int(r, (int64_t)rq->session->id);
     reply_bulk_cstr(r, "mode");
@@ -240,8 +240,8 @@ cmd_hello(struct request *rq)
         return;
     }
     if (version != 0)
-        s->protocol = (uint8_t)version;
-    rq->reply->protocol = s->protocol;
+        STORE(&s->protocol, (uint8_t)version);
+    rq->reply->protocol = LOAD(&s->protocol);
     reply_hello(rq);
 }
 
@@ -279,10 +279,10 @@ cmd_reset(struct request *rq)
     tracking_stop(rq->thread, s);
     monitor_stop(rq->thread, s);
     transaction_discard(s);
-    s->db = 0;
-    s->protocol = 2;
-    s->no_touch = false;
-    s->no_evict = false;
+    STORE(&s->db, 0);
+    STORE(&s->protocol, 2);
+    STORE(&s->no_touch, false);
+    STORE(&s->no_evict, false);
     s->reply_off = false;
     s->reply_skip = 0;
     acl_session_reset(rq);
@@ -296,7 +296,7 @@ void
 cmd_quit(struct request *rq)
 {
     reply_ok(rq->reply);
-    rq->session->close_after_reply = true;
+    STORE(&rq->session->close_after_reply, true);
 }
 
 /* ---- PING and ECHO ------------------------------------------------------- */
@@ -315,7 +315,8 @@ cmd_ping(struct request *rq)
 {
     if (rq->argc > 2)
         reply_error_arity(rq);
-    else if (session_is_subscribed(rq->session) && rq->session->protocol == 2)
+    else if (session_is_subscribed(rq->session) &&
+        LOAD(&rq->session->protocol) == 2)
         pong_as_message(rq);
     else if (rq->argc == 2)
         reply_bulk(rq->reply, arg_str(rq, 1));

@@ -64,7 +64,7 @@ replace_tracker(
 static struct prefix *
 find_prefix(struct tracking *k, struct str bytes)
 {
-    for (size_t i = 0; i < k->n_prefixes; i++)
+    for (size_t i = 0; i < LOAD(&k->n_prefixes); i++)
         if (str_eq(k->prefixes[i].bytes, bytes))
             return &k->prefixes[i];
     return NULL;
@@ -88,14 +88,14 @@ open_prefix(struct tracking *k, struct str bytes)
 
     if (p != NULL)
         return p;
-    if (k->n_prefixes == k->cap_prefixes) {
+    if (LOAD(&k->n_prefixes) == k->cap_prefixes) {
         k->cap_prefixes = MAX(2 * k->cap_prefixes, 8);
         k->prefixes =
             xrealloc(k->prefixes, k->cap_prefixes * sizeof(*k->prefixes));
     }
-    p = &k->prefixes[k->n_prefixes];
+    p = &k->prefixes[LOAD(&k->n_prefixes)];
     *p = (struct prefix){.bytes = copy_str(bytes)};
-    k->n_prefixes++;
+    BUMP(&k->n_prefixes, 1);
     return p;
 }
 
@@ -156,8 +156,8 @@ leave_prefix(struct tracking *k, uint64_t id, struct str bytes)
     if (--p->n == 0) {
         free(p->clients);
         free((char *)(uintptr_t)p->bytes.p);
-        *p = k->prefixes[k->n_prefixes - 1];
-        k->n_prefixes--;
+        *p = k->prefixes[LOAD(&k->n_prefixes) - 1];
+        DROP(&k->n_prefixes, 1);
     }
     pthread_mutex_unlock(&k->lock);
 }

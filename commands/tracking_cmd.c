@@ -220,9 +220,8 @@ tracking_after(const struct request *rq)
     const struct session *s = rq->session;
 
     if (s->tracker == NULL || !(tracker_flags(s) & TRACKER_CACHING) ||
-        s->queued >= 0 ||
-        (rq->command != NULL &&
-            strncmp(rq->command->name, "client|", 7) == 0))
+        LOAD(&s->queued) >= 0 ||
+        (rq->command != NULL && strncmp(rq->command->name, "client|", 7) == 0))
         return;
     atomic_fetch_and_explicit(&s->tracker->flags,
         (uint32_t)~TRACKER_CACHING, memory_order_relaxed);

@@ -379,7 +379,7 @@ tracking_changed(struct command_thread *t, struct session *by)
 
         read_changes(&t->events, &c);
         pthread_mutex_lock(&k->lock);
-        for (size_t i = 0; c.n > 0 && i < k->n_prefixes; i++)
+        for (size_t i = 0; c.n > 0 && i < LOAD(&k->n_prefixes); i++)
             tell_prefix(t, by, &k->prefixes[i], &c);
         pthread_mutex_unlock(&k->lock);
         free(c.each);

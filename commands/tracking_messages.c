@@ -108,7 +108,7 @@ send_invalid(struct command_thread *t, struct session *s, struct str keys,
     static const struct str message =
         STR("3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n");
     const struct command_host *host = &t->commands->host;
-    bool resp3 = s->protocol > 2;
+    bool resp3 = LOAD(&s->protocol) > 2;
 
     if (!resp3 && !(redirected && session_is_subscribed(s)))
         return; /* there is no way to tell it */
@@ -130,10 +130,10 @@ send_broken(struct command_thread *t, struct tracker *tracker)
 
     atomic_fetch_or_explicit(
         &tracker->flags, TRACKER_BROKEN, memory_order_relaxed);
-    if (tracker->session->protocol == 2)
+    if (LOAD(&tracker->session->protocol) == 2)
         return;
     buf_printf(&text, "2\r\n$21\r\ntracking-redir-broken\r\n:%llu\r\n",
-        (unsigned long long)tracker->redirect);
+        (unsigned long long)LOAD(&tracker->redirect));
     host->send(
         host->ctx, tracker->session, '>', (struct str){text.p, text.len});
     buf_free(&text);
@@ -143,7 +143,7 @@ static void
 send_to_tracker(
     struct command_thread *t, struct tracker *tracker, struct str keys)
 {
-    uint64_t ids[2] = {tracker->redirect, tracker->session->id};
+    uint64_t ids[2] = {LOAD(&tracker->redirect), tracker->session->id};
     struct session *s;
 
     if (tracker->redirect == 0) {
@@ -153,7 +153,7 @@ send_to_tracker(
     } else if (tracker->redirect_worker != t->worker) {
         tracking_post(t, tracker->redirect_worker, TO_TARGET, ids, 2, keys);
     } else {
-        s = target_session(t, tracker->redirect);
+        s = target_session(t, LOAD(&tracker->redirect));
         if (s != NULL)
             send_invalid(t, s, keys, true);
         else

@@ -233,8 +233,8 @@ append(struct transaction *t, struct request *rq)
         t->wants_memory = true;
         t->new_bytes += bytes;
     }
-    publish(rq->session, rq->session->queued + 1,
-        rq->session->queued_bytes + bytes + extents);
+    publish(rq->session, LOAD(&rq->session->queued) + 1,
+        LOAD(&rq->session->queued_bytes) + bytes + extents);
     reply_simple(rq->reply, "QUEUED");
 }
 
@@ -405,7 +405,7 @@ lock_keys(struct request *rq, const struct transaction *t)
     struct ks_thread *ks = rq->thread->ks;
     struct ks_key *keys =
         arena_alloc(rq->thread->arena, MAX(t->n_keys, 1) * sizeof(*keys));
-    unsigned db = rq->session->db;
+    unsigned db = LOAD(&rq->session->db);
     bool writes = false;
     size_t n = 0;
 
@@ -454,7 +454,7 @@ run_queued(struct request *rq, struct queued *q)
         .reply = rq->reply,
     };
 
-    rq->reply->protocol = rq->session->protocol;
+    rq->reply->protocol = LOAD(&rq->session->protocol);
     if (session_is_unrestricted(rq->session) || acl_admit_queued(&inner))
         command_call(&inner);
     else
@@ -485,7 +485,7 @@ cmd_exec(struct request *rq)
 {
     struct session *s = rq->session;
     struct transaction *t = s->transaction;
-    int32_t n = s->queued;
+    int32_t n = LOAD(&s->queued);
     bool locked;
 
     if (!in_multi(s)) {

@@ -75,7 +75,7 @@ static void
 info_clients(struct ashlard *d, struct buf *out)
 {
     buf_printf(out, "connected_clients:%u\r\nmaxclients:%u\r\n",
-        atomic_load(&d->n_clients), limit_u32(&d->limits.max_clients));
+        LOAD(&d->n_clients), limit_u32(&d->limits.max_clients));
 }
 
 static void
@@ -129,7 +129,7 @@ info_memory(struct ashlard *d, struct buf *out)
         "mem_clients_normal:%zu\r\n"
         "mem_uncounted:%lld\r\n"
         "mem_uncounted_charged:%zu\r\n",
-        atomic_load(&d->client_bytes), (long long)s.uncounted, s.extra);
+        LOAD(&d->client_bytes), (long long)s.uncounted, s.extra);
 }
 
 /* The main thread's processor time, in clock ticks. */

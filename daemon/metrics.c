@@ -181,7 +181,7 @@ series_worker_clients(const struct series *m, const struct snapshot *s)
 {
     for (unsigned i = 0; i < s->daemon->n_workers; i++)
         write_worker(
-            m, i, (double)atomic_load(&s->daemon->workers[i]->n_clients));
+            m, i, (double)LOAD(&s->daemon->workers[i]->n_clients));
 }
 
 static void
@@ -259,7 +259,7 @@ page_waste(const struct snapshot *s)
         "processor time of all threads")                                      \
     X(process_resident_memory_bytes, gauge, s->rss,                           \
         "resident set of the process")                                        \
-    X(ashlar_clients, gauge, atomic_load(&s->daemon->n_clients),              \
+    X(ashlar_clients, gauge, LOAD(&s->daemon->n_clients),                     \
         "clients connected")                                                  \
     X(ashlar_clients_max, gauge, limit_u32(&s->daemon->limits.max_clients),   \
         "clients that may be connected, maxclients")                          \

@@ -132,7 +132,7 @@ snapshot_memory(const struct snapshot *s, struct memory_kinds *out)
         .index = MIN(s->memory.index_bytes, rest),
     };
     rest -= out->index;
-    out->clients = MIN(atomic_load(&s->daemon->client_bytes), rest);
+    out->clients = MIN(LOAD(&s->daemon->client_bytes), rest);
     out->other = rest - out->clients;
 }
 

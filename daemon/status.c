@@ -26,7 +26,7 @@ void
 status_append(struct ashlard *d, struct buf *out)
 {
     size_t used = slab_used(d->slab), limit = slab_limit(d->slab);
-    unsigned clients = atomic_load(&d->n_clients);
+    unsigned clients = LOAD(&d->n_clients);
     struct ks_metrics m;
 
     ks_metrics(d->ks, &m);

@@ -75,7 +75,7 @@ write_server(const struct snapshot *s, struct buf *out)
     member_u64(out, "started", d->commands.started_wall_ms / 1000);
     member_u64(out, "port", (uint64_t)d->config.daemon.port);
     member_u64(out, "workers", d->n_workers);
-    member_u64(out, "clients", atomic_load(&d->n_clients));
+    member_u64(out, "clients", LOAD(&d->n_clients));
     member_u64(out, "max_clients", limit_u32(&d->limits.max_clients));
     member_u64(out, "ops", s->maint.ops_per_s);
     member_u64(out, "input", s->maint.input_bytes_per_s);

@@ -32,7 +32,7 @@ stress_maintain(struct stress_worker *w, unsigned i)
 static bool
 goes_on(const struct stress_worker *w, unsigned i)
 {
-    return w->operations > 0 ? i < w->operations : !atomic_load(w->stop);
+    return w->operations > 0 ? i < w->operations : !LOAD(w->stop);
 }
 
 static void *
@@ -78,7 +78,7 @@ stress_run(struct fixture *f, struct stress_worker *workers, unsigned n_workers)
     for (unsigned i = 0; i < n_workers; i++)
         if (workers[i].operations > 0)
             hits += join(&workers[i]);
-    atomic_store(&stop, true);
+    STORE(&stop, true);
     for (unsigned i = 0; i < n_workers; i++)
         if (workers[i].operations == 0)
             hits += join(&workers[i]);
