@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* internal.h - what the files of keyspace/ share: items, index lines,
- * partitions, the state of a thread.
+ * partitions, the state of a thread. Namespaces, spaces and templates of keys
+ * have headers of their own.
  *
  *   hash (64 bits)  = partition (8) | rest (56)
  *   partition       = writer lock, geometry, a reserved range of lines
@@ -13,8 +14,11 @@
 #pragma once
 
 #include "keyspace/keyspace.h"
+#include "keyspace/namespace.h"
 #include "keyspace/packing.h"
 #include "keyspace/shape.h"
+#include "keyspace/space.h"
+#include "keyspace/template.h"
 
 /* A lock that is held for some stores, or for a walk over the threads: a word,
  * 0 when it is free. Not for what many writers want at once, as partitions. */
@@ -76,7 +80,6 @@ enum item_bits {
  * (version.c). */
 #define ITEM_HAS_VERSION (1u << 31)
 
-#define SPACES 1024
 #define TEMPLATE_FIRST_ID SPACES
 #define ITEM_IDS (TEMPLATE_FIRST_ID + 4096)
 
@@ -221,65 +224,7 @@ item_expired(const struct item_view *v, uint64_t now_ms)
     return v->expire_ms <= now_ms;
 }
 
-/* ---- key templates (template.c) ---------------------------------------------
- *
- * Lock-free but for learning. Ids and packed keys may come from a chunk that
- * is being written: what cannot be is refused, and no length is trusted.
- */
-struct templates;
-struct namespaces;
-
-/* At start, and at the end when no thread is left. Borrows seed and namespaces;
- * memory is charged to the slab. NULL, and a sentence in `err`, when the system
- * has no addresses. */
-struct templates *templates_new(struct slab *slab,
-    const struct hash_seed *seed, const struct namespaces *namespaces,
-    struct buf *err);
-void templates_free(struct templates *ts);
-/* Templates that have an id, bytes charged for the table. Any thread. */
-uint32_t templates_count(const struct templates *ts);
-size_t templates_bytes(const struct templates *ts);
-
-#define TEMPLATE_MEMOS 64
-
-/* A key as a new item is to have it. */
-struct stored_key {
-    struct str key; /* the name itself, or the packed rest of it */
-    uint32_t id;
-    char packed[FORM_MAX_PACKED];
-};
-
-/* The templates that a thread met last, to be tried first. Zeroed at first. */
-struct template_memo {
-    uint16_t id[TEMPLATE_MEMOS];
-};
-
-/* Whether there may be a template for keys of this length. */
-static inline bool
-template_may_fit(struct str name)
-{
-    return name.len >= FORM_MIN_NAME && name.len <= FORM_MAX_NAME;
-}
-
-/* Choose how a key is stored; learns its shape from a sample of the calls, by
- * `random`. `out` borrows key->name. */
-void template_encode(struct templates *ts, struct template_memo *memo,
-    const struct ks_key *key, uint64_t random, struct stored_key *out);
-
-/* The space of a template; UINT32_MAX if there is no such template. */
-uint32_t template_space(const struct templates *ts, uint32_t id);
-
-/* Whether the packed key stands for `name` of `space`. */
-bool template_equals(const struct templates *ts, uint32_t id,
-    struct str packed, struct str name, uint32_t space);
-
-/* The whole key, in `buf`. False if the packed bytes stand for none. */
-bool template_decode(const struct templates *ts, uint32_t id,
-    struct str packed, char buf[KS_MAX_KEY], struct str *name);
-
-/* Give up the templates of all spaces that `is_free` says yes to. No item has
- * one of their ids; the epoch of the spaces has moved or is about to. */
-void templates_drop(struct templates *ts, const bool is_free[SPACES]);
+/* ---- keys of items ------------------------------------------------------- */
 
 /* The space of any item; what is no space if it has the id of no template. */
 static inline uint32_t
@@ -481,228 +426,6 @@ ahead_holds(const struct ks_ahead *a)
         a->version;
 }
 
-/* ---- namespaces (namespace.c, namespace_counts.c) ---------------------------
- *
- * A key belongs to the longest configured prefix that it begins with, else to
- * what it has up to its first delimiter, else to the namespace without a name.
- * A database number leads to a home, and SWAPDB exchanges the homes of two
- * numbers: an entry is of a home and a prefix.
- */
-#define NS_MAX_NAME 128 /* a delimiter further back is none */
-#define NS_UNKNOWN KS_NS_UNKNOWN
-#define NS_BASE UINT16_MAX /* as entry.space: that of the home */
-
-/* Entries that are always there: for what has none, and for the keys without a
- * prefix. */
-static inline uint16_t
-ns_other(unsigned home)
-{
-    return (uint16_t)home;
-}
-
-static inline uint16_t
-ns_nameless(unsigned home)
-{
-    return (uint16_t)(KS_DATABASES + home);
-}
-
-enum ns_count {
-    NS_ITEMS, NS_EXPIRES, NS_BYTES, /* what is there */
-    NS_HITS, NS_MISSES, NS_SETS, NS_EVICTIONS, NS_EXPIRIES,
-    NS_COUNTS };
-
-/* What one thread counted of one namespace. [owner thread] writes; of the first
- * three under the partition's lock, so that their sum is exact for who holds
- * them all. */
-struct ns_counts {
-    _Atomic int64_t n[NS_COUNTS];
-};
-_Static_assert(sizeof(struct ns_counts) == CACHE_LINE, "one cache line");
-
-enum ns_kind { NS_FREE, NS_FIXED, NS_LEARNED, NS_FORCED };
-
-struct ns_entry {
-    _Atomic uint64_t hash;   /* of home and name; checked before the name */
-    uint64_t word[2];        /* [all partitions] or [lock] if free, as those:
-                                its first 16 bytes, zeros after its end */
-    _Atomic uint16_t space;  /* its own, or NS_BASE */
-    uint8_t home;            /* those */
-    uint8_t name_len;
-    _Atomic uint8_t kind;
-    bool left_base;          /* [all] its items in the base space are dead */
-    _Atomic bool uncounted;  /* [all] writes: these still count in `other` */
-    char name[NS_MAX_NAME];
-    uint64_t died_at;        /* [all] number of the latest flush */
-    int64_t base[NS_COUNTS]; /* [threads_lock] of ended threads and resets */
-    _Atomic int64_t dead_items, dead_bytes;
-};
-
-struct namespaces {
-    struct ns_entry *entry;
-    uint32_t n_entries, max_learned; /* [immutable] */
-    _Atomic uint32_t *slot; /* tag | entry + 1; 0: free. n_slots is 2^n */
-    uint32_t n_slots;
-    _Atomic uint32_t lock;  /* of making an entry; under partition locks */
-    uint16_t *free;         /* [lock] */
-    uint32_t n_free, n_learned; /* [lock] */
-    _Atomic bool is_full;   /* somebody found no place */
-    bool has_delimiter;     /* these: [immutable] */
-    bool is_plain;          /* there is a delimiter, and no prefixes */
-    uint8_t delimiter;
-    char *prefix_text;
-    struct str *prefix;     /* longest first */
-    size_t n_prefixes;
-    uint64_t prefix_first[4]; /* bits: first bytes of these */
-    uint64_t secret[2];
-};
-
-/* At start, by the options; then they are immutable. False, and a sentence in
- * `err`, when they are not good. */
-bool namespaces_init(struct ks *ks, struct buf *err);
-/* Of the tables; of the counts of a thread, which makes and charges them. */
-size_t namespaces_bytes(const struct namespaces *ns);
-size_t ns_counts_bytes(const struct namespaces *ns);
-/* Bytes of the items of all entries: living, dead. Any thread. */
-void namespaces_items(struct ks *ks, size_t *living, size_t *dead);
-void namespaces_free(struct ks *ks);
-
-/* The name of a key's namespace: its beginning; "" for none. */
-struct str ns_name(const struct namespaces *ns, struct str key);
-/* The entry of a key's namespace; NS_UNKNOWN when it has none. Any thread;
- * exact for who then finds the epoch unchanged. */
-uint16_t ns_find(const struct ks *ks, unsigned home, struct str key);
-
-/* The entry a thread found for a short name, to be tried first. */
-#define NS_MEMOS 8 /* a power of two */
-
-struct ns_memo {
-    uint64_t name;   /* up to eight bytes, first one lowest */
-    uint32_t epoch;  /* of the mapping; odd: nothing is kept here */
-    uint16_t ns;
-    uint8_t db;
-    uint8_t surplus; /* bits of a word beyond the name */
-};
-
-/* ns_find() for the key; keeps what it finds. */
-uint16_t ns_find_and_keep(struct ks_thread *t, const struct ks_key *key);
-
-/* The same; makes the entry if it can, else it is that of the others. Under the
- * partition lock of the key. */
-uint16_t ns_find_or_make(struct ks *ks, unsigned home, struct str key);
-/* Under all locks: make an entry whatever the limit; NS_UNKNOWN if even so
- * there is no place. */
-uint16_t ns_force(struct ks *ks, unsigned home, struct str name);
-/* Start what counts events anew. */
-void namespaces_reset(struct ks *ks);
-void ns_sum(struct ks *ks, uint16_t entry, int64_t sum[NS_COUNTS]);
-/* Under all locks: the items of the entry are dead now. Returns their number
- * and that of those with an expiry. */
-void ns_bury(struct ks *ks, uint16_t entry, int64_t *items, int64_t *expires);
-/* Give up the entries that are empty, when somebody found no place and no item
- * counts among the others. */
-void ns_drop_unused(struct ks_thread *t);
-
-/* ---- spaces (space.c) ---------------------------------------------------- */
-
-#define NO_SPACE UINT16_MAX
-
-enum space_state { SPACE_FREE, SPACE_LIVE, SPACE_RETIRED };
-
-struct space {
-    _Atomic uint8_t state; /* these: [all partitions] writes */
-    _Atomic uint8_t home;
-    uint64_t retired_at;   /* number of the flush */
-};
-
-/* How a key finds its space. On a line of its own: every command reads it. */
-struct mapping {
-    _Atomic uint32_t epoch; /* odd while it changes */
-    _Atomic uint32_t n_own; /* namespaces with a space of their own */
-    _Atomic uint16_t base[KS_DATABASES]; /* space by number of database */
-    _Atomic uint8_t home[KS_DATABASES];  /* home by number */
-};
-_Static_assert(sizeof(struct mapping) <= CACHE_LINE, "one cache line");
-
-struct spaces {
-    struct space space[SPACES];
-    _Atomic uint16_t base[KS_DATABASES]; /* [all] writes: by home */
-    _Atomic uint64_t flushes;      /* [all] writes: number of the latest */
-    _Atomic uint64_t reclaimed;    /* [all] writes: what died until this flush
-                                      is gone */
-    _Atomic uint32_t n_uncounted;  /* [all] writes: entries that are */
-    uint32_t few_items;            /* [immutable] so many are deleted at once;
-                                      tests set it before threads run */
-};
-
-/* At start: each database in the space of its number. */
-void spaces_init(struct ks *ks);
-
-/* Bracket what changes where keys lead. Under all locks. */
-void mapping_change_begin(struct ks *ks);
-void mapping_change_end(struct ks *ks);
-
-/* Whether the key leads where it led when ks_key() made it. A reader asks after
- * it has read, a writer under the partition's lock. */
-static inline bool key_is_current(const struct ks *ks,
-    const struct ks_key *key);
-
-/* The same key as it is now. */
-void key_renew(const struct ks *ks, struct ks_key *key);
-/* Take the lock of the partition where the key is now; returns which. */
-unsigned ks_enter_key(struct ks_thread *t, struct ks_key *key);
-
-/* Whose an item is, under its partition's lock (without, an estimate). */
-struct owner {
-    unsigned home;
-    uint16_t ns;
-    bool dead;      /* no key leads to it any more */
-    bool uncounted; /* dead, and still counted among the living */
-};
-void owner_of_item(const struct ks *ks, const struct item_view *v,
-    struct owner *out);
-void owner_of_key(struct ks_thread *t, const struct ks_key *key,
-    struct owner *out);
-bool item_is_dead(const struct ks *ks, const struct item_view *v);
-
-/* Whether there may be dead items. */
-static inline bool any_dead(const struct ks *ks);
-
-/* What died until flush number `until` is gone from the index: give its spaces
- * and ids out again. Takes all locks. */
-void spaces_settle(struct ks_thread *t, uint64_t until);
-
-/* ---- reclaiming (reclaim.c) ---------------------------------------------- */
-
-/* A walk over all items. The partition's lock is held for a few lines. */
-struct reclaim {
-    bool active;
-    uint64_t until;       /* flushes before the walk began */
-    unsigned partition;
-    uint32_t line;
-    uint32_t n_old, n_new, frontier; /* of the partition when it was left */
-};
-
-/* A walk of somebody else's over the lines: some of them to `visit`, under the
- * lock of their partition; over when w->partition is N_PARTITIONS. */
-typedef void (*reclaim_visit_fn)(struct ks_thread *t, unsigned partition,
-    uint32_t from, uint32_t n);
-void reclaim_walk_lines(struct ks_thread *t, struct reclaim *w,
-    reclaim_visit_fn visit);
-
-/* One bounded slice of the walk of the maintenance thread; true if there is
- * more to do. */
-bool reclaim_step(struct ks_thread *t, bool gently);
-/* Free some dead items, if there may be any; for who is short of memory. Never
- * waits for a lock. False when this thread has looked everywhere. */
-bool reclaim_help(struct ks_thread *t);
-
-/* Under all locks: take the items of a home (KS_ALL_DBS: of all), and if `name`
- * is not NULL of that namespace only, out of the index, and collect them for
- * unlinked_free(). */
-void unlink_matching(struct ks_thread *t, unsigned home,
-    const struct str *name);
-void unlinked_free(struct ks_thread *t);
-
 /* ---- hit density (tick.c, rank.c, mark.c, evict.c) ----------------------- */
 
 #define OCTAVES 8
@@ -867,6 +590,8 @@ struct ks_thread {
     struct ks_thread *next;  /* [threads_lock] */
 };
 
+/* Whether the key leads where it led when ks_key() made it. A reader asks after
+ * it has read, a writer under the partition's lock. */
 static inline bool
 key_is_current(const struct ks *ks, const struct ks_key *key)
 {
@@ -892,6 +617,7 @@ is_several_changing(const struct ks *ks)
     return unlikely(LOAD(&ks->several_begun) != ended);
 }
 
+/* Whether there may be dead items. */
 static inline bool
 any_dead(const struct ks *ks)
 {

@@ -3,6 +3,7 @@
 noinst_LIBRARIES += libkeyspace.a
 libkeyspace_a_SOURCES = \
 	keyspace/keyspace.h keyspace/internal.h keyspace/probe.h \
+	keyspace/namespace.h keyspace/space.h keyspace/template.h \
 	keyspace/shape.h keyspace/packing.h keyspace/hash.h \
 	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
 	keyspace/hash_directory.c keyspace/hash_segment.c \
