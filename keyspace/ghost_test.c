@@ -24,14 +24,6 @@ close_ks(void)
     fixture_close(&f);
 }
 
-/* libcheck writes a file for each assertion, which is slow. */
-static void
-must(bool holds)
-{
-    if (!holds)
-        ck_abort();
-}
-
 static struct ks_key
 numbered(char *name, size_t size, const char *prefix, unsigned n)
 {
