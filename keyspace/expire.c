@@ -288,10 +288,10 @@ ks_maintain(struct ks_thread *t)
     if (more && gently && ++t->gentle_calls % GENTLE_CALLS != 0)
         return t->sweep_late ? KS_MORE_NOW : KS_MORE_SOON;
     more |= hash_shapes_maintain(t);
-    ghosts_fit(t);
     drop_unused_namespaces(t);
     more |= clamp_stamps(t);
     more |= restore_reserve(t);
+    ghosts_fit(t); /* into the room that there is now */
     more |= index_save(&t->ks->index, INDEX_SAVE_BYTES);
     more |= drain_pending(t);
     more |= index_populate(&t->ks->index);
