@@ -156,6 +156,11 @@ void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t size);
 char *xstrdup(const char *s);
 
+/* Zeros, which take memory page by page as they are written to: for tables that
+ * are counted as they are used. Release with xunmap(). */
+void *xmap(size_t bytes);
+void xunmap(void *p, size_t bytes);
+
 /* ---- log (log.c) --------------------------------------------------------- */
 
 enum log_level {

@@ -7,6 +7,7 @@
 #include "base/base.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static _Noreturn void
 out_of_memory(size_t bytes)
@@ -23,6 +24,24 @@ xcalloc(size_t n, size_t size)
     if (p == NULL)
         out_of_memory(n * size);
     return p;
+}
+
+void *
+xmap(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        out_of_memory(bytes);
+    return p;
+}
+
+void
+xunmap(void *p, size_t bytes)
+{
+    if (p != NULL)
+        ASSERT(munmap(p, bytes) == 0);
 }
 
 void *

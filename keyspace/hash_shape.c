@@ -19,6 +19,9 @@
 #define MAX_NAME 128                /* a longer name stays inline */
 #define SIGHTINGS 4
 
+/* Of the tables, before there is a hash: what they know of themselves. */
+#define UNUSED_BYTES (4 * KIB)
+
 /* The struct of a name and where its chain goes on. */
 struct name_entry {
     struct name_entry *next;
@@ -30,18 +33,28 @@ struct name_entry {
 struct hash_shapes *
 hash_shapes_new(struct slab *slab, const struct hash_seed *seed)
 {
-    struct hash_shapes *hs = xcalloc(1, sizeof(*hs));
+    struct hash_shapes *hs = xmap(sizeof(*hs));
 
     hs->slab = slab;
     hs->seed = seed;
-    slab_charge_to(slab, SLAB_HASH_SHAPES, sizeof(*hs));
+    slab_charge_to(slab, SLAB_HASH_SHAPES, UNUSED_BYTES);
     return hs;
+}
+
+/* Of the tables: what of them is resident. */
+static size_t
+table_bytes(const struct hash_shapes *hs)
+{
+    return atomic_load_explicit(&hs->is_used, memory_order_relaxed)
+        ? sizeof(*hs)
+        : UNUSED_BYTES;
 }
 
 size_t
 hash_shapes_bytes(const struct hash_shapes *hs)
 {
-    return sizeof(*hs) + atomic_load_explicit(&hs->bytes, memory_order_relaxed);
+    return table_bytes(hs) +
+        atomic_load_explicit(&hs->bytes, memory_order_relaxed);
 }
 
 size_t
@@ -135,8 +148,8 @@ hash_shapes_free(struct hash_shapes *hs)
             hash_shape_free(hs, hs->by_id[i]);
     for (uint32_t i = 0; i < hs->n_retired; i++)
         hash_shape_free(hs, hs->retired[i]);
-    slab_uncharge_from(hs->slab, SLAB_HASH_SHAPES, sizeof(*hs));
-    free(hs);
+    slab_uncharge_from(hs->slab, SLAB_HASH_SHAPES, table_bytes(hs));
+    xunmap(hs, sizeof(*hs));
 }
 
 /* ---- look-up ------------------------------------------------------------- */
@@ -273,7 +286,17 @@ static bool
 has_room(const struct hash_shapes *hs)
 {
     return (hs->n_free > 0 || hs->n_used_ids < MAX_SHAPES) &&
-        hash_shapes_bytes(hs) - sizeof(*hs) < MAX_BYTES;
+        atomic_load_explicit(&hs->bytes, memory_order_relaxed) < MAX_BYTES;
+}
+
+/* [lock] From the first hash on the tables count. */
+static void
+begin_use(struct hash_shapes *hs)
+{
+    if (atomic_load_explicit(&hs->is_used, memory_order_relaxed))
+        return;
+    slab_charge_to(hs->slab, SLAB_HASH_SHAPES, sizeof(*hs) - UNUSED_BYTES);
+    atomic_store_explicit(&hs->is_used, true, memory_order_relaxed);
 }
 
 static struct hash_shape *
@@ -283,6 +306,7 @@ learn(struct hash_shapes *hs, uint64_t hash, const struct str *name, uint32_t n)
 
     if (!word_trylock(&hs->lock))
         return NULL;
+    begin_use(hs);
     if (count_sighting(hs, hash)) {
         s = find_shape(hs, hash, name, n); /* another may have been faster */
         if (s == NULL && has_room(hs)) {

@@ -31,6 +31,7 @@ struct hash_shapes {
     _Atomic uint32_t lock;
     _Atomic uint32_t n_shapes; /* [lock] writes */
     _Atomic size_t bytes;      /* [lock] writes: of records and names */
+    _Atomic bool is_used;      /* [lock] writes: some hash was stored */
     _Atomic bool wanted;       /* somebody found no room */
     /* [maintenance] */
     struct hash_shape *retired[MAX_SHAPES]; /* to be freed */
