@@ -554,8 +554,7 @@ struct ks_thread {
     struct ks_metrics metrics;                     /* [owner thread] writes */
     _Atomic int64_t items[KS_DATABASES];  /* [owner thread] writes; by home */
     _Atomic int64_t expires[KS_DATABASES];
-    struct ns_counts *ns;                          /* by entry */
-    void *ns_block;                                /* owned: where ns stands */
+    struct ns_counts *ns; /* owned, by entry */
     struct histogram histogram;
     struct evictions_ahead ahead;
     struct draining draining;

@@ -256,11 +256,32 @@ put_slot(struct namespaces *ns, uint64_t hash, uint16_t entry)
         (uint32_t)(hash >> 48) << 16 | (entry + 1u), memory_order_release);
 }
 
+/* What the tables and all threads' counts of the entries so far take. [lock] */
+static size_t
+charged_bytes(const struct namespaces *ns)
+{
+    return namespaces_bytes(ns) + ns->n_threads * ns_counts_bytes(ns);
+}
+
+/* [lock] An entry is made: from here on it counts, and what threads count of
+ * it. */
+static void
+charge_entry(struct ks *ks, uint16_t entry)
+{
+    struct namespaces *ns = &ks->namespaces;
+    size_t before = charged_bytes(ns);
+
+    if (entry < ns_seen(ns))
+        return;
+    atomic_store_explicit(&ns->n_seen, entry + 1u, memory_order_relaxed);
+    slab_charge_to(ks->slab, SLAB_NAMESPACES, charged_bytes(ns) - before);
+}
+
 /* [lock] and a place is free */
 static uint16_t
-make(struct namespaces *ns, unsigned home, const struct name *name,
-    enum ns_kind kind)
+make(struct ks *ks, unsigned home, const struct name *name, enum ns_kind kind)
 {
+    struct namespaces *ns = &ks->namespaces;
     uint16_t n = ns->free[--ns->n_free];
     struct ns_entry *e = &ns->entry[n];
 
@@ -274,6 +295,7 @@ make(struct namespaces *ns, unsigned home, const struct name *name,
     atomic_store_explicit(&e->space, NS_BASE, memory_order_relaxed);
     atomic_store_explicit(&e->kind, (uint8_t)kind, memory_order_relaxed);
     atomic_store_explicit(&e->hash, name->hash, memory_order_relaxed);
+    charge_entry(ks, n);
     put_slot(ns, name->hash, n);
     ns->n_learned += kind == NS_LEARNED;
     return n;
@@ -294,7 +316,7 @@ find_again_or_make(struct ks *ks, unsigned home, const struct name *n,
     found = find(ns, home, n); /* another thread was faster */
     if (found == NS_UNKNOWN && ns->n_free > 0 &&
         (kind != NS_LEARNED || ns->n_learned < ns->max_learned))
-        found = make(ns, home, n, kind);
+        found = make(ks, home, n, kind);
     if (found == NS_UNKNOWN && kind == NS_LEARNED)
         atomic_store_explicit(&ns->is_full, true, memory_order_relaxed);
     word_unlock(&ns->lock);
@@ -426,7 +448,8 @@ namespaces_init(struct ks *ks, struct buf *err)
     ASSERT(ns->n_entries < UINT16_MAX);
     for (ns->n_slots = 64; ns->n_slots < 2 * ns->n_entries;)
         ns->n_slots *= 2;
-    ns->entry = xcalloc(ns->n_entries, sizeof(*ns->entry));
+    ns->n_seen = N_FIXED;
+    ns->entry = xmap(ns->n_entries * sizeof(*ns->entry));
     ns->slot = xcalloc(ns->n_slots, sizeof(*ns->slot));
     ns->free = xcalloc(ns->n_entries, sizeof(*ns->free));
     slab_charge_to(ks->slab, SLAB_NAMESPACES, namespaces_bytes(ns));
@@ -434,17 +457,42 @@ namespaces_init(struct ks *ks, struct buf *err)
     return true;
 }
 
+/* Of what is mapped as much as was used; entries are made from the first on. */
 size_t
 namespaces_bytes(const struct namespaces *ns)
 {
-    return ns->n_entries * (sizeof(*ns->entry) + sizeof(*ns->free)) +
-        ns->n_slots * sizeof(*ns->slot);
+    return ROUND_UP(ns_seen(ns) * sizeof(*ns->entry), 4 * KIB) +
+        ns->n_entries * sizeof(*ns->free) + ns->n_slots * sizeof(*ns->slot);
 }
 
 size_t
 ns_counts_bytes(const struct namespaces *ns)
 {
-    return ns->n_entries * sizeof(struct ns_counts) + CACHE_LINE;
+    return ROUND_UP(ns_seen(ns) * sizeof(struct ns_counts), 4 * KIB);
+}
+
+struct ns_counts *
+ns_counts_new(struct ks *ks)
+{
+    struct namespaces *ns = &ks->namespaces;
+
+    word_lock(&ns->lock);
+    ns->n_threads++;
+    slab_charge_to(ks->slab, SLAB_NAMESPACES, ns_counts_bytes(ns));
+    word_unlock(&ns->lock);
+    return xmap(ns->n_entries * sizeof(struct ns_counts));
+}
+
+void
+ns_counts_free(struct ks *ks, struct ns_counts *counts)
+{
+    struct namespaces *ns = &ks->namespaces;
+
+    xunmap(counts, ns->n_entries * sizeof(struct ns_counts));
+    word_lock(&ns->lock);
+    ns->n_threads--;
+    slab_uncharge_from(ks->slab, SLAB_NAMESPACES, ns_counts_bytes(ns));
+    word_unlock(&ns->lock);
 }
 
 void
@@ -454,7 +502,7 @@ namespaces_free(struct ks *ks)
 
     if (ns->entry != NULL)
         slab_uncharge_from(ks->slab, SLAB_NAMESPACES, namespaces_bytes(ns));
-    free(ns->entry);
+    xunmap(ns->entry, ns->n_entries * sizeof(*ns->entry));
     free(ns->slot);
     free(ns->free);
     free(ns->prefix);

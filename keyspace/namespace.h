@@ -63,6 +63,9 @@ struct ns_entry {
 struct namespaces {
     struct ns_entry *entry;
     uint32_t n_entries, max_learned; /* [immutable] */
+    _Atomic uint32_t n_seen; /* [lock] writes: entries that were ever made; the
+                                tables are resident up to here */
+    uint32_t n_threads;      /* [lock] that have counts */
     _Atomic uint32_t *slot; /* tag | entry + 1; 0: free. n_slots is 2^n */
     uint32_t n_slots;
     _Atomic uint32_t lock;  /* of making an entry; under partition locks */
@@ -81,10 +84,19 @@ struct namespaces {
 
 /* At start, by the options; then they are immutable. False, and a sentence in
  * `err`, when they are not good. */
+static inline uint32_t
+ns_seen(const struct namespaces *ns)
+{
+    return atomic_load_explicit(&ns->n_seen, memory_order_relaxed);
+}
+
 bool namespaces_init(struct ks *ks, struct buf *err);
-/* Of the tables; of the counts of a thread, which makes and charges them. */
+/* Of the tables; of the counts of a thread. */
 size_t namespaces_bytes(const struct namespaces *ns);
 size_t ns_counts_bytes(const struct namespaces *ns);
+/* The counts of a thread, of all entries. Charged as these are used. */
+struct ns_counts *ns_counts_new(struct ks *ks);
+void ns_counts_free(struct ks *ks, struct ns_counts *counts);
 /* Bytes of the items of all entries: living, dead. Any thread. */
 void namespaces_items(struct ks *ks, size_t *living, size_t *dead);
 void namespaces_free(struct ks *ks);

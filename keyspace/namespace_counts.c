@@ -49,7 +49,7 @@ void
 namespaces_reset(struct ks *ks)
 {
     word_lock(&ks->threads_lock);
-    for (uint32_t i = 0; i < ks->namespaces.n_entries; i++) {
+    for (uint32_t i = 0; i < ns_seen(&ks->namespaces); i++) {
         int64_t sum[NS_COUNTS];
 
         sum_entry(ks, (uint16_t)i, sum);

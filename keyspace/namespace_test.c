@@ -347,6 +347,50 @@ START_TEST(a_million_prefixes_cost_bounded_memory)
 }
 END_TEST
 
+static size_t
+charged(void)
+{
+    struct slab_stats s;
+
+    slab_stats(f.slab, &s);
+    return s.account_bytes[SLAB_NAMESPACES];
+}
+
+/* As much as `n_threads` and the tables have in use. */
+static void
+assert_charged(unsigned n_threads)
+{
+    const struct namespaces *ns = &f.ks->namespaces;
+
+    ck_assert_uint_eq(
+        charged(), namespaces_bytes(ns) + n_threads * ns_counts_bytes(ns));
+}
+
+START_TEST(tables_are_charged_as_they_are_used)
+{
+    struct ks_thread *other;
+    size_t before;
+    char name[32];
+
+    open_with(":", NULL, 4000);
+    assert_charged(1);
+    before = charged();
+    other = ks_thread_new(f.ks);
+    assert_charged(2);
+    ck_assert_uint_lt(before, 200 * KIB);
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(name, sizeof(name), "n%u:key", i);
+        set(&f, name, "1");
+        if (i % 100 == 0)
+            assert_charged(2);
+    }
+    ck_assert_uint_gt(charged(), before + 3000 * sizeof(struct ns_counts));
+    ks_thread_free(other);
+    assert_charged(1);
+    fixture_close(&f);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -365,6 +409,7 @@ main(void)
     tcase_add_test(c, what_finds_no_place_counts_among_the_others);
     tcase_add_test(c, a_namespace_among_the_others_is_flushed_like_any);
     tcase_add_test(c, a_million_prefixes_cost_bounded_memory);
+    tcase_add_test(c, tables_are_charged_as_they_are_used);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

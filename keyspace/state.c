@@ -71,19 +71,6 @@ ks_free(struct ks *ks)
     free(ks);
 }
 
-/* Counters of all namespaces, each on a line of its own; lines become resident
- * as they are used. */
-static void
-make_ns_counts(struct ks_thread *t)
-{
-    size_t bytes = ns_counts_bytes(&t->ks->namespaces);
-    char *block = xcalloc(1, bytes);
-
-    slab_charge_to(t->slab, SLAB_NAMESPACES, bytes);
-    t->ns_block = block;
-    t->ns = (void *)(block + (-(uintptr_t)block & (CACHE_LINE - 1)));
-}
-
 struct ks_thread *
 ks_thread_new(struct ks *ks)
 {
@@ -96,7 +83,7 @@ ks_thread_new(struct ks *ks)
     t->slab_thread = slab_thread_new(ks->slab);
     t->viewed = N_PARTITIONS;
     t->hash = hash_thread_new();
-    make_ns_counts(t);
+    t->ns = ns_counts_new(ks);
     for (unsigned i = 0; i < NS_MEMOS; i++)
         t->ns_memo[i].epoch = 1;
     do {
@@ -119,7 +106,7 @@ add_counters(struct ks *ks, const struct ks_thread *t)
         ks->base_items[db] += LOAD(&t->items[db]);
         ks->base_expires[db] += LOAD(&t->expires[db]);
     }
-    for (uint32_t i = 0; i < ks->namespaces.n_entries; i++)
+    for (uint32_t i = 0; i < ns_seen(&ks->namespaces); i++)
         for (unsigned k = 0; k < NS_COUNTS; k++)
             ks->namespaces.entry[i].base[k] += LOAD(&t->ns[i].n[k]);
 }
@@ -143,9 +130,7 @@ ks_thread_free(struct ks_thread *t)
     buf_free(&t->events);
     buf_free(&t->unlinked);
     hash_thread_free(t->hash);
-    free(t->ns_block);
-    slab_uncharge_from(t->slab, SLAB_NAMESPACES,
-        ns_counts_bytes(&ks->namespaces));
+    ns_counts_free(ks, t->ns);
     t->magic = 0;
     free(t);
 }
