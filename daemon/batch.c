@@ -970,7 +970,8 @@ keep_rest(struct source *s)
     } else {
         struct buf *bytes = &in->bytes;
 
-        if (s->p >= bytes->p && s->p < bytes->p + bytes->cap) {
+        if (bytes->cap > 0 && s->p >= bytes->p &&
+            s->p < bytes->p + bytes->cap) {
             memmove(bytes->p, s->p, s->len);
             bytes->len = s->len;
         } else {
