@@ -19,7 +19,7 @@ same('set', await users.set('ann', { age: 30, tags: ['a'] }), true);
 same('get', await users.get('ann'), { age: 30, tags: ['a'] });
 same('absent', await users.get('bob'), undefined);
 same('has', [await users.has('ann'), await users.has('bob')], [true, false]);
-await users.set('soon', 1, 30);
+await users.set('soon', 1, 1000);
 same('alive', await users.get('soon'), 1);
 await eventually('expiry', async () => await users.get('soon') === undefined);
 await users.setMany(
