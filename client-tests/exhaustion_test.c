@@ -356,8 +356,19 @@ await_keys(redisContext *c, long long n)
     }
 }
 
-/* Deadlines are moments of the wall clock, as in Redis; nothing else is. (A jump
- * of more than 24 days is more than a deadline can tell, docs/operations.md.) */
+static void
+await_in_log(const struct server *s, const char *text)
+{
+    double limit = now_s() + patient(10);
+
+    while (count_in_log(s, text) == 0) {
+        ck_assert_msg(now_s() < limit, "no \"%s\" in the log", text);
+        sleep_ms(10);
+    }
+}
+
+/* Deadlines are moments of the wall clock, as in Redis; nothing else is. A jump
+ * of more than 24 days is more than a deadline can tell, docs/operations.md. */
 START_TEST(the_clock_jumps)
 {
     _Atomic int64_t *offset;
@@ -399,6 +410,13 @@ START_TEST(the_clock_jumps)
     set_keys(c, "soon", 50, 30);
     await_keys(c, 1);
     expect(c, "\"v\"", "GET stays");
+    ck_assert_int_ge(count_in_log(s, "the clock was set by -"), 1);
+    ck_assert_int_eq(count_in_log(s, "too much for the deadlines"), 0);
+    atomic_store(offset, (int64_t)20 * 365 * 24 * HOUR_MS);
+    await_in_log(s, "too much for the deadlines");
+    expect(c, "+OK", "FLUSHALL");
+    set_keys(c, "soon", 50, 30);
+    await_keys(c, 0);
     redisFree(c);
     server_stop(s);
 }

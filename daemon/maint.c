@@ -52,6 +52,7 @@ struct maint {
     unsigned n_looks;                 /* [owner thread] */
 
     bool active;                      /* [owner thread] clients are served */
+    int64_t ahead_ms; /* [owner thread] wall clock against the monotonic */
 
     _Atomic uint64_t ops_per_s, input_per_s, output_per_s;
     _Atomic int64_t uncounted;
@@ -201,6 +202,34 @@ maint_sample(const struct maint *m, struct maint_sample *out)
     out->extra = m->extra;
 }
 
+/* ---- the clock ----------------------------------------------------------- */
+
+/* What stands before the low bits of most deadlines (keyspace/internal.h). */
+#define MAX_LEAP_S (24 * 86400)
+
+/* Tell when somebody sets the wall clock: deadlines are its moments. */
+static void
+watch_clock(struct maint *m)
+{
+    int64_t ahead_ms =
+        (int64_t)clock_wall_ms() - (int64_t)(clock_mono_us() / 1000);
+    long long leap_s = (ahead_ms - m->ahead_ms) / 1000;
+
+    if (m->ahead_ms == 0)
+        leap_s = 0; /* the first look */
+    m->ahead_ms = ahead_ms;
+    if (llabs(leap_s) <= 1)
+        return; /* slewed, or the thread had to wait between the two clocks */
+    if (llabs(leap_s) > MAX_LEAP_S)
+        log_error("the clock was set by %lld s, which is too much for the "
+                  "deadlines of the keys there are: FLUSHALL removes them",
+            leap_s);
+    else
+        log_warn("the clock was set by %lld s: that much earlier (or later, if "
+                 "negative) the keys there are expire",
+            leap_s);
+}
+
 /* ---- the service manager ------------------------------------------------- */
 
 /* Tell it how full the cache is, if that has changed. */
@@ -231,7 +260,7 @@ tick(struct maint *m)
     size_t reserve = slab_limit(slab) / 64;
 
     m->active = take_sample(m);
-
+    watch_clock(m);
     slab_trim(slab, MIN(MAX(reserve, RESERVE_MIN), RESERVE_MAX), WARM_MS);
     if (clock_mono_us() >= m->next_rss_us) {
         m->next_rss_us = clock_mono_us() + SECOND_US;
