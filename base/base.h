@@ -302,6 +302,7 @@ void buf_free(struct buf *b);
     X(EVICT, "evict", "making room for a new item")                         \
     X(RECLAIM, "reclaim", "freeing what was flushed, of that")              \
     X(REFILL, "refill", "getting free chunks from the shared stock")        \
+    X(WAIT, "wait", "waiting for a lock that another thread holds")         \
     X(TICK, "tick", "what is due once a second")
 /* clang-format on */
 
@@ -342,6 +343,37 @@ void step_end(enum step_kind kind, uint64_t begun);
 
 /* sum += s; the maxima are those of both. Any thread. */
 void steps_add(struct steps *sum, const struct steps *s);
+
+/* ---- locks (lock.c) ------------------------------------------------------ */
+
+/* The n-th turn of a loop that waits for another thread: a pause, later the
+ * processor is given away, and then it sleeps, for which it returns true. */
+bool wait_turn(unsigned n);
+
+/* The slow path of word_lock(); counted as a step. */
+void word_lock_wait(_Atomic uint32_t *l);
+
+/* A lock that is held for some stores, or for a walk over the threads: a word,
+ * 0 when it is free. Not for what many writers want at once, as partitions. */
+static inline bool
+word_trylock(_Atomic uint32_t *l)
+{
+    /* acquire: pairs with the release of the former holder */
+    return atomic_exchange_explicit(l, 1, memory_order_acquire) == 0;
+}
+
+static inline void
+word_lock(_Atomic uint32_t *l)
+{
+    if (unlikely(!word_trylock(l)))
+        word_lock_wait(l);
+}
+
+static inline void
+word_unlock(_Atomic uint32_t *l)
+{
+    atomic_store_explicit(l, 0, memory_order_release);
+}
 
 /* ---- hash of a key (hash.c) ---------------------------------------------- */
 

@@ -7,6 +7,7 @@ libbase_a_SOURCES = \
     base/buf.c \
     base/clock.c \
     base/hash.c \
+    base/lock.c \
     base/log.c \
     base/logfmt.c \
     base/memory.c \
@@ -34,11 +35,12 @@ check_PROGRAMS += \
     base/option_include_test \
     base/option_rewrite_test \
     base/options_test \
+    base/lock_test \
     base/steps_test \
     base/str_test
 
-thread_tests += base/clock_test base/log_test base/metrics_test \
-    base/options_test
+thread_tests += base/clock_test base/lock_test base/log_test \
+    base/metrics_test base/options_test
 
 base_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
 base_tests_ldadd = libbase.a $(CHECK_LIBS)
@@ -80,6 +82,9 @@ base_option_rewrite_test_LDADD = $(base_tests_ldadd)
 base_options_test_SOURCES = base/options_fixture.h base/options_test.c
 base_options_test_CFLAGS = $(base_tests_cflags)
 base_options_test_LDADD = $(base_tests_ldadd)
+base_lock_test_SOURCES = base/lock_test.c
+base_lock_test_CFLAGS = $(base_tests_cflags)
+base_lock_test_LDADD = $(base_tests_ldadd)
 base_steps_test_SOURCES = base/steps_test.c
 base_steps_test_CFLAGS = $(base_tests_cflags)
 base_steps_test_LDADD = $(base_tests_ldadd)

@@ -20,28 +20,6 @@
 #include "keyspace/space.h"
 #include "keyspace/template.h"
 
-/* A lock that is held for some stores, or for a walk over the threads: a word,
- * 0 when it is free. Not for what many writers want at once, as partitions. */
-static inline bool
-word_trylock(_Atomic uint32_t *l)
-{
-    /* acquire: pairs with the release of the former holder */
-    return atomic_exchange_explicit(l, 1, memory_order_acquire) == 0;
-}
-
-static inline void
-word_lock(_Atomic uint32_t *l)
-{
-    while (!word_trylock(l))
-        cpu_relax();
-}
-
-static inline void
-word_unlock(_Atomic uint32_t *l)
-{
-    atomic_store_explicit(l, 0, memory_order_release);
-}
-
 /* The fences of lock-free reads. ThreadSanitizer does not know fences; in its
  * build there are no such reads. */
 #ifdef ASHLAR_SEQLOCK_LOCKED
