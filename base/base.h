@@ -326,6 +326,8 @@ struct steps {
     } of[STEP_KINDS];
     _Atomic bool reset;  /* asked for by any thread */
     uint64_t n_switches; /* [owner thread] at the last look */
+    const int64_t *cpu_time; /* a boolean option: whether steps are measured in
+                                CPU time of the thread; NULL: they are not */
 };
 
 /* From now on the calling thread measures into `s`; NULL: it does not. The
@@ -338,7 +340,8 @@ extern _Thread_local struct steps *steps_here;
 /* Some clock that is quick to read; for step_end(). */
 uint64_t step_begin(void);
 
-/* A step of this kind began then and ends now; about 20 ns. */
+/* A step of this kind began then and ends now; about 20 ns for both, or a
+ * microsecond where CPU time is measured. */
 void step_end(enum step_kind kind, uint64_t begun);
 
 /* sum += s; the maxima are those of both. Any thread. */

@@ -130,6 +130,29 @@ START_TEST(sums_add_counts_and_take_the_larger_maximum)
 }
 END_TEST
 
+START_TEST(cpu_time_leaves_out_what_the_thread_sleeps)
+{
+    static const struct timespec t = {.tv_nsec = 50000000};
+    const int64_t yes = 1;
+    uint64_t begun;
+
+    steps.cpu_time = &yes;
+    begun = step_begin();
+    nanosleep(&t, NULL);
+    step_end(STEP_GROW, begun);
+    ck_assert_uint_eq(total(&steps, STEP_GROW), 1);
+    ck_assert_uint_lt(steps.of[STEP_GROW].max_ns, 20000000);
+    busy_step(STEP_EVICT, 200000);
+    ck_assert_uint_eq(total(&steps, STEP_EVICT), 1);
+    ck_assert_uint_gt(steps.of[STEP_EVICT].max_ns, 0);
+    /* one that begins as time is no longer wanted is told as it began */
+    begun = step_begin();
+    steps.cpu_time = NULL;
+    step_end(STEP_TICK, begun);
+    ck_assert_uint_lt(steps.of[STEP_TICK].max_ns, 20000000);
+}
+END_TEST
+
 START_TEST(a_thread_without_steps_measures_nothing)
 {
     steps_attach(NULL);
@@ -150,6 +173,7 @@ main(void)
     tcase_add_test(tc, a_long_step_without_a_cpu_is_counted_apart);
     tcase_add_test(tc, a_reset_forgets_at_the_next_step);
     tcase_add_test(tc, sums_add_counts_and_take_the_larger_maximum);
+    tcase_add_test(tc, cpu_time_leaves_out_what_the_thread_sleeps);
     tcase_add_test(tc, a_thread_without_steps_measures_nothing);
     suite_add_tcase(s, tc);
     return run_suite(s);

@@ -3,19 +3,20 @@
  * read through LATENCY STEPS, while the daemon has much to do beside commands;
  * and how long GETs take meanwhile.
  *
- *   steps [--tsv] [grow|expire|flush|full|shift|large]...
+ *   steps [--tsv] [grow|expire|flush|full|shift|large|lower]...
  *
- * grow    The index grows from nothing to 4 M keys.
+ * grow    The index grows to 4 M keys.
  * expire  1 M keys have one deadline.
  * flush   A namespace of 1 M keys among 2 M is flushed.
  * full    Every SET evicts; sizes of 20 to 1000 bytes.
  * shift   The same, in a cache that was full of values of 1 to 8 bytes.
  * large   The same, and now and then a value of up to 64 MiB comes.
+ * lower   The same, while the limit falls from 1 GiB to 256 MiB.
  *
  * Clients send 16 commands at a time meanwhile, so that a turn of the event
- * loop is as short as their commands allow. A step in which the worker may have
- * been without a CPU is counted apart by the daemon, and shown apart here: on a
- * busy machine it says nothing. STEPS_WORKERS in the environment is the number
+ * loop is as short as their commands allow. Steps are measured in CPU time of
+ * the worker, which has in it what the system does for others on its CPU in
+ * between: packets and timers. STEPS_WORKERS in the environment is the number
  * of workers, 1 if it is not there. A case takes 5 to 20 s.
  */
 #include "bench/bench.h"
@@ -176,7 +177,8 @@ start(struct daemon *d, const char *limit)
 {
     const char *workers = getenv("STEPS_WORKERS");
     const char *const args[] = {"--maxmemory", limit, "--maxmemory-policy",
-        "allkeys-lru", "--workers", workers != NULL ? workers : "1", NULL};
+        "allkeys-lru", "--workers", workers != NULL ? workers : "1",
+        "--latency-steps-cpu-time", "yes", NULL};
 
     daemon_start(d, args);
 }
@@ -324,20 +326,33 @@ report_times(
 
 /* ---- situations ---------------------------------------------------------- */
 
+/* GETs alone, beside SETs, and beside SETs that make the index grow. */
 static void
 run_grow(void)
 {
-    size_t n = bench_amount(4000000, 1000000);
-    struct busy prober = {.turn = probe, .prefix = "grow", .n_keys = n};
+    static struct bench_histogram alone, beside, growing;
+    size_t n = bench_amount(4000000, 1000000), first = n / 8;
+    struct busy prober = {
+        .turn = probe, .prefix = "grow", .n_keys = first, .times = &alone};
     struct daemon d;
     struct client c;
 
     start(&d, "2gb");
     client_open(&c, &d);
+    set_keys(&c, "grow", 0, first, NULL);
     busy_start(&prober, &d);
-    set_keys(&c, "grow", 0, n, NULL);
+    sleep(1);
+    prober.times = &beside;
+    set_keys(&c, "grow", 0, first, NULL);
+    prober.times = NULL;
+    command(&c, "CONFIG RESETSTAT");
+    prober.times = &growing;
+    set_keys(&c, "grow", first, n, NULL);
     busy_end(&prober);
     report_steps(&c, "growing index");
+    report_times("growing index", "alone", &alone);
+    report_times("growing index", "beside SETs", &beside);
+    report_times("growing index", "meanwhile", &growing);
     client_close(&c);
     daemon_stop(&d);
 }
@@ -488,6 +503,36 @@ run_shift(void)
 }
 
 static void
+run_lower(void)
+{
+    struct busy writer[2] = {
+        {.turn = set_new, .prefix = "a"}, {.turn = set_new, .prefix = "b"}};
+    double start_ns;
+    struct daemon d;
+    struct client c;
+
+    start(&d, "1gb");
+    client_open(&c, &d);
+    for (size_t i = 0; i < ARRAY_LEN(writer); i++)
+        busy_start(&writer[i], &d);
+    while (client_figure(&c, "INFO stats", "evicted_keys") == 0)
+        usleep(10000);
+    command(&c, "CONFIG RESETSTAT");
+    command(&c, "CONFIG SET maxmemory 256mb");
+    start_ns = bench_wall_ns();
+    while (daemon_memory(&d, "VmRSS") > 256 * MIB / 100 * 103 &&
+        bench_wall_ns() - start_ns < 30e9)
+        usleep(10000);
+    bench_sample("the limit falls", "RSS follows after", "ms",
+        (bench_wall_ns() - start_ns) / 1e6);
+    for (size_t i = 0; i < ARRAY_LEN(writer); i++)
+        busy_end(&writer[i]);
+    report_steps(&c, "the limit falls");
+    client_close(&c);
+    daemon_stop(&d);
+}
+
+static void
 run_large(void)
 {
     run_writers("some SETs of up to 64 MiB", "512mb", set_new, set_some_large);
@@ -501,7 +546,7 @@ main(int argc, char **argv)
         void (*run)(void);
     } cases[] = {{"grow", run_grow}, {"expire", run_expire},
         {"flush", run_flush}, {"full", run_full}, {"shift", run_shift},
-        {"large", run_large}};
+        {"large", run_large}, {"lower", run_lower}};
 
     bench_begin("steps", &argc, argv);
     memset(filler, 'v', sizeof(filler));

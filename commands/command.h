@@ -34,6 +34,10 @@
         "milliseconds",                                                     \
         "Commands that take at least so long are recorded for LATENCY; "    \
         "0 records none. Else the time of every command is taken.")         \
+    X(latency_steps_cpu_time, OPT_BOOL, "no", 0, 0, OPT_LIVE, "",           \
+        "LATENCY STEPS tells the CPU time of workers, not the time that "   \
+        "passes. A step takes a microsecond more then, and there are some " \
+        "for each command.")                                                \
     X(slowlog_log_slower_than, OPT_INT, "10000", -1, INT64_MAX, OPT_LIVE,   \
         "microseconds",                                                     \
         "Commands that take at least so long are logged for SLOWLOG; -1 "   \

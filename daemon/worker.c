@@ -419,6 +419,7 @@ open_state(struct worker *w)
 
     w->ks = ks_thread_new(d->ks);
     w->commands = command_thread_new(&d->commands, w->ks, w->id);
+    w->steps.cpu_time = &d->commands.values->latency_steps_cpu_time;
     d->commands.steps[w->id] = &w->steps;
     w->batch = batch_new(w);
     w->conns = pool_new(d->slab, "connections", sizeof(struct conn));
