@@ -11,20 +11,38 @@
 #include "keyspace/hash_form.h"
 #include "keyspace/internal.h"
 
-/* Move one item; true when the chunk is free afterwards. */
+/* A chunk that is about to be emptied: the hash of its item, whose index line
+ * has been asked for. */
+struct ahead {
+    uint64_t hash;
+    bool is_item;
+};
+
+static void
+look_ahead(struct ks_thread *t, uint32_t handle, struct ahead *out)
+{
+    struct item_copy copy;
+
+    out->is_item = item_peek(slab_ptr(t->slab, handle), 0, &copy) &&
+        index_hash_item(&t->ks->index, &copy.view, &out->hash);
+    if (out->is_item)
+        index_prefetch_line(&t->ks->index, out->hash);
+}
+
+/* Move one item; true when the chunk is free afterwards. Where the hash is no
+ * longer its own, it is not found. */
 static bool
-move_chunk(struct ks_thread *t, uint32_t from)
+move_chunk(struct ks_thread *t, uint32_t from, uint64_t hash)
 {
     struct item_copy copy;
     struct item_view v;
     struct index_place place;
-    uint64_t now_ms = clock_wall_ms(), earliest = KS_NO_EXPIRY, hash;
+    uint64_t now_ms = clock_wall_ms(), earliest = KS_NO_EXPIRY;
     uint32_t to;
     unsigned p;
     bool moved = false;
 
-    if (!item_peek(slab_ptr(t->slab, from), now_ms, &copy) ||
-        !index_hash_item(&t->ks->index, &copy.view, &hash))
+    if (!item_peek(slab_ptr(t->slab, from), now_ms, &copy))
         return false;
     if (item_expired(&copy.view, now_ms))
         return remove_chunk(t, from, REMOVE_IF_EXPIRED);
@@ -69,6 +87,22 @@ move_chunk(struct ks_thread *t, uint32_t from)
 
 enum how { MOVE_OR_KEEP, MOVE_OR_EVICT, EVICT };
 
+static void
+empty_chunk(struct ks_thread *t, uint32_t handle, const struct ahead *a,
+    enum how how)
+{
+    if (!a->is_item)
+        return;
+    if ((how == EVICT || !move_chunk(t, handle, a->hash)) &&
+        how != MOVE_OR_KEEP)
+        (void)remove_hashed(t, handle, a->hash, REMOVE_EVICT);
+}
+
+/* Headers are asked for so many chunks ahead, and index lines when they have
+ * come. */
+#define HEADERS_AHEAD 8
+#define LINES_AHEAD 4
+
 /* Go on with a page from chunk `at` for about `items` of its live ones; returns
  * where to go on, or UINT32_MAX at the end. */
 static uint32_t
@@ -76,7 +110,9 @@ empty_some(struct ks_thread *t, uint32_t page, enum how how, uint32_t at,
     uint32_t items)
 {
     struct slab_run run;
+    struct ahead ahead[LINES_AHEAD];
     uint64_t before = t->metrics.moves + t->metrics.evicted;
+    uint32_t looked = at;
 
     if (!slab_page_run(t->slab, page, &run))
         return UINT32_MAX;
@@ -86,10 +122,13 @@ empty_some(struct ks_thread *t, uint32_t page, enum how how, uint32_t at,
 
         if (t->metrics.moves + t->metrics.evicted - before >= items)
             return i;
-        if (i + 8 < run.n)
-            __builtin_prefetch(slab_ptr(t->slab, handle + 8 * run.step));
-        if ((how == EVICT || !move_chunk(t, handle)) && how != MOVE_OR_KEEP)
-            (void)remove_chunk(t, handle, REMOVE_EVICT);
+        if (i + HEADERS_AHEAD < run.n)
+            __builtin_prefetch(
+                slab_ptr(t->slab, handle + HEADERS_AHEAD * run.step));
+        for (; looked < MIN(i + LINES_AHEAD, run.n); looked++)
+            look_ahead(t, run.handle + looked * run.step,
+                &ahead[looked % LINES_AHEAD]);
+        empty_chunk(t, handle, &ahead[i % LINES_AHEAD], how);
     }
     return UINT32_MAX;
 }
