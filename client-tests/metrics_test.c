@@ -610,27 +610,45 @@ open_files(void)
     return n;
 }
 
-START_TEST(hundreds_of_visitors_take_few_places_and_nobody_else_waits)
+/* How long a client waits when many visitors have come, for whom the server
+ * opens so many files at most. */
+static double
+ping_beside_visitors_s(redisContext *c, unsigned most_files)
 {
-    unsigned before = open_files();
-    redisContext *c = server_connect(server);
     int fds[90]; /* more wait in the backlog, or try again */
+    double waited_s;
 
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         fds[i] = web_connect();
         say(fds[i], "G", 1);
     }
+    waited_s = now_s();
+    run(c, "PING", "", 0);
+    waited_s = now_s() - waited_s;
     for (int i = 0; i < 4; i++) {
-        double start_s = now_s();
-
-        run(c, "PING", "", 0);
-        ck_assert(now_s() - start_s < patient(0.5));
-        ck_assert_uint_le(open_files(), before + 1 + 32 + 2);
+        ck_assert_uint_le(open_files(), most_files);
         sleep_ms(50);
     }
     ck_assert_str_eq(get("/healthz"), "ok\n");
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         close(fds[i]);
+    return waited_s;
+}
+
+/* On a machine with too much to do a client may wait for a processor as well,
+ * now and then. Who waits for visitors waits each time. */
+START_TEST(hundreds_of_visitors_take_few_places_and_nobody_else_waits)
+{
+    unsigned most_files = open_files() + 1 + 32 + 2;
+    redisContext *c = server_connect(server);
+    double waited_s;
+
+    for (int i = 0; i < 8; i++) {
+        waited_s = ping_beside_visitors_s(c, most_files);
+        if (waited_s < 0.5)
+            break;
+    }
+    ck_assert_msg(waited_s < 0.5, "%.2f s", waited_s);
     redisFree(c);
 }
 END_TEST
