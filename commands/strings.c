@@ -64,6 +64,7 @@ mget_group(struct request *rq, int first, int n)
     struct ks_key keys[MGET_GROUP];
     struct ks_info info;
 
+    ASSERT(n > 0);
     for (int i = 0; i < n; i++)
         keys[i] = arg_key(rq, first + i);
     ks_prefetch_lines(ks, keys, (unsigned)n);
