@@ -162,7 +162,10 @@ conn_new(struct worker *w, int fd, enum transport transport)
         return NULL;
     }
     session_init(
-        &c->session, atomic_fetch_add(&d->last_client_id, 1) + 1, &d->commands);
+        &c->session,
+        atomic_fetch_add_explicit(&d->last_client_id, 1, memory_order_relaxed) +
+            1,
+        &d->commands);
     event_assign(&c->event, w->base, fd, 0, conn_event, c);
     conn_update_events(c);
     link_client(w, c);
@@ -226,7 +229,7 @@ conn_free(struct conn *c)
     CHECK(c, CONN_MAGIC);
     w = c->worker;
     unlink_client(w, c);
-    killed = atomic_load(&c->kill);
+    killed = LOAD(&c->kill);
     may_free = conn_io(c)->forget(c);
     if (c->closing)
         read_rest(c);

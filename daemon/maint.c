@@ -117,7 +117,7 @@ note_history(struct maint *m, const struct daemon_metrics *sum)
             .expired_late = ks.expired_late,
             .used = slab_used(d->slab),
             .items = daemon_items(d),
-            .clients = atomic_load(&d->n_clients),
+            .clients = LOAD(&d->n_clients),
         });
 }
 

@@ -133,12 +133,12 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
         struct partition *p = &ix->partition[i];
 
         p->lines = (struct index_line *)(void *)(ix->map + i * BLOCK_BYTES);
-        atomic_store(&p->n_old, lines_within(at_start));
-        atomic_store(&p->n_new, lines_within(at_start));
-        atomic_store(&p->frontier, AT_REST);
+        STORE(&p->n_old, lines_within(at_start));
+        STORE(&p->n_new, lines_within(at_start));
+        STORE(&p->frontier, AT_REST);
     }
-    atomic_store(&ix->touched_bytes, at_start);
-    atomic_store(&ix->charged_bytes, at_start);
+    STORE(&ix->touched_bytes, at_start);
+    STORE(&ix->charged_bytes, at_start);
     slab_charge_to(slab, SLAB_INDEX, at_start);
     memset(ix->map, 0, at_start); /* resident as it is counted */
     ix->populated = at_start;
@@ -148,7 +148,7 @@ index_init(struct index *ix, struct slab *slab, const struct hash_seed *seed,
 void
 index_destroy(struct index *ix)
 {
-    slab_uncharge_from(ix->slab, SLAB_INDEX, atomic_load(&ix->charged_bytes));
+    slab_uncharge_from(ix->slab, SLAB_INDEX, LOAD(&ix->charged_bytes));
     munmap(ix->map, ix->map_bytes);
 }
 
