@@ -206,10 +206,10 @@ take_passed(struct listeners *l, struct buf *err)
 static void
 refuse(struct ashlard *d, int fd, const char *text)
 {
+    METRIC_INC(&d->metrics, rejected);
     /* It is gone anyway if it cannot take a line. */
     (void)!send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
-    METRIC_INC(&d->metrics, rejected);
 }
 
 static bool
@@ -266,8 +266,8 @@ refuse_tls(struct ashlard *d, int fd, const char *text)
 
     if (log_ratelimit(&logged))
         log_warn("TLS client refused: %.*s", (int)strcspn(text, "\r"), text);
-    close(fd);
     METRIC_INC(&d->metrics, rejected);
+    close(fd);
 }
 
 /* Refuse a new connection, or deal it. */
