@@ -92,6 +92,8 @@ sweep_fields(struct hash_edit *e, uint64_t *due_ms)
     bool more;
 
     *due_ms = KS_NO_EXPIRY;
+    if (e->mode == EDIT_PATCH)
+        return; /* written anew since it was seen, without deadlines */
     if (e->mode == EDIT_LIST) {
         e->changed = e->n_expired > 0;
         return;
