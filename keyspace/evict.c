@@ -311,13 +311,14 @@ next_run(struct ks_thread *t, struct slab_run *ahead, unsigned cls,
     return found;
 }
 
-static bool
+/* The page may serve another class by now, as for slab_run_state(). */
+static SLAB_LATE_READ bool
 is_unchanged(const struct ks_thread *t, const struct victim *v)
 {
     struct slab_mark m = slab_mark(t->slab, v->handle);
 
-    return atomic_load_explicit(m.state, memory_order_relaxed) == v->state &&
-        atomic_load_explicit(m.stamp, memory_order_relaxed) == v->stamp;
+    return *(const volatile uint8_t *)(const void *)m.state == v->state &&
+        *(const volatile uint16_t *)(const void *)m.stamp == v->stamp;
 }
 
 /* Ask for the index line of the victim whose item has come. */
