@@ -10,6 +10,7 @@
 #include <sched.h>
 
 #define MAX_TRIES 1000
+#define WAITING_TRIES 140 /* of these: 10 ms at most */
 
 /* Without any item more than the limit would be in use. */
 static bool
@@ -68,6 +69,15 @@ make_room(struct ks_thread *t, unsigned cls, uint64_t begun, unsigned turn)
                                                        : MADE_NOTHING;
 }
 
+/* If any item may go and none does, threads that have lost their processors
+ * hold what could. */
+static void
+wait_for_others(const struct ks_thread *t, unsigned failures)
+{
+    if (failures < WAITING_TRIES && evict_takes_any(t))
+        (void)wait_turn(failures);
+}
+
 /* A chunk where there was none free. */
 static uint32_t
 room_for(struct ks_thread *t, size_t bytes, enum room room)
@@ -86,7 +96,7 @@ room_for(struct ks_thread *t, size_t bytes, enum room room)
         enum made made = make_room(t, cls, begun, i);
 
         if (made != MADE_ROOM)
-            failures++;
+            wait_for_others(t, failures++);
         handle = slab_alloc(t->slab_thread, bytes);
         if (handle != 0)
             return handle;
