@@ -560,9 +560,8 @@ most_items(uint32_t n_lines)
 }
 
 /* Growth takes up to a tenth of the limit. In a full cache it waits until that
- * is charged, which index_save() does bit by bit, as room is made, and in a
- * large one until it is resident (index_populate). The partition becomes fuller
- * meanwhile, but only so much. */
+ * is charged, which index_save() does bit by bit, as room is made. The
+ * partition becomes fuller meanwhile, but only so much. */
 static bool
 can_wait(const struct partition *p)
 {
@@ -582,21 +581,7 @@ fits_now(const struct index *ix, size_t to)
         slab_used(ix->slab) + (to - have) <= slab_limit(ix->slab);
 }
 
-/* Partitions may grow up to `to`. */
-static void
-offer_range(struct index *ix, size_t to)
-{
-    size_t have =
-        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
-
-    while (have < to &&
-        !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have, to,
-            memory_order_relaxed, memory_order_relaxed))
-        ;
-}
-
-/* The index must not fail for lack of memory: evictions make up for it. Nor
- * must it wait for ever until the maintenance thread has touched the range. */
+/* The index must not fail for lack of memory: evictions make up for it. */
 static bool
 charge_growth(struct index *ix, const struct partition *p, uint32_t n_new,
     bool now)
@@ -604,17 +589,18 @@ charge_growth(struct index *ix, const struct partition *p, uint32_t n_new,
     size_t to = range_for(ix, n_new);
     size_t touched =
         atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
-    bool fits = fits_now(ix, to) && charge_range(ix, to);
 
-    if (!now && can_wait(p)) {
-        if (!fits)
+    if (!(fits_now(ix, to) && charge_range(ix, to))) {
+        if (!now && can_wait(p)) {
             atomic_store_explicit(&ix->wanted_bytes, to, memory_order_relaxed);
-        if (!fits || (ix->huge && touched < to))
             return false;
-    }
-    if (!fits)
+        }
         charge_by_force(ix, to);
-    offer_range(ix, to);
+    }
+    while (touched < to &&
+        !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &touched, to,
+            memory_order_relaxed, memory_order_relaxed))
+        ;
     return true;
 }
 
@@ -690,24 +676,17 @@ grows_soon(const struct index *ix)
     return items + MIN(ITEMS_AHEAD, most / 16) > most && n < ix->max_lines;
 }
 
-/* Make the next huge page of the range resident. Where workers may be quicker,
- * of small pages: who meets a huge page there first waits for milliseconds,
- * and twice as long if the first look was a read, which maps a page of zeros.
- */
+/* The range is charged and resident up to `to`: partitions may grow there. */
 static void
-populate_next(struct index *ix, bool huge)
+offer_range(struct index *ix, size_t to)
 {
-    char *at = ix->map + ix->populated;
+    size_t have =
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
 
-    if (huge)
-        (void)madvise(at, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
-#ifdef MADV_POPULATE_WRITE
-    (void)madvise(at, HUGE_PAGE_BYTES,
-        MADV_POPULATE_WRITE); /* else the first to write there does it */
-#endif
-    if (!huge) /* the system may join them later */
-        (void)madvise(at, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
-    ix->populated += HUGE_PAGE_BYTES;
+    while (have < to &&
+        !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have, to,
+            memory_order_relaxed, memory_order_relaxed))
+        ;
 }
 
 bool
@@ -718,11 +697,7 @@ index_populate(struct index *ix)
 
     if (!ix->huge)
         return false;
-    if (ix->populated < touched) {
-        populate_next(ix, false);
-        return true;
-    }
-    if (ix->populated >= ix->ahead_to) {
+    if (ix->populated >= MAX(ix->ahead_to, touched)) {
         if (clock_mono_us() < ix->look_at_us)
             return false;
         ix->look_at_us = clock_mono_us() + LOOK_US;
@@ -733,8 +708,13 @@ index_populate(struct index *ix)
     }
     if (!charge_range(ix, ix->populated + HUGE_PAGE_BYTES))
         return false;
-    populate_next(ix, true);
-    if (ix->populated < ix->ahead_to)
+    (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
+#ifdef MADV_POPULATE_WRITE
+    (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES,
+        MADV_POPULATE_WRITE); /* else the first to write there does it */
+#endif
+    ix->populated += HUGE_PAGE_BYTES;
+    if (ix->populated < MAX(ix->ahead_to, touched))
         return true;
     offer_range(ix, ix->populated);
     return false;
