@@ -215,6 +215,9 @@ bool log_ratelimit(_Atomic uint64_t *state);
  * worker calls clock_refresh() once per batch. The first use refreshes. */
 static inline uint64_t clock_wall_ms(void); /* since the epoch */
 uint64_t clock_mono_us(void);
+/* Monotonic time as it is now, by a system call at worst, for what measures a
+ * part of a batch. Never faked. */
+uint64_t clock_read_mono_us(void);
 
 /* The time now, a system call at worst; the thread's copy stays. */
 uint64_t clock_mono_now_us(void);

@@ -46,8 +46,8 @@ clock_mono_us(void)
     return mono_us;
 }
 
-static uint64_t
-read_mono_us(void)
+uint64_t
+clock_read_mono_us(void)
 {
     struct timespec mono;
 
@@ -60,7 +60,7 @@ clock_mono_now_us(void)
 {
     uint64_t faked = fake();
 
-    return faked != CLOCK_NOT_FAKED ? faked * 1000 : read_mono_us();
+    return faked != CLOCK_NOT_FAKED ? faked * 1000 : clock_read_mono_us();
 }
 
 void
@@ -71,7 +71,7 @@ clock_refresh(void)
     ASSERT(clock_gettime(CLOCK_REALTIME, &wall) == 0);
     clock_thread_wall_ms =
         (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
-    mono_us = read_mono_us();
+    mono_us = clock_read_mono_us();
 }
 
 struct clock_moment

@@ -32,26 +32,17 @@ most_bytes(const struct hash_edit *e, bool deadlines)
 /* Who watches for slow commands wants to hear of tables above this. */
 #define LARGE_TABLE (64 * KIB)
 
-static uint64_t
-real_us(void)
-{
-    struct timespec ts;
-
-    ASSERT(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
-    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 uint64_t
 edit_work_begin(const struct hash_table *t)
 {
-    return t->live_bytes > LARGE_TABLE ? real_us() : 0;
+    return t->live_bytes > LARGE_TABLE ? clock_read_mono_us() : 0;
 }
 
 void
 edit_work_end(struct hash_edit *e, uint64_t begun_us)
 {
     if (begun_us != 0)
-        e->work_us += MAX(real_us() - begun_us, 1u);
+        e->work_us += MAX(clock_read_mono_us() - begun_us, 1u);
 }
 
 bool
