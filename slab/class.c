@@ -384,7 +384,9 @@ class_take(struct slab *s, struct size_class *c, uint32_t *out, unsigned want,
         return 0;
     spin_lock(&c->lock);
     add_page(s, c, page);
-    n = take_from_pages(s, c, out, want);
+    /* From this page even if chunks have come back to another one meanwhile: a
+     * page of which nothing was taken would not leave with its last chunk. */
+    n = take_from_page(s, c, page, out, want);
     spin_unlock(&c->lock);
     return n;
 }
