@@ -44,6 +44,7 @@ client_tests = \
     client-tests/metrics_test \
     client-tests/standalone_test \
     client-tests/debug_test \
+    client-tests/start_test \
     client-tests/config_test \
     client-tests/reload_test \
     client-tests/systemd_test \
@@ -134,6 +135,9 @@ client_tests_slowlog_test_LDADD = $(client_tests_ldadd)
 client_tests_metrics_test_SOURCES = client-tests/metrics_test.c
 client_tests_metrics_test_CFLAGS = $(client_tests_cflags)
 client_tests_metrics_test_LDADD = $(client_tests_ldadd) libbase.a
+client_tests_start_test_SOURCES = client-tests/start_test.c
+client_tests_start_test_CFLAGS = $(client_tests_cflags)
+client_tests_start_test_LDADD = $(client_tests_ldadd)
 client_tests_config_test_SOURCES = client-tests/config_test.c
 client_tests_config_test_CFLAGS = $(client_tests_cflags)
 client_tests_config_test_LDADD = $(client_tests_ldadd)

@@ -368,10 +368,10 @@ server_connect_unix(const struct server *s)
 
 /* Fork and exec with stdout and stderr in `output_fd`; dies with us. */
 static pid_t
-spawn(const char *const *argv, int output_fd, unsigned max_fds)
+spawn(const char *const *argv, int output_fd, const struct server_options *o)
 {
     pid_t parent = getpid(), pid = fork();
-    struct rlimit limit = {max_fds, max_fds};
+    struct rlimit limit = {o->max_fds, o->max_fds};
 
     if (pid < 0) {
         perror("fork");
@@ -386,8 +386,10 @@ spawn(const char *const *argv, int output_fd, unsigned max_fds)
     dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
     dup2(output_fd, STDOUT_FILENO);
     dup2(output_fd, STDERR_FILENO);
-    if (max_fds != 0 && setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    if (o->max_fds != 0 && setrlimit(RLIMIT_NOFILE, &limit) != 0)
         _exit(126);
+    if (o->in_child != NULL)
+        o->in_child();
     execvp(argv[0], (char *const *)argv);
     dprintf(STDERR_FILENO, "exec %s: %s\n", argv[0], strerror(errno));
     _exit(127);
@@ -421,7 +423,7 @@ run_program(const char *const *argv, double seconds)
         perror(path);
         exit(1);
     }
-    pid = spawn(argv, fd, 0);
+    pid = spawn(argv, fd, &(struct server_options){0});
     if (!await_end(pid, seconds, &end.status)) {
         kill(pid, SIGKILL);
         await_end(pid, 60, &end.status);
@@ -536,7 +538,7 @@ try_start(struct server *s, const struct server_options *o)
     server_argv(s, o, port_text, argv);
     log_fd = open(s->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     ck_assert_int_ge(log_fd, 0);
-    s->pid = spawn(argv, log_fd, o->max_fds);
+    s->pid = spawn(argv, log_fd, o);
     close(log_fd);
     while (now_s() < deadline) {
         if (await_end(s->pid, 0, &status))

@@ -26,6 +26,7 @@ struct server_options {
     const char *file;        /* configuration file; or NULL */
     const char *const *args; /* further arguments, NULL-terminated; or NULL */
     unsigned max_fds;        /* RLIMIT_NOFILE of the server; 0: as it is */
+    void (*in_child)(void);  /* called in its process before exec; or NULL */
 };
 
 /* Start a server on a free port of 127.0.0.1 and on a unix socket in a

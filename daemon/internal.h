@@ -273,6 +273,10 @@ void info_append(void *ctx, const char *section, struct buf *out);
 
 /* ---- signals.c [main thread] --------------------------------------------- */
 
+/* First of all: a HUP waits for the loop, writing to a client that is gone or to
+ * a file beyond the limit of its size is an error and no signal. */
+void signals_prepare(void);
+
 /* TERM and INT end d->base's loop, HUP reads the configuration and opens the
  * log anew; any thread may ask for a stop by signals_stop(). */
 struct signals *signals_new(struct ashlard *d);

@@ -9,8 +9,8 @@
 #include "daemon/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -355,12 +355,18 @@ write_pidfile(const char *path, struct buf *err)
     return false;
 }
 
+/* Who was started with standard error closed would give its number, and lines of
+ * the log, to the next file or client. */
 static void
-ignore_sigpipe(void)
+open_standard_streams(void)
 {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    int fd;
 
-    sigaction(SIGPIPE, &ignore, NULL);
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
 }
 
 /* What libevent has to say is a line as any other. */
@@ -416,7 +422,6 @@ run(struct ashlard *d)
     }
     d->notify = notify_new();
     event_set_log_callback(log_libevent);
-    ignore_sigpipe();
     /* A fixed threshold: large buffers of clients go back when freed. */
     mallopt(M_MMAP_THRESHOLD, (int)(256 * KIB));
     if (d->config.compat.daemonize)
@@ -445,6 +450,8 @@ load_and_run(struct ashlard *d, int argc, char **argv)
     const char *file = NULL;
     struct buf err = {0};
 
+    signals_prepare();
+    open_standard_streams();
     argc--;
     argv++;
     if (argc > 0 && argv[0][0] == '-' && argv[0][1] != '-') {

@@ -3,7 +3,8 @@
  * event base. Main thread, but for signals_stop().
  *
  * Signals are blocked in all threads and read from a signalfd(2): no handler
- * interrupts anything, and none is lost before the loop runs.
+ * interrupts anything. A HUP is kept from the very start on; TERM and INT end a
+ * process that has not opened anything yet as they end any.
  */
 #include "daemon/internal.h"
 
@@ -104,6 +105,27 @@ add_event(struct signals *s, int fd, event_callback_fn fn)
 
     ASSERT(e != NULL && event_add(e, NULL) == 0);
     return e;
+}
+
+/* Have a call fail instead of ending the process. */
+static void
+ignore(int signal)
+{
+    struct sigaction ignored = {.sa_handler = SIG_IGN};
+
+    ASSERT(sigaction(signal, &ignored, NULL) == 0);
+}
+
+void
+signals_prepare(void)
+{
+    sigset_t hangup;
+
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &hangup, NULL);
+    ignore(SIGPIPE);
+    ignore(SIGXFSZ);
 }
 
 struct signals *

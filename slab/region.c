@@ -122,12 +122,25 @@ memfd_gets_huge(void)
         strstr(line, "[deny]") == NULL;
 }
 
+/* A limit of file sizes or a filter of system calls may forbid it. */
+static bool
+allows_memfd(void)
+{
+    int fd = open_memfd(LEAST_REGION_BYTES + SLACK_BYTES);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static enum slab_backing
 choose_backing(const struct slab_config *cfg)
 {
     if (cfg->backing != SLAB_AUTO)
         return cfg->backing;
-    return wants_huge(cfg) && !memfd_gets_huge() ? SLAB_ANONYMOUS : SLAB_MEMFD;
+    if (wants_huge(cfg) && !memfd_gets_huge())
+        return SLAB_ANONYMOUS;
+    return allows_memfd() ? SLAB_MEMFD : SLAB_ANONYMOUS;
 }
 
 static bool

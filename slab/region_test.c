@@ -245,7 +245,7 @@ END_TEST
 
 START_TEST(a_file_size_limit_is_not_a_signal)
 {
-    struct slab_config cfg = {.limit_bytes = 64 * MIB};
+    struct slab_config cfg = {.limit_bytes = 64 * MIB, .backing = SLAB_MEMFD};
     struct rlimit limit = {1 * MIB, 1 * MIB};
     struct buf err = {0};
 
@@ -253,6 +253,21 @@ START_TEST(a_file_size_limit_is_not_a_signal)
     ck_assert_ptr_null(slab_new(&cfg, &err));
     ck_assert_uint_gt(err.len, 0);
     buf_free(&err);
+}
+END_TEST
+
+START_TEST(where_no_memory_file_is_allowed_memory_is_anonymous)
+{
+    struct slab_config cfg = {.limit_bytes = 64 * MIB};
+    struct rlimit limit = {1 * MIB, 1 * MIB};
+    struct buf err = {0};
+    struct slab *s;
+
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    s = slab_new(&cfg, &err);
+    ck_assert_msg(s != NULL, "%.*s", (int)err.len, err.p);
+    ck_assert_int_lt(s->region.fd, 0);
+    slab_free(s);
 }
 END_TEST
 
@@ -314,6 +329,7 @@ main(void)
         a_refused_range_is_halved_until_it_is_granted,
         a_range_that_is_refused_for_good_gives_a_sentence,
         a_file_size_limit_is_not_a_signal,
+        where_no_memory_file_is_allowed_memory_is_anonymous,
         a_small_limit_takes_a_memory_file_of_small_pages,
         a_large_limit_takes_memory_that_gets_huge_pages,
     };

@@ -28,8 +28,8 @@
     X(arena_memory, OPT_ENUM, "auto", 0, 0, OPT_START,                      \
         "auto|memfd|anonymous",                                             \
         "What backs items: a memory file, or anonymous memory. auto takes " \
-        "anonymous memory when huge pages are wanted and the system does "  \
-        "not give them to memory files.")                                   \
+        "anonymous memory when the system allows no memory file, or huge "  \
+        "pages are wanted and it does not give them to memory files.")      \
     X(huge_pages, OPT_ENUM, "auto", 0, 0, OPT_START, "auto|yes|no",         \
         "Ask for huge pages for items and their index. auto does from a "   \
         "maxmemory of 512mb at start on. Large values always do.")
