@@ -360,6 +360,48 @@ START_TEST(nobody_notices_changes_good_or_bad)
 }
 END_TEST
 
+static void *
+rewrite(void *arg)
+{
+    struct wire *w = wire_connect(arg);
+
+    while (!atomic_load(&stopping)) {
+        for (int i = 0; i < 8; i++)
+            wire_send_text(w, "CONFIG REWRITE\r\n");
+        for (int i = 0; i < 8; i++)
+            wire_expect(w, "+OK");
+    }
+    wire_close(w);
+    return NULL;
+}
+
+/* Who rewrites the file reads the lines that a reload replaces. The sanitizers
+ * see it if they meet. */
+START_TEST(a_rewrite_meets_no_reload_half_done)
+{
+    struct server *s = start_with("");
+    pthread_t threads[3];
+
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, rewrite, s), 0);
+    for (int i = 0; i < 60; i++) {
+        char text[1024] = "";
+        size_t len = 0;
+
+        for (int user = 0; user < 20; user++)
+            len += (size_t)snprintf(text + len, sizeof(text) - len,
+                "user u%d on nopass +@all ~*\n", user + i % 2);
+        write_config(text);
+        kill(server_pid(s), SIGHUP);
+        sleep_ms(15);
+    }
+    atomic_store(&stopping, true);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    server_stop(s);
+}
+END_TEST
+
 static Suite *
 reload_suite(void)
 {
@@ -377,6 +419,7 @@ reload_suite(void)
     tcase_add_test(tc, config_rewrite_writes_the_users);
     tcase_add_test(tc, a_default_user_of_the_file_is_what_clients_are);
     tcase_add_test(tc, nobody_notices_changes_good_or_bad);
+    tcase_add_test(tc, a_rewrite_meets_no_reload_half_done);
     suite_add_tcase(s, tc);
     return s;
 }

@@ -114,6 +114,9 @@ take_over(struct ashlard *d, struct config *next, struct buf *err)
     struct differences diff = {.daemon = d, .next = next};
     bool done;
 
+    /* To the end: no CONFIG SET comes between the look and the change, and
+     * none reads the lines of users while others take their place. */
+    pthread_mutex_lock(&d->config_lock);
     fit_clients(d, next);
     options_each(d->config.set, compare_row, &diff);
     done = diff.n == 0 ||
@@ -122,6 +125,7 @@ take_over(struct ashlard *d, struct config *next, struct buf *err)
         take_over_users(d, next, diff.has_requirepass);
         log_changes(d, &diff);
     }
+    pthread_mutex_unlock(&d->config_lock);
     free_differences(&diff);
     return done;
 }
