@@ -100,6 +100,23 @@ pass_tcp(struct manager *m)
     return port;
 }
 
+/* One that serves IPv6 and IPv4, as `ListenStream=6379` is. 0 if this machine
+ * has no IPv6. */
+static int
+pass_dual(struct manager *m)
+{
+    int port = free_port(), off = 0;
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 a = {
+        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+
+    if (fd < 0)
+        return 0;
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    pass_socket(m, fd, &a, sizeof(a));
+    return port;
+}
+
 static struct sockaddr_un
 pass_unix(struct manager *m)
 {
@@ -624,6 +641,39 @@ START_TEST(sockets_of_all_kinds_are_told_apart)
 }
 END_TEST
 
+/* They come from ::ffff:127.0.0.1. */
+START_TEST(local_clients_of_a_dual_socket_are_local)
+{
+    const char *const args[] = {"--enable-debug-command", "local", NULL};
+    struct manager m;
+    int port, metrics_port;
+    struct wire *w;
+
+    manager_open(&m, false);
+    metrics_port = pass_dual(&m);
+    port = pass_dual(&m);
+    if (port == 0) {
+        skip("this machine has no IPv6");
+        manager_close(&m);
+        return;
+    }
+    m.listen_names = "metrics:resp";
+    start_daemon(&m, free_port(), args);
+    free(await_notice(&m, "READY=1", NULL));
+    w = wire_open(connect_tcp("127.0.0.1", port));
+    wire_run(w, "CONFIG GET protected-mode", "[\"protected-mode\" \"yes\"]");
+    wire_run(w, "CLIENT INFO", "re:.* addr=127\\.0\\.0\\.1:[0-9]+ .*");
+    wire_run(w, "DEBUG SLEEP 0", "+OK");
+    wire_close(w);
+    w = wire_open(connect_tcp("127.0.0.1", metrics_port));
+    wire_send_text(w, "GET /healthz HTTP/1.1\r\nHost: rebound.test\r\n\r\n");
+    wire_expect_bytes(w, "HTTP/1.1 403 Forbidden\r\n");
+    wire_close(w);
+    stop_daemon(&m);
+    manager_close(&m);
+}
+END_TEST
+
 #ifdef ASHLAR_TLS
 START_TEST(a_socket_for_tls_needs_no_port)
 {
@@ -779,6 +829,7 @@ systemd_suite(void)
     tcase_add_test(
         tc, a_socket_for_metrics_takes_the_place_of_those_of_the_file);
     tcase_add_test(tc, sockets_of_all_kinds_are_told_apart);
+    tcase_add_test(tc, local_clients_of_a_dual_socket_are_local);
 #ifdef ASHLAR_TLS
     tcase_add_test(tc, a_socket_for_tls_needs_no_port);
 #endif

@@ -10,12 +10,9 @@
  */
 #include "daemon/internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* A client's commands wait while more output than this waits for it; see
@@ -31,47 +28,7 @@
 /* Messages are gathered until a client has this much of them to be sent. */
 #define GATHER_BYTES (64 * KIB)
 
-/* ---- addresses ----------------------------------------------------------- */
-
-/* What the socket is bound to; clients of a unix socket have no name. */
-static void
-unix_address(int fd, char *out, size_t cap)
-{
-    struct sockaddr_un sa;
-    socklen_t len = sizeof(sa);
-
-    memset(&sa, 0, sizeof(sa));
-    if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
-        sa.sun_path[0] = '\0';
-    snprintf(out, cap, "%.*s:0", (int)MIN(sizeof(sa.sun_path), cap - 3),
-        sa.sun_path);
-}
-
-void
-conn_address(const struct conn *c, bool peer, char *out, size_t cap)
-{
-    struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
-    struct sockaddr_in *v4 = (struct sockaddr_in *)&sa;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&sa;
-    socklen_t len = sizeof(sa);
-    char ip[INET6_ADDRSTRLEN];
-    int err;
-
-    if (c->is_unix) {
-        unix_address(c->fd, out, cap);
-        return;
-    }
-    err = peer ? getpeername(c->fd, (struct sockaddr *)&sa, &len)
-               : getsockname(c->fd, (struct sockaddr *)&sa, &len);
-    if (err == 0 && sa.ss_family == AF_INET &&
-        inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip)) != NULL)
-        snprintf(out, cap, "%s:%u", ip, ntohs(v4->sin_port));
-    else if (err == 0 && sa.ss_family == AF_INET6 &&
-        inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip)) != NULL)
-        snprintf(out, cap, "[%s]:%u", ip, ntohs(v6->sin6_port));
-    else
-        snprintf(out, cap, "?:0"); /* the peer is gone */
-}
+/* ---- what is logged ------------------------------------------------------- */
 
 static void
 log_close(const struct conn *c, const char *why, size_t bytes)

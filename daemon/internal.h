@@ -574,7 +574,15 @@ void conn_account_session(struct conn *c, struct session_memory before);
 /* Close if a limit that depends on time is exceeded. */
 void conn_tick(struct conn *c, uint32_t now_s);
 
-/* "127.0.0.1:5000", "[::1]:5000", "/path:0": the peer's or the own address. */
+/* ---- address.c ----------------------------------------------------------- */
+
+struct sockaddr_storage;
+
+/* Does it begin with 127, or is it ::1? Any thread. */
+bool address_is_loopback(const struct sockaddr_storage *address);
+
+/* "127.0.0.1:5000", "[::1]:5000", "/path:0": the peer's or the own address.
+ * Any thread that may look at the connection. */
 void conn_address(const struct conn *c, bool peer, char *out, size_t cap);
 
 /* ---- large.c: arguments that are received into extents ------------------- */

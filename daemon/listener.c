@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -212,20 +211,11 @@ refuse(struct ashlard *d, int fd, const char *text)
     close(fd);
 }
 
+/* Does the client come from this machine? */
 static bool
-is_local(const struct sockaddr_storage *sa)
+is_local(const struct listener *item, const struct sockaddr_storage *peer)
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
-
-    switch (sa->ss_family) {
-    case AF_INET:
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    case AF_INET6:
-        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-    default:
-        return true;
-    }
+    return item->transport == TRANSPORT_UNIX || address_is_loopback(peer);
 }
 
 /* The clients of a worker; one that a script holds up has more than any. */
@@ -284,7 +274,7 @@ admit(struct listener *item, int fd, const struct sockaddr_storage *peer)
         no(d, fd, "-ERR max number of clients reached\r\n");
         return;
     }
-    if (!is_local(peer) && LOAD(&limits->protected_mode) &&
+    if (!is_local(item, peer) && LOAD(&limits->protected_mode) &&
         !commands_auth_required(&d->commands)) {
         no(d, fd,
             "-DENIED ashlard runs in protected mode: no password is set, so "

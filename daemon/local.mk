@@ -6,6 +6,7 @@ ashlard_SOURCES = \
     daemon/internal.h \
     daemon/monitor.h \
     daemon/activation.c \
+    daemon/address.c \
     daemon/batch.c \
     daemon/bind.c \
     daemon/busy.c \

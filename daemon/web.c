@@ -228,11 +228,7 @@ came_to_loopback(struct evhttp_request *req)
 
     if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
         return true;
-    if (sa.ss_family == AF_INET)
-        return ntohl(((struct sockaddr_in *)&sa)->sin_addr.s_addr) >> 24 == 127;
-    if (sa.ss_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&sa)->sin6_addr);
-    return false;
+    return address_is_loopback(&sa);
 }
 
 static bool
