@@ -293,6 +293,14 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
 /* Release the memory; the buffer is empty and usable afterwards. */
 void buf_free(struct buf *b);
 
+/* ---- files (file.c) ------------------------------------------------------ */
+
+/* Put `text` in the place of the file, which keeps its mode, or make one that
+ * only its owner reads. On failure `err` gets a sentence, and the old file is
+ * there; only if the folder cannot be written is the new one, which a crash may
+ * undo. Writes to the disk: milliseconds. Any thread. */
+bool file_replace(const char *path, struct str text, struct buf *err);
+
 /* ---- steps (steps.c) ----------------------------------------------------- */
 
 /* How long a worker is at something that it cannot leave off: what it does for

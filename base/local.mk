@@ -6,6 +6,7 @@ libbase_a_SOURCES = \
     base/assert.c \
     base/buf.c \
     base/clock.c \
+    base/file.c \
     base/hash.c \
     base/lock.c \
     base/log.c \
@@ -27,6 +28,7 @@ check_PROGRAMS += \
     base/assert_test \
     base/buf_test \
     base/clock_test \
+    base/file_test \
     base/hash_test \
     base/log_test \
     base/metrics_test \
@@ -54,6 +56,9 @@ base_buf_test_LDADD = $(base_tests_ldadd)
 base_clock_test_SOURCES = base/clock_test.c
 base_clock_test_CFLAGS = $(base_tests_cflags)
 base_clock_test_LDADD = $(base_tests_ldadd)
+base_file_test_SOURCES = base/file_test.c
+base_file_test_CFLAGS = $(base_tests_cflags)
+base_file_test_LDADD = $(base_tests_ldadd)
 base_hash_test_SOURCES = base/hash_test.c
 base_hash_test_CFLAGS = $(base_tests_cflags)
 base_hash_test_LDADD = $(base_tests_ldadd)

@@ -10,10 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_BYTES (64 * MIB)
@@ -252,75 +250,6 @@ write_user(void *arg, const struct acl_user *u)
     buf_append(text, "\n", 1);
 }
 
-static bool
-fail(struct buf *err, const char *what, const char *path)
-{
-    buf_printf(err, "%s %s: %s", what, path, strerror(errno));
-    return false;
-}
-
-/* Only the owner reads a new file; an old one keeps its mode. */
-static bool
-fill(int fd, const char *path, const struct buf *text)
-{
-    struct stat st;
-    size_t done = 0;
-
-    if (stat(path, &st) == 0 && fchmod(fd, st.st_mode & 07777) != 0)
-        return false;
-    while (done < text->len) {
-        ssize_t n = write(fd, text->p + done, text->len - done);
-
-        if (n < 0 && errno != EINTR)
-            return false;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return fsync(fd) == 0;
-}
-
-/* The new name lasts once the folder is written. */
-static bool
-sync_folder(const char *path)
-{
-    char *copy = xstrdup(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done = fd >= 0 && fsync(fd) == 0;
-
-    free(copy);
-    if (fd >= 0)
-        close(fd);
-    return done;
-}
-
-static bool
-replace_file(const char *path, const struct buf *text, struct buf *err)
-{
-    struct buf name = {0};
-    bool done;
-    int fd;
-
-    buf_printf(&name, "%s.tmp-XXXXXX", path);
-    buf_append(&name, "", 1);
-    fd = mkostemp(name.p, O_CLOEXEC);
-    if (fd < 0) {
-        buf_free(&name);
-        return fail(err, "cannot make a file beside", path);
-    }
-    done = fill(fd, path, text);
-    if (!done)
-        fail(err, "cannot write", name.p);
-    if (close(fd) != 0 && done)
-        done = fail(err, "cannot write", name.p);
-    if (done && rename(name.p, path) != 0)
-        done = fail(err, "cannot replace", path);
-    if (!done)
-        unlink(name.p);
-    else if (!sync_folder(path))
-        done = fail(err, "cannot sync the folder of", path);
-    buf_free(&name);
-    return done;
-}
-
 /* Rules with odd parentheses may not be read as they were given: then the old
  * file is the better one. */
 static bool
@@ -345,7 +274,8 @@ acl_save(struct commands *c, struct buf *err)
     pthread_mutex_lock(c->config_lock);
     acl_each(c->state->acl, write_user, &text);
     done = is_readable(c, &text, err) &&
-        replace_file(c->values->aclfile, &text, err);
+        file_replace(
+            c->values->aclfile, (struct str){text.p, text.len}, err);
     pthread_mutex_unlock(c->config_lock);
     wipe(&text);
     return done;
