@@ -218,6 +218,7 @@ uint64_t clock_mono_us(void);
 /* Monotonic time as it is now, by a system call at worst, for what measures a
  * part of a batch. Never faked. */
 uint64_t clock_read_mono_us(void);
+uint64_t clock_read_mono_ns(void);
 
 /* The time now, a system call at worst; the thread's copy stays. */
 uint64_t clock_mono_now_us(void);

@@ -47,12 +47,18 @@ clock_mono_us(void)
 }
 
 uint64_t
-clock_read_mono_us(void)
+clock_read_mono_ns(void)
 {
     struct timespec mono;
 
     ASSERT(clock_gettime(CLOCK_MONOTONIC, &mono) == 0);
-    return (uint64_t)mono.tv_sec * 1000000 + (uint64_t)mono.tv_nsec / 1000;
+    return (uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec;
+}
+
+uint64_t
+clock_read_mono_us(void)
+{
+    return clock_read_mono_ns() / 1000;
 }
 
 uint64_t

@@ -16,25 +16,17 @@ total(const struct steps *s, enum step_kind kind)
     return n;
 }
 
-static uint64_t
-now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* Be busy for that long, as a step; returns how long it was at most. */
 static uint64_t
 busy_step(enum step_kind kind, uint64_t ns)
 {
-    uint64_t outer = now_ns(), begun = step_begin(), inner = now_ns();
+    uint64_t outer = clock_read_mono_ns(), begun = step_begin();
+    uint64_t inner = clock_read_mono_ns();
 
-    while (now_ns() - inner < ns)
+    while (clock_read_mono_ns() - inner < ns)
         ;
     step_end(kind, begun);
-    return now_ns() - outer;
+    return clock_read_mono_ns() - outer;
 }
 
 static void

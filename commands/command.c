@@ -14,7 +14,6 @@
 
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
 #define ARENA_BYTES (16 * KIB)
 
@@ -254,15 +253,6 @@ admit(struct request *rq)
     return likely(rq->session->transaction == NULL) || transaction_admits(rq);
 }
 
-static uint64_t
-now_ns(void)
-{
-    struct timespec ts;
-
-    ASSERT(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* Rarely; its frame of arguments stays out of the way of other calls. */
 static void __attribute__((noinline))
 execute_timed(struct request *rq, struct command_row_stats *stats, bool measure)
@@ -271,9 +261,9 @@ execute_timed(struct request *rq, struct command_row_stats *stats, bool measure)
     uint64_t start, ns;
 
     slowlog_keep_args(rq, &args);
-    start = now_ns();
+    start = clock_read_mono_ns();
     rq->command->handler(rq);
-    ns = now_ns() - start;
+    ns = clock_read_mono_ns() - start;
     if (measure)
         command_stats_time(stats, ns);
     slowlog_note(rq, &args, ns);

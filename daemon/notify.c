@@ -184,13 +184,9 @@ notify_status(const struct notify *n, const char *line, struct str status)
 void
 notify_reloading(const struct notify *n)
 {
-    struct timespec t;
-
     /* The manager waits for a READY that is younger than this. */
-    clock_gettime(CLOCK_MONOTONIC, &t);
     notify_send(n, "RELOADING=1\nMONOTONIC_USEC=%llu",
-        (unsigned long long)t.tv_sec * 1000000 +
-            (unsigned long long)t.tv_nsec / 1000);
+        (unsigned long long)clock_read_mono_us());
 }
 
 /* Ten seconds, and one for each GiB that may have to be touched. */
