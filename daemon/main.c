@@ -218,8 +218,8 @@ charge_fixed_cost(struct ashlard *d)
         slab_charge_to(d->slab, SLAB_PROCESS, rss - used);
 }
 
-static bool
-build(struct ashlard *d, struct buf *err)
+static void
+init_locks(struct ashlard *d)
 {
     pthread_mutexattr_t recursive;
 
@@ -230,7 +230,20 @@ build(struct ashlard *d, struct buf *err)
     pthread_mutexattr_destroy(&recursive);
     pthread_mutex_init(&d->names_lock, NULL);
     pthread_mutex_init(&d->stats_lock, NULL);
-    config_limits(&d->config, &d->limits);
+}
+
+static void
+destroy_locks(struct ashlard *d)
+{
+    pthread_mutex_destroy(&d->stats_lock);
+    pthread_mutex_destroy(&d->names_lock);
+    pthread_mutex_destroy(&d->config_lock);
+}
+
+/* What the main thread waits for, and what was passed by who started it. */
+static bool
+open_main_loop(struct ashlard *d, struct buf *err)
+{
     d->activation = activation_new(err);
     if (d->activation == NULL)
         return false;
@@ -240,81 +253,41 @@ build(struct ashlard *d, struct buf *err)
         return false;
     }
     d->signals = signals_new(d);
+    return true;
+}
+
+static bool
+open_cache(struct ashlard *d, struct buf *err)
+{
     notify_takes_long(
         d->notify, slab_limit_from_option(d->config.slab.maxmemory));
-    if (!open_slab(d, err) || !open_keyspace(d, err))
-        return false;
-    if (!open_commands(d, err))
-        return false;
-    if (!tls_open(&d->config.tls, activation_has(d->activation, "tls"),
-            &d->tls, err))
+    return open_slab(d, err) && open_keyspace(d, err) && open_commands(d, err);
+}
+
+/* All that needs a privilege; then it is given up. */
+static bool
+open_sockets(struct ashlard *d, struct buf *err)
+{
+    bool tls_is_passed = activation_has(d->activation, "tls");
+
+    if (!tls_open(&d->config.tls, tls_is_passed, &d->tls, err))
         return false;
     d->listeners = listeners_open(d, err);
     if (d->listeners == NULL)
         return false;
     d->web = web_open(d, err);
-    if (err->len > 0 || !activation_all_taken(d->activation, err) ||
-        !run_as_seal(d->config.daemon.run_as, err))
-        return false;
+    return err->len == 0 && activation_all_taken(d->activation, err) &&
+        run_as_seal(d->config.daemon.run_as, err);
+}
+
+static bool
+start_threads(struct ashlard *d, struct buf *err)
+{
     if (!choose_io(d, err) || !start_workers(d, err))
         return false;
     d->maint = maint_start(d, err);
-    if (d->maint == NULL || (d->web != NULL && !web_start(d->web, err)))
-        return false;
-    charge_fixed_cost(d);
-    return true;
+    return d->maint != NULL && (d->web == NULL || web_start(d->web, err));
 }
-
-/* In mirror order, from wherever build() has come to. Threads end before
- * anything that another of them may look at is freed. */
-static void
-tear_down(struct ashlard *d)
-{
-    if (d->commands.ks != NULL)
-        commands_end_scripts(&d->commands);
-    if (d->watchdog != NULL)
-        watchdog_free(d->watchdog);
-    if (d->slab != NULL)
-        notify_takes_long(d->notify, slab_used(d->slab));
-    if (d->listeners != NULL)
-        listeners_stop(d->listeners);
-    if (d->web != NULL)
-        web_stop(d->web);
-    if (d->maint != NULL)
-        maint_stop(d->maint);
-    for (unsigned i = 0; i < d->n_workers; i++)
-        worker_stop(d->workers[i]);
-    for (unsigned i = 0; i < d->n_workers; i++)
-        worker_join(d->workers[i]);
-
-    if (d->web != NULL)
-        web_free(d->web);
-    if (d->maint != NULL)
-        maint_free(d->maint);
-    for (unsigned i = 0; i < d->n_workers; i++)
-        worker_free(d->workers[i]);
-    if (d->listeners != NULL)
-        listeners_free(d->listeners);
-    tls_free(d->tls);
-    if (d->commands.ks != NULL)
-        commands_free(&d->commands);
-    if (d->ks != NULL)
-        ks_free(d->ks);
-    if (d->slab != NULL)
-        slab_free(d->slab);
-    if (d->signals != NULL)
-        signals_free(d->signals);
-    if (d->base != NULL)
-        event_base_free(d->base);
-    if (d->activation != NULL)
-        activation_free(d->activation);
-    buf_free(&d->reload_problem);
-    pthread_mutex_destroy(&d->stats_lock);
-    pthread_mutex_destroy(&d->names_lock);
-    pthread_mutex_destroy(&d->config_lock);
-}
-
-/* ---- the process --------------------------------------------------------- */
 
 /* As many file descriptors as maxclients needs; fewer clients if the system
  * does not give them. False when it gives none. */
@@ -336,6 +309,81 @@ fit_clients(struct ashlard *d, struct buf *err)
     o->maxclients = possible;
     return true;
 }
+
+/* False with a sentence in err; tear_down() either way. */
+static bool
+build(struct ashlard *d, struct buf *err)
+{
+    init_locks(d);
+    if (!fit_clients(d, err))
+        return false;
+    config_limits(&d->config, &d->limits);
+    if (!open_main_loop(d, err) || !open_cache(d, err) ||
+        !open_sockets(d, err) || !start_threads(d, err))
+        return false;
+    charge_fixed_cost(d);
+    return true;
+}
+
+static void
+stop_threads(struct ashlard *d)
+{
+    if (d->commands.ks != NULL)
+        commands_end_scripts(&d->commands);
+    if (d->watchdog != NULL)
+        watchdog_free(d->watchdog);
+    if (d->slab != NULL)
+        notify_takes_long(d->notify, slab_used(d->slab));
+    if (d->listeners != NULL)
+        listeners_stop(d->listeners);
+    if (d->web != NULL)
+        web_stop(d->web);
+    if (d->maint != NULL)
+        maint_stop(d->maint);
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_stop(d->workers[i]);
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_join(d->workers[i]);
+}
+
+static void
+free_threads(struct ashlard *d)
+{
+    if (d->web != NULL)
+        web_free(d->web);
+    if (d->maint != NULL)
+        maint_free(d->maint);
+    for (unsigned i = 0; i < d->n_workers; i++)
+        worker_free(d->workers[i]);
+}
+
+/* In mirror order, from wherever build() has come to. Threads end before
+ * anything that another of them may look at is freed. */
+static void
+tear_down(struct ashlard *d)
+{
+    stop_threads(d);
+    free_threads(d);
+    if (d->listeners != NULL)
+        listeners_free(d->listeners);
+    tls_free(d->tls);
+    if (d->commands.ks != NULL)
+        commands_free(&d->commands);
+    if (d->ks != NULL)
+        ks_free(d->ks);
+    if (d->slab != NULL)
+        slab_free(d->slab);
+    if (d->signals != NULL)
+        signals_free(d->signals);
+    if (d->base != NULL)
+        event_base_free(d->base);
+    if (d->activation != NULL)
+        activation_free(d->activation);
+    buf_free(&d->reload_problem);
+    destroy_locks(d);
+}
+
+/* ---- the process --------------------------------------------------------- */
 
 static bool
 write_pidfile(const char *path, struct buf *err)
@@ -377,6 +425,20 @@ log_libevent(int severity, const char *text)
         log_warn("libevent: %s", text);
 }
 
+static bool
+open_log(const struct ashlard *d, struct buf *err)
+{
+    const struct daemon_options *o = &d->config.daemon;
+    int failed;
+
+    log_set_format((enum log_format)o->log_format);
+    failed = log_open(config_log_level(&d->config), o->logfile);
+    if (failed != 0)
+        buf_printf(
+            err, "cannot open logfile %s: %s", o->logfile, strerror(failed));
+    return failed == 0;
+}
+
 static void
 serve(struct ashlard *d)
 {
@@ -407,27 +469,20 @@ run(struct ashlard *d)
     const struct daemon_options *o = &d->config.daemon;
     struct buf err = {0};
     int status = EXIT_SUCCESS;
-    int failed;
 
     if (!run_as_begin(o->run_as, &err))
         return complain(EX_CONFIG, &err);
     if (!core_dumps_allow(o->core_dumps, &err))
         return complain(EXIT_FAILURE, &err);
-    log_set_format((enum log_format)o->log_format);
-    failed = log_open(config_log_level(&d->config), o->logfile);
-    if (failed != 0) {
-        buf_printf(
-            &err, "cannot open logfile %s: %s", o->logfile, strerror(failed));
+    if (!open_log(d, &err))
         return complain(EXIT_FAILURE, &err);
-    }
     d->notify = notify_new();
     event_set_log_callback(log_libevent);
     /* A fixed threshold: large buffers of clients go back when freed. */
     mallopt(M_MMAP_THRESHOLD, (int)(256 * KIB));
     if (d->config.compat.daemonize)
         log_warn("daemonize has no effect: staying in the foreground");
-    if (fit_clients(d, &err) && build(d, &err) &&
-        write_pidfile(o->pidfile, &err)) {
+    if (build(d, &err) && write_pidfile(o->pidfile, &err)) {
         serve(d);
         if (*o->pidfile != '\0')
             unlink(o->pidfile);
