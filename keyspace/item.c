@@ -173,6 +173,54 @@ whole_expiry(uint32_t low, uint64_t now_ms)
     return now_ms + (uint64_t)(int64_t)ahead;
 }
 
+/* The fields before the key; returns what follows them. */
+static inline const char *
+read_fields(const char *at, uint64_t now_ms, struct item_view *v)
+{
+    if (v->header & ITEM_HAS_EXPIRY) {
+        uint32_t low = __atomic_load_n((const uint32_t *)(const void *)at,
+            __ATOMIC_RELAXED);
+
+        v->expire_ms = whole_expiry(low, now_ms);
+        at += 4;
+    }
+    if (v->header & ITEM_HAS_EXTENSION) {
+        struct item_extension e;
+
+        memcpy(&e, at, sizeof(e));
+        at += sizeof(e);
+        v->expire_ms = e.expire_ms;
+        v->stored.len = MIN((size_t)e.key_len, KS_MAX_KEY);
+    }
+    if (unlikely(v->header & ITEM_HAS_VERSION)) {
+        memcpy(&v->version, at, sizeof(v->version));
+        at += sizeof(v->version);
+    }
+    if (v->header & ITEM_HAS_ID) {
+        uint16_t id;
+
+        memcpy(&id, at, sizeof(id));
+        v->id = id;
+        at += sizeof(id);
+    }
+    return at;
+}
+
+/* The value, or where it is; returns the end of the item. */
+static inline const char *
+read_value(const char *at, struct item_view *v)
+{
+    struct item_extent_ref ref;
+
+    v->value = at;
+    if (!(v->header & ITEM_IS_EXTENT))
+        return at + v->value_len;
+    memcpy(&ref, at, sizeof(ref));
+    v->extent = ref.extent;
+    v->value_len = ref.len;
+    return at + sizeof(ref);
+}
+
 bool
 item_read(const void *chunk, uint64_t now_ms, struct item_view *v)
 {
@@ -188,45 +236,9 @@ item_read(const void *chunk, uint64_t now_ms, struct item_view *v)
     v->stored.len = (h >> ITEM_KLEN_SHIFT) & 0xff;
     v->value_len = h & ((1u << ITEM_VLEN_BITS) - 1);
     v->extent = 0;
-    if (h & ITEM_HAS_EXPIRY) {
-        uint32_t low = __atomic_load_n((const uint32_t *)(const void *)at,
-            __ATOMIC_RELAXED);
-
-        v->expire_ms = whole_expiry(low, now_ms);
-        at += 4;
-    }
-    if (h & ITEM_HAS_EXTENSION) {
-        struct item_extension e;
-
-        memcpy(&e, at, sizeof(e));
-        at += sizeof(e);
-        v->expire_ms = e.expire_ms;
-        v->stored.len = MIN((size_t)e.key_len, KS_MAX_KEY);
-    }
-    if (unlikely(h & ITEM_HAS_VERSION)) {
-        memcpy(&v->version, at, sizeof(v->version));
-        at += sizeof(v->version);
-    }
-    if (h & ITEM_HAS_ID) {
-        uint16_t id;
-
-        memcpy(&id, at, 2);
-        v->id = id;
-        at += 2;
-    }
+    at = read_fields(at, now_ms, v);
     v->stored.p = at;
-    at += v->stored.len;
-    v->value = at;
-    if (h & ITEM_IS_EXTENT) {
-        struct item_extent_ref ref;
-
-        memcpy(&ref, at, sizeof(ref));
-        v->extent = ref.extent;
-        v->value_len = ref.len;
-        at += sizeof(ref);
-    } else {
-        at += v->value_len;
-    }
+    at = read_value(at + v->stored.len, v);
     v->size = (uint32_t)(at - (const char *)chunk);
     return v->size <= SLAB_MAX_CHUNK && v->id < ITEM_IDS;
 }

@@ -68,10 +68,10 @@ update_publish(struct update *u, const struct fresh *fresh, bool keep_extent)
 static bool
 is_new_string(const struct update *u, const struct ks_new *new)
 {
-    uintptr_t p = (uintptr_t) new->part[0].p, old = (uintptr_t)u->old.value.p;
+    uintptr_t p = (uintptr_t)new->part[0].p, old = (uintptr_t)u->old.value.p;
 
     return u->old.exists && new->type == KS_STRING &&
-        !new->raw &&new->extent == 0 && new->n_parts == 1 &&
+        !new->raw && new->extent == 0 && new->n_parts == 1 &&
         (p < old || p >= old + u->old.value.len);
 }
 
@@ -90,6 +90,34 @@ put_in_place(struct update *u, struct str value, uint64_t expire_ms)
     return true;
 }
 
+/* Put it into an item of its own. *taken: that has the extent. */
+static enum ks_status
+put_anew(struct update *u, const struct ks_new *new, struct item_shape *shape,
+    bool *taken)
+{
+    struct fresh fresh;
+    enum ks_status status;
+
+    *taken = new->extent != 0 &&
+        (shape->is_hash ||
+            store_wants_extent(u->t, shape, item_size(shape, u->now_ms)));
+    if (*taken)
+        shape->extent = new->extent;
+    status =
+        store_build(u->t, &u->key, shape, new->part, new->n_parts, &fresh);
+    return status == KS_OK ? update_publish(u, &fresh, *taken) : status;
+}
+
+/* Nothing has taken the extent of the new value. */
+static void
+drop_extent(struct update *u, const struct ks_new *new)
+{
+    if (new->type == KS_HASH)
+        hash_unpin(u->t, new->extent);
+    else
+        extent_unpin(u->t->slab, new->extent);
+}
+
 enum ks_status
 update_put(struct update *u, const struct ks_new *new)
 {
@@ -100,8 +128,7 @@ update_put(struct update *u, const struct ks_new *new)
         .is_rewrite = new->reserved,
         .must_not_fail = new->reserved,
         .expire_ms = resolve_expiry(u, new->expire_ms)};
-    struct fresh fresh;
-    enum ks_status status;
+    enum ks_status status = KS_OK;
     bool taken = false;
 
     if (u->old.exists && u->view.id >= TEMPLATE_FIRST_ID) {
@@ -112,29 +139,14 @@ update_put(struct update *u, const struct ks_new *new)
         shape.value_len += new->part[i].len;
     if (store_too_large(&u->key, shape.is_hash ? 0 : shape.value_len))
         return KS_TOO_LARGE; /* a hash looks at that itself */
-    if (shape.expire_ms <= u->now_ms) {
+    if (shape.expire_ms <= u->now_ms)
         update_delete(u);
-    } else if (!is_new_string(u, new) ||
-        !put_in_place(u, new->part[0], shape.expire_ms)) {
-        if (new->extent != 0 &&
-            (shape.is_hash ||
-                store_wants_extent(
-                    u->t, &shape, item_size(&shape, u->now_ms)))) {
-            shape.extent = new->extent;
-            taken = true;
-        }
-        status =
-            store_build(u->t, &u->key, &shape, new->part, new->n_parts, &fresh);
-        if (status == KS_OK)
-            status = update_publish(u, &fresh, taken);
-        if (status != KS_OK)
-            return status;
-    }
-    if (new->extent != 0 && !taken && shape.is_hash)
-        hash_unpin(u->t, new->extent);
-    else if (new->extent != 0 && !taken)
-        extent_unpin(u->t->slab, new->extent);
-    return KS_OK;
+    else if (!is_new_string(u, new) ||
+        !put_in_place(u, new->part[0], shape.expire_ms))
+        status = put_anew(u, new, &shape, &taken);
+    if (status == KS_OK && new->extent != 0 && !taken)
+        drop_extent(u, new);
+    return status;
 }
 
 /* The same value in a new item with other fields, which takes over the extent.
