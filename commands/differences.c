@@ -115,11 +115,6 @@ static const struct difference {
             "EVAL - cmsgpack pack/unpack smoke test",
             "EVAL - cmsgpack can pack and unpack circular references?",
             "Try trick readonly table on cmsgpack table"}},
-    {"CLUSTER RESET is not there, and an unknown subcommand is told so.",
-        "unit/scripting",
-        {"CLUSTER RESET can not be invoke from within a script"}},
-    {"The memory of Lua is that of all workers: with one it passes.",
-        "unit/scripting", {"EVAL does not leak in the Lua stack"}},
     {"It sets `maxmemory` 100 kB above what is in use and then writes 200 kB, "
      "which is refused here, or done without an eviction, as there is room.",
         "unit/tracking",

@@ -176,6 +176,12 @@ script_engine_free(struct script_engine *e)
     ASSERT(e == NULL);
 }
 
+void
+script_engine_flush(struct script_engine *e)
+{
+    ASSERT(e == NULL);
+}
+
 #endif
 
 void
@@ -271,6 +277,7 @@ cmd_script_flush(struct request *rq)
         return;
     }
     scripts_flush(rq->thread->commands->state->scripts);
+    script_engine_flush(rq->thread->script_engine);
     reply_ok(rq->reply);
 }
 

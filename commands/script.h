@@ -62,6 +62,8 @@ void scripts_flush(struct scripts *s);
 
 /* Changes when a text has left the cache. */
 uint64_t scripts_generation(const struct scripts *s);
+/* How often it was emptied. */
+uint64_t scripts_flushes(const struct scripts *s);
 void script_touch(struct scripts *s, struct script *script);
 
 struct scripts_memory {
@@ -115,6 +117,9 @@ uint64_t script_now_us(void);
 /* What a worker needs to run scripts; made with its first one. */
 struct script_engine;
 void script_engine_free(struct script_engine *e); /* NULL: nothing */
+/* After SCRIPT FLUSH, by its worker: give the memory of Lua back. Other workers
+ * do so before their next script. */
+void script_engine_flush(struct script_engine *e); /* NULL: nothing */
 
 struct script_call {
     struct script *script;

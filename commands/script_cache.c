@@ -29,7 +29,7 @@ struct scripts {
     struct script **buckets;       /* [lock] NULL before the first */
     size_t n, bytes;               /* [lock] */
     size_t n_evaled, evaled_bytes; /* [lock] of these what may go */
-    _Atomic uint64_t generation;
+    _Atomic uint64_t generation, flushes;
     _Atomic uint64_t clock; /* counts uses */
     _Atomic bool ending;    /* the server is: no script may hold it up */
     struct script_slot *_Atomic slots[MAX_WORKERS];
@@ -350,7 +350,14 @@ scripts_flush(struct scripts *s)
         while (s->buckets[i] != NULL)
             remove_at(s, &s->buckets[i]);
     }
+    atomic_fetch_add_explicit(&s->flushes, 1, memory_order_relaxed);
     pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t
+scripts_flushes(const struct scripts *s)
+{
+    return LOAD(&s->flushes);
 }
 
 uint64_t

@@ -271,6 +271,21 @@ make_state(struct script_engine *e)
     return true;
 }
 
+void
+script_engine_flush(struct script_engine *e)
+{
+    uint64_t flushes;
+
+    if (e == NULL)
+        return;
+    flushes = scripts_flushes(e->thread->commands->state->scripts);
+    if (flushes == e->flushes)
+        return;
+    ASSERT(e->rq == NULL);
+    script_close_state(e);
+    e->flushes = flushes;
+}
+
 /* The worker's engine with a state; NULL with the error in the reply. */
 struct script_engine *
 script_engine_get(struct request *rq)
@@ -287,6 +302,7 @@ script_engine_get(struct request *rq)
         e->random[0] = 0x330e;
         t->script_engine = e;
     }
+    script_engine_flush(e);
     e->limit =
         (size_t)option_get_i64(&t->commands->values->script_memory_limit);
     if (make_state(e))

@@ -37,6 +37,7 @@ struct script_engine {
     struct compiled *compiled; /* a hash table, by SHA1 */
     size_t n_compiled, cap_compiled;
     uint64_t generation;
+    uint64_t flushes; /* that this worker has seen */
 
     /* the run; NULL when there is none */
     struct request *rq;

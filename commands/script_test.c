@@ -221,6 +221,29 @@ START_TEST(nothing_is_kept_of_a_worker_that_ends)
 }
 END_TEST
 
+/* Of this worker at once, of another one before its next script. */
+START_TEST(a_flush_gives_the_memory_of_lua_back)
+{
+    struct script_engine *other;
+    size_t used = slab_used(h->slab), of_one;
+
+    EVALS(":1\r\n", "return 1");
+    RUN(h, "+OK\r\n", "SCRIPT", "FLUSH");
+    ck_assert_uint_eq(slab_used(h->slab), used);
+    assert_has(SAY(h, "INFO", "memory"), "used_memory_lua:0\r\n");
+    EVALS(":1\r\n", "return 1");
+    of_one = slab_used(h->slab);
+    EVALS(":2\r\n", "return 2");
+    other = h->thread->script_engine;
+    h->thread->script_engine = NULL;
+    RUN(h, "+OK\r\n", "SCRIPT", "FLUSH");
+    ck_assert_uint_gt(slab_used(h->slab), used);
+    h->thread->script_engine = other;
+    EVALS(":1\r\n", "return 1");
+    ck_assert_uint_eq(slab_used(h->slab), of_one);
+}
+END_TEST
+
 static void
 end_worker(void)
 {
@@ -228,24 +251,34 @@ end_worker(void)
     h->thread->script_engine = NULL;
 }
 
+/* Another worker brings so many texts that no earlier one stays. */
+static void
+push_others_out(void)
+{
+    struct script_engine *engine = h->thread->script_engine;
+    char text[32];
+
+    h->thread->script_engine = NULL;
+    for (int i = 0; i < 500; i++) {
+        (void)snprintf(text, sizeof(text), "return 'y%d'", i);
+        (void)EVAL(text);
+    }
+    end_worker();
+    h->thread->script_engine = engine;
+}
+
 /* A worker forgets what is no longer cached when it next runs a script, for
  * which it may have no memory any more. */
 START_TEST(to_forget_scripts_takes_no_memory)
 {
-    for (int n = 1; n <= 40; n++) {
-        struct script_engine *engine;
+    for (int n = 1; n <= 40; n += 3) {
         char text[32];
 
         for (int i = 0; i < n; i++) {
             (void)snprintf(text, sizeof(text), "return %d", i);
             (void)EVAL(text);
         }
-        engine = h->thread->script_engine;
-        h->thread->script_engine = NULL;
-        RUN(h, "+OK\r\n", "SCRIPT", "FLUSH");
-        EVALS("$1\r\nx\r\n", "return 'x'"); /* by another worker */
-        end_worker();
-        h->thread->script_engine = engine;
+        push_others_out();
         h->command_options.script_memory_limit = 1;
         assert_has(EVAL("return 'x'"), "not enough memory");
         h->command_options.script_memory_limit = 4 * MIB;
@@ -647,8 +680,8 @@ HARNESS_MAIN("script", starts_with_lua, stop, values_of_lua_become_replies,
     errors_of_commands_are_raised_or_returned, wrong_calls_are_refused,
     a_script_is_known_by_its_digest,
     scripts_of_eval_make_room_for_others_and_loaded_ones_stay,
-    nothing_is_kept_of_a_worker_that_ends, to_forget_scripts_takes_no_memory,
-    a_key_must_be_declared,
+    a_flush_gives_the_memory_of_lua_back, nothing_is_kept_of_a_worker_that_ends,
+    to_forget_scripts_takes_no_memory, a_key_must_be_declared,
     undeclared_keys_can_be_allowed, all_keys_are_for_scripts_that_declare_none,
     the_database_is_the_one_before_again, a_transaction_has_scripts,
     a_watch_sees_what_a_script_writes, readers_do_not_write,

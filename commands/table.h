@@ -1057,6 +1057,10 @@
         CMD_STALE | CMD_ADMIN, 0, 0, 0,                                       \
         "cluster", "0.2.0", "O(1)", "node-id",                                \
         "Is refused: there is no cluster.")                                   \
+    X("cluster|reset", cmd_no_cluster, -2,                                    \
+        CMD_STALE | CMD_ADMIN | CMD_NOSCRIPT, 0, 0, 0,                        \
+        "cluster", "0.2.0", "O(1)", "[HARD|SOFT]",                            \
+        "Is refused: there is no cluster.")                                   \
     X("cluster|shards", cmd_no_cluster, 2, CMD_STALE, 0, 0, 0,                \
         "cluster", "0.2.0", "O(1)", "",                                       \
         "Is refused: there is no cluster.")                                   \
