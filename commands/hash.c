@@ -13,11 +13,10 @@
 void
 cmd_hget(struct request *rq)
 {
-    struct ks_key key = arg_key(rq, 1);
+    const struct ks_key *key = arg_first_key(rq);
     struct ks_info info;
-    enum ks_status status =
-        hash_get(rq->thread->ks, &key, request_read_mode(rq), arg_str(rq, 2),
-            place_in_reply, rq->reply, &info);
+    enum ks_status status = hash_get(rq->thread->ks, key, request_read_mode(rq),
+        arg_str(rq, 2), place_in_reply, rq->reply, &info);
 
     if (status == KS_OK)
         reply_fetched(rq, &info);
@@ -30,9 +29,9 @@ cmd_hget(struct request *rq)
 static bool
 stat_field(struct request *rq, struct ks_info *info)
 {
-    struct ks_key key = arg_key(rq, 1);
-    enum ks_status status = hash_get(rq->thread->ks, &key,
-        request_read_mode(rq), arg_str(rq, 2), NULL, NULL, info);
+    const struct ks_key *key = arg_first_key(rq);
+    enum ks_status status = hash_get(rq->thread->ks, key, request_read_mode(rq),
+        arg_str(rq, 2), NULL, NULL, info);
 
     if (status == KS_MISS)
         reply_int(rq->reply, 0);
@@ -62,10 +61,10 @@ cmd_hstrlen(struct request *rq)
 void
 cmd_hlen(struct request *rq)
 {
-    struct ks_key key = arg_key(rq, 1);
+    const struct ks_key *key = arg_first_key(rq);
     uint64_t n = 0;
     enum ks_status status =
-        hash_count(rq->thread->ks, &key, request_read_mode(rq), &n);
+        hash_count(rq->thread->ks, key, request_read_mode(rq), &n);
 
     if (status == KS_OK || status == KS_MISS)
         reply_int(rq->reply, status == KS_OK ? (int64_t)n : 0);
@@ -78,11 +77,11 @@ cmd_hlen(struct request *rq)
 void
 hash_reply_values(struct request *rq, int first)
 {
-    struct ks_key key = arg_key(rq, 1);
+    const struct ks_key *key = arg_first_key(rq);
     struct hash_reader *reader = NULL;
     struct hash_field field;
     enum ks_status status =
-        hash_open(rq->thread->ks, &key, request_read_mode(rq), &reader);
+        hash_open(rq->thread->ks, key, request_read_mode(rq), &reader);
 
     if (status != KS_OK && status != KS_MISS) {
         reply_error_status(rq, status);
@@ -123,12 +122,12 @@ reply_length(struct request *rq, enum parts parts, uint64_t n)
 static void
 reply_all(struct request *rq, enum parts parts)
 {
-    struct ks_key key = arg_key(rq, 1);
+    const struct ks_key *key = arg_first_key(rq);
     struct hash_reader *reader;
     struct hash_field field;
     uint64_t at = 0;
     enum ks_status status =
-        hash_open(rq->thread->ks, &key, request_read_mode(rq), &reader);
+        hash_open(rq->thread->ks, key, request_read_mode(rq), &reader);
 
     if (status == KS_MISS) {
         reply_length(rq, parts, 0);

@@ -14,9 +14,8 @@ enum ks_status
 hash_begin(struct request *rq, enum hash_need need, size_t n_fields,
     size_t n_bytes, struct hash_edit **e)
 {
-    struct ks_key key = arg_key(rq, 1);
-    enum ks_status status =
-        hash_edit(rq->thread->ks, &key, need, n_fields, n_bytes, e);
+    enum ks_status status = hash_edit(
+        rq->thread->ks, arg_first_key(rq), need, n_fields, n_bytes, e);
 
     if (status != KS_OK && status != KS_MISS)
         reply_error_status(rq, status);
@@ -29,7 +28,7 @@ hash_done(struct request *rq, struct hash_edit *e, size_t output,
 {
     struct hash_change change;
     enum ks_status status = hash_edit_end(e, &change);
-    struct ks_key key;
+    const struct ks_key *key;
 
     if (status != KS_OK) {
         rq->reply->out->len = output;
@@ -40,13 +39,13 @@ hash_done(struct request *rq, struct hash_edit *e, size_t output,
         slowlog_note_work(rq, change.work_us);
     if (likely(!(commands_active(rq->thread->commands) & ACTIVE_NOTIFY)))
         return true; /* nobody hears of it */
-    key = arg_key(rq, 1);
+    key = arg_first_key(rq);
     if (change.expired > 0)
-        notify(rq, NOTIFY_HASH, "hexpired", &key);
+        notify(rq, NOTIFY_HASH, "hexpired", key);
     for (; *events != NULL; events++)
-        notify(rq, NOTIFY_HASH, *events, &key);
+        notify(rq, NOTIFY_HASH, *events, key);
     if (change.deleted)
-        notify(rq, NOTIFY_GENERIC, "del", &key);
+        notify(rq, NOTIFY_GENERIC, "del", key);
     return true;
 }
 

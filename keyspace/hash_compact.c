@@ -3,7 +3,7 @@
  * shaped form (hash_form.h has the picture). Takes apart only; hash_list.c
  * and hash_patch.c write them. Any thread, also on bytes that are changing.
  */
-#include "keyspace/hash_form.h"
+#include "keyspace/hash_simple.h"
 
 /* ---- strings ------------------------------------------------------------- */
 
@@ -200,24 +200,6 @@ deadline_at(const struct compact *c, uint32_t place)
     return KS_NO_EXPIRY;
 }
 
-/* Of a head that is not long. */
-static inline uint32_t
-short_len(uint8_t head)
-{
-    return head <= HEAD_SHORT_MAX ? head : (uint32_t)(head - HEAD_INT);
-}
-
-/* Bytes of the bodies before that of a place, all heads being short. */
-static inline size_t
-bytes_before(const uint8_t *heads, uint32_t place)
-{
-    size_t bytes = 0;
-
-    for (uint32_t i = 0; i < place; i++)
-        bytes += short_len(heads[i]);
-    return bytes;
-}
-
 const uint8_t *
 compact_value(const struct compact *c, uint32_t place, struct packed *out)
 {
@@ -227,7 +209,7 @@ compact_value(const struct compact *c, uint32_t place, struct packed *out)
     bool is_int = false;
 
     if (likely(!c->long_heads)) {
-        before = bytes_before(head, place);
+        before = bytes_before(head, place, (size_t)(c->end - head));
         (void)head_get(head + place, c->bodies, &len, &is_int);
     } else {
         for (uint32_t i = 0; i <= place; i++) {
@@ -268,28 +250,6 @@ compact_find(
     if (place == c->n || compact_value(c, place, &out->value) == NULL)
         return false;
     out->expire_ms = deadline_at(c, place);
-    return true;
-}
-
-bool
-compact_find_simple(const struct hash_shapes *hs, const char *value, size_t len,
-    struct str field, struct packed *out)
-{
-    const struct hash_shape *shape =
-        hash_shape_of(hs, (uint32_t)get_number(value + 1, 2));
-    const uint8_t *heads = (const uint8_t *)value + 3;
-    size_t at, room = len - 3;
-    uint32_t place;
-
-    if (unlikely(shape == NULL || shape->n > room))
-        return false;
-    place = shape_find(shape, field);
-    if (place == shape->n)
-        return false;
-    at = shape->n + bytes_before(heads, place);
-    if (unlikely(at > room || short_len(heads[place]) > room - at))
-        return false;
-    body_get(heads + at, short_len(heads[place]), heads[place] > HEAD_INT, out);
     return true;
 }
 

@@ -27,6 +27,7 @@
 #pragma once
 
 #include "keyspace/internal.h"
+#include "keyspace/lanes.h"
 
 enum hash_form {
     FORM_PLAIN = 1,
@@ -184,6 +185,7 @@ struct str packed_str(const struct packed *s, char digits[24]);
  * one does so between hash_enter() and hash_leave().
  */
 #define SHAPE_FIELDS 64 /* at most; hashes of more have their names inline */
+_Static_assert(SHAPE_FIELDS % LANES == 0, "tags are read 16 at a time");
 
 struct hash_name {
     uint64_t hash;
@@ -206,10 +208,6 @@ struct hash_shapes *hash_shapes_new(
 void hash_shapes_free(struct hash_shapes *hs);
 size_t hash_shapes_bytes(const struct hash_shapes *hs);
 size_t hash_shapes_count(const struct hash_shapes *hs);
-
-/* NULL for an id that none has. */
-const struct hash_shape *hash_shape_of(
-    const struct hash_shapes *hs, uint32_t id);
 
 static inline uint8_t
 name_tag(const char *p, size_t len)
@@ -247,20 +245,15 @@ shape_has_at(const struct hash_shape *s, uint32_t i, struct str field)
         name_eq(s->name[i]->text, field.p, field.len);
 }
 
-/* The place of a field; s->n if it is none of them. Eight tags at a time: the
- * lowest byte that is 0 is found exactly, those above it perhaps in excess. */
+/* The place of a field; s->n if it is none of them. */
 static inline uint32_t
 shape_find(const struct hash_shape *s, struct str field)
 {
-    const uint64_t ones = 0x0101010101010101u, highs = ones << 7;
-    uint64_t tags = name_tag(field.p, field.len) * ones;
+    uint8_t tag = name_tag(field.p, field.len);
 
-    for (uint32_t i = 0; i < s->n; i += 8) {
-        uint64_t other = get_number(s->tag + i, 8) ^ tags;
-
-        for (uint64_t hits = (other - ones) & ~other & highs; hits != 0;
-             hits &= hits - 1) {
-            uint32_t at = i + (uint32_t)__builtin_ctzll(hits) / 8;
+    for (uint32_t i = 0; i < s->n; i += LANES) {
+        for (unsigned m = lanes_equal(s->tag + i, tag); m != 0; m &= m - 1) {
+            uint32_t at = i + (uint32_t)__builtin_ctz(m);
 
             if (at < s->n && shape_has_at(s, at, field))
                 return at;
@@ -324,15 +317,6 @@ const uint8_t *compact_value(
 /* The value and deadline of a field. */
 bool compact_find(
     const struct compact *c, struct str field, struct compact_field *out);
-/* The same, of the form that most have: shaped, without deadlines or long
- * heads. */
-static inline bool
-compact_is_simple(const char *value, size_t len)
-{
-    return len >= 3 && value[0] == FORM_SHAPED;
-}
-bool compact_find_simple(const struct hash_shapes *hs, const char *value,
-    size_t len, struct str field, struct packed *out);
 /* Fields whose deadline is later than `now_ms`. */
 uint32_t compact_count(const struct compact *c, uint64_t now_ms);
 

@@ -14,6 +14,7 @@
  * sets. Any thread.
  */
 #include "keyspace/hash_edit.h"
+#include "keyspace/hash_shapes.h"
 
 /* ---- guesses ------------------------------------------------------------- */
 

@@ -6,6 +6,8 @@
  * thread.
  */
 #include "keyspace/hash_edit.h"
+#include "keyspace/hash_simple.h"
+#include "keyspace/look.h"
 
 #include <stdlib.h>
 
@@ -55,15 +57,6 @@ take_of_compact(struct get *g)
     struct compact_field f;
     struct compact c;
 
-    if (likely(compact_is_simple(v->value, v->value_len))) {
-        if (compact_find_simple(g->r.t->ks->shapes, v->value, v->value_len,
-                g->field, &f.value)) {
-            g->found = true;
-            g->expire_ms = KS_NO_EXPIRY;
-            place_value(g, &f.value);
-        }
-        return;
-    }
     if (!compact_open(g->r.t->ks->shapes, v->value, v->value_len, &c) ||
         !compact_find(&c, g->field, &f) || f.expire_ms <= g->r.now_ms)
         return;
@@ -115,6 +108,65 @@ take_field(struct read_state *r)
         take_of_table(g);
 }
 
+/* memcpy() of 8 to 32 bytes, as most values have, without a call. */
+static inline char *
+copy_short(char *to, const void *from, size_t len)
+{
+    const char *at = from;
+
+    if (len <= 16) {
+        uint64_t first = load8(at), last = load8(at + len - 8);
+
+        memcpy(to, &first, 8);
+        memcpy(to + len - 8, &last, 8);
+    } else {
+        memcpy(to, at, 16);
+        memcpy(to + len - 16, at + len - 16, 16);
+    }
+    return to;
+}
+
+/* Take the field of the hash in its simple form; `v` may be changing. */
+static inline __attribute__((always_inline)) void
+take_of_simple(struct get *g, const struct item_view *v)
+{
+    struct simple_field at;
+    struct packed value;
+
+    g->found =
+        simple_find(g->r.t->ks->shapes, v->value, v->value_len, g->field, &at);
+    if (!g->found)
+        return;
+    g->expire_ms = KS_NO_EXPIRY;
+    body_get(at.body, at.len, *at.head > HEAD_INT, &value);
+    if (likely(!value.is_int && g->r.place != NULL && at.len >= 8 &&
+            at.len <= 32)) {
+        g->value_len = at.len;
+        g->r.value = copy_short(g->r.place(g->r.ctx, at.len), at.body, at.len);
+    } else {
+        place_value(g, &value);
+    }
+}
+
+/* Called for each item whose tag fits. */
+static inline __attribute__((always_inline)) bool
+get_visit(void *ctx, const void *chunk, uint32_t handle)
+{
+    struct get *g = ctx;
+    const struct item_view *v = &g->r.view;
+
+    if (!look_takes(&g->r, chunk, handle))
+        return false;
+    if (unlikely(item_kind(v->header) != ITEM_HASH))
+        return true;
+    if (likely(v->extent == 0 && simple_is(v->value, v->value_len) &&
+            !item_expired(v, g->r.now_ms)))
+        take_of_simple(g, v);
+    else
+        look_at_hash(&g->r);
+    return true;
+}
+
 /* Read, count, and look at the type. */
 static enum ks_status
 read_hash(struct read_state *r, enum ks_read_mode mode)
@@ -137,6 +189,7 @@ hash_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
 {
     enum ks_status status;
     struct get g; /* what need not be set is not: it is large */
+    bool there;
 
     g.r.t = t;
     g.r.key = key;
@@ -148,9 +201,14 @@ hash_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     g.r.value = NULL;
     g.field = field;
     g.found = false;
-    status = read_hash(&g.r, mode);
+    hash_enter(t);
+    there = look_up(&g.r, get_visit);
+    hash_leave(t);
+    status = look_count(&g.r, mode, there);
     if (status != KS_OK)
         return status;
+    if (unlikely(item_kind(g.r.view.header) != ITEM_HASH))
+        return KS_WRONG_TYPE;
     if (!g.found)
         return KS_MISS;
     info->type = KS_HASH;

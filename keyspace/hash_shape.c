@@ -154,15 +154,6 @@ hash_shapes_free(struct hash_shapes *hs)
 
 /* ---- look-up ------------------------------------------------------------- */
 
-const struct hash_shape *
-hash_shape_of(const struct hash_shapes *hs, uint32_t id)
-{
-    /* acquire: pairs with publish_shape() */
-    return likely(id < MAX_SHAPES)
-        ? atomic_load_explicit(&hs->by_id[id], memory_order_acquire)
-        : NULL;
-}
-
 static uint64_t
 hash_of_names(const struct hash_shapes *hs, const struct str *name, uint32_t n)
 {

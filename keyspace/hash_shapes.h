@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* hash_shapes.h - the table of shapes, for the files that keep it:
- * hash_shape.c finds and learns, hash_retire.c gives up what no hash has.
+/* hash_shapes.h - the table of shapes, for the files that keep it (hash_shape.c
+ * finds and learns, hash_retire.c gives up what no hash has) and those that look
+ * one up.
  */
 #pragma once
 
@@ -40,6 +41,17 @@ struct hash_shapes {
     bool visits_noted; /* of the threads, a while after that */
     struct reclaim walk;
 };
+
+/* The shape of an id; NULL if none has it. Between hash_enter() and
+ * hash_leave(). */
+static inline const struct hash_shape *
+hash_shape_of(const struct hash_shapes *hs, uint32_t id)
+{
+    /* acquire: pairs with publish_shape() */
+    return likely(id < MAX_SHAPES)
+        ? atomic_load_explicit(&hs->by_id[id], memory_order_acquire)
+        : NULL;
+}
 
 static inline void
 lock_shapes(struct hash_shapes *hs)

@@ -2,7 +2,7 @@
 
 noinst_LIBRARIES += libkeyspace.a
 libkeyspace_a_SOURCES = \
-	keyspace/keyspace.h keyspace/internal.h keyspace/probe.h \
+	keyspace/keyspace.h keyspace/internal.h keyspace/probe.h keyspace/lanes.h \
 	keyspace/namespace.h keyspace/space.h keyspace/template.h \
 	keyspace/shape.h keyspace/packing.h keyspace/hash.h \
 	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
@@ -11,6 +11,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/hash_edit.h keyspace/hash_list.c keyspace/hash_grow.c \
 	keyspace/hash_patch.c keyspace/hash_end.c keyspace/hash_sweep.c \
 	keyspace/hash_reader.c keyspace/hash_retire.c keyspace/hash_shapes.h \
+	keyspace/hash_simple.h keyspace/look.h \
 	keyspace/state.c keyspace/read.c keyspace/store.c keyspace/overwrite.c \
 	keyspace/update.c keyspace/move.c keyspace/remove.c keyspace/index.c \
 	keyspace/item.c \

@@ -8,12 +8,7 @@
 #pragma once
 
 #include "keyspace/internal.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#elif defined(__ARM_NEON) && defined(__aarch64__)
-#include <arm_neon.h>
-#endif
+#include "keyspace/lanes.h"
 
 /* ---- geometry ------------------------------------------------------------------ */
 
@@ -47,28 +42,7 @@ tag_of(uint64_t hash)
 static inline unsigned
 match_tags(const struct index_line *line, uint8_t tag)
 {
-    const unsigned slots = (1u << LINE_SLOTS) - 1;
-#if defined(__SSE2__)
-    __m128i tags = _mm_load_si128((const __m128i *)(const void *)line);
-    __m128i same = _mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag));
-
-    return (unsigned)_mm_movemask_epi8(same) & slots;
-#elif defined(__ARM_NEON) && defined(__aarch64__)
-    static const uint8_t bit[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8,
-        16, 32, 64, 128};
-    uint8x16_t same = vceqq_u8(vld1q_u8((const uint8_t *)line),
-        vdupq_n_u8(tag));
-    uint8x16_t bits = vandq_u8(same, vld1q_u8(bit));
-
-    return (vaddv_u8(vget_low_u8(bits)) |
-        (unsigned)vaddv_u8(vget_high_u8(bits)) << 8) & slots;
-#else
-    unsigned found = 0;
-
-    for (unsigned i = 0; i < LINE_SLOTS; i++)
-        found |= (unsigned)(line->tag[i] == tag) << i;
-    return found & slots;
-#endif
+    return lanes_equal(line->tag, tag) & ((1u << LINE_SLOTS) - 1);
 }
 
 static inline uint32_t

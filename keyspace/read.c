@@ -4,7 +4,7 @@
  * A read is lock-free: find, copy out, validate (index.c). A value in an extent
  * is pinned instead of copied. Any thread, each with its own ks_thread.
  */
-#include "keyspace/probe.h"
+#include "keyspace/look.h"
 
 void
 read_unpin(struct read_state *r)
@@ -29,8 +29,8 @@ read_begin(struct read_state *r, struct ks_thread *t, const struct ks_key *key,
 
 /* Of a hash that has only expired fields there is nothing to be seen. Who reads
  * fields of a table finds that out anyway. */
-__attribute__((noinline)) static void
-visit_hash(struct read_state *r)
+void
+look_at_hash(struct read_state *r)
 {
     struct item_view *v = &r->view;
 
@@ -49,13 +49,10 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     struct read_state *r = ctx;
     struct item_view *v = &r->view;
 
-    if (!item_read_fast(chunk, r->now_ms, v) ||
-        !item_has_key(r->t->ks->templates, v, r->key->name, r->key->space))
+    if (!look_takes(r, chunk, handle))
         return false;
-    read_unpin(r); /* of a try that was interfered with */
-    r->handle = handle;
     if (unlikely(item_kind(v->header) == ITEM_HASH)) {
-        visit_hash(r);
+        look_at_hash(r);
         return true;
     }
     if (r->place == NULL || item_expired(v, r->now_ms))
@@ -74,8 +71,9 @@ read_visit(void *ctx, const void *chunk, uint32_t handle)
     return true;
 }
 
-static bool
-read_item_locked(struct read_state *r)
+/* The item under the lock of its partition. */
+bool
+look_locked(struct read_state *r, index_visit_fn visit)
 {
     struct index_place place;
     uint32_t handle;
@@ -86,67 +84,28 @@ read_item_locked(struct read_state *r)
     r->key = &r->renewed;
     p = ks_enter_key(r->t, &r->renewed);
     handle = index_find(&r->t->ks->index, r->key, &place);
-    found = handle != 0 && read_visit(r, slab_ptr(r->t->slab, handle), handle);
+    found = handle != 0 && visit(r, slab_ptr(r->t->slab, handle), handle);
     ks_leave(r->t, p);
     return found;
 }
 
 /* Search for the item without a lock. */
-static __attribute__((noinline)) bool
-search(struct read_state *r)
+bool
+look_for(struct read_state *r, index_visit_fn visit)
 {
     uint64_t retries = 0;
     bool found =
-        index_read(&r->t->ks->index, r->key->hash, read_visit, r, &retries);
+        index_read(&r->t->ks->index, r->key->hash, visit, r, &retries);
 
     if (unlikely(retries != 0))
         METRIC_ADD(&r->t->metrics, read_retries, retries);
     return found;
 }
 
-/* Look at the item where it was found ahead, without a lock. */
-static inline bool
-look_there(struct read_state *r)
-{
-    const struct ks_ahead *a = &r->key->ahead;
-
-    r->ahead = ahead_holds(a) &&
-        read_visit(r, slab_ptr(r->t->slab, a->handle), a->handle);
-    if (!r->ahead)
-        return false;
-    read_fence(memory_order_acquire);
-    r->ahead = likely(ahead_holds(a));
-    return r->ahead;
-}
-
-/* While a change of several keys is under way, the lock decides whether the
- * read is before or after all of it. */
-static inline __attribute__((always_inline)) bool
-find_item(struct read_state *r)
-{
-    struct ks *ks = r->t->ks;
-    bool found;
-
-    r->ahead = false;
-    for (;;) {
-        if (unlikely(r->t->holds || is_several_changing(ks)))
-            return read_item_locked(r);
-        found = look_there(r) || search(r);
-        if (!found)
-            read_unpin(r);
-        if (key_is_current(ks, r->key))
-            return found;
-        read_unpin(r);
-        r->renewed = *r->key;
-        r->key = &r->renewed;
-        key_renew(ks, &r->renewed);
-    }
-}
-
 bool
 read_item(struct read_state *r)
 {
-    return find_item(r);
+    return look_up(r, read_visit);
 }
 
 static void
@@ -168,51 +127,10 @@ fill_info(struct read_state *r, struct ks_info *info)
     info->idle_s = tick_idle_seconds(r->t->ks, stamp);
 }
 
-static inline void
-note_hit(struct read_state *r)
-{
-    struct slab_mark mark;
-
-    if (likely(r->ahead)) {
-        mark_hit(r->t, &r->key->ahead.mark, r->view.extent);
-        return;
-    }
-    mark = slab_mark(r->t->slab, r->handle);
-    mark_hit(r->t, &mark, r->view.extent);
-}
-
-static inline __attribute__((always_inline)) enum ks_status
-count(struct read_state *r, enum ks_read_mode mode, bool found)
-{
-    struct ks_thread *t = r->t;
-    uint16_t ns;
-
-    if (found && unlikely(item_expired(&r->view, r->now_ms))) {
-        if (!t->holds)
-            (void)remove_chunk(t, r->handle, REMOVE_IF_EXPIRED);
-        found = false;
-    }
-    if (mode == KS_PEEK)
-        return found ? KS_OK : KS_MISS;
-    tick_access(t);
-    ns = ns_of_read(t, r->key);
-    if (!found) {
-        METRIC_INC(&t->metrics, misses);
-        add_i64(&t->ns[ns].n[NS_MISSES], 1);
-        event_note(t, KS_EVENT_MISS, r->key);
-        return KS_MISS;
-    }
-    METRIC_INC(&t->metrics, hits);
-    add_i64(&t->ns[ns].n[NS_HITS], 1);
-    if (mode == KS_READ)
-        note_hit(r);
-    return KS_OK;
-}
-
 enum ks_status
 count_read(struct read_state *r, enum ks_read_mode mode, bool found)
 {
-    return count(r, mode, found);
+    return look_count(r, mode, found);
 }
 
 enum ks_status
@@ -223,7 +141,7 @@ ks_get(struct ks_thread *t, const struct ks_key *key, enum ks_read_mode mode,
     enum ks_status status;
 
     read_begin(&r, t, key, place, ctx);
-    status = count(&r, mode, find_item(&r));
+    status = look_count(&r, mode, look_up(&r, read_visit));
     if (status != KS_OK)
         return status;
     if (unlikely(item_kind(r.view.header) == ITEM_HASH))
