@@ -70,6 +70,20 @@ hash_arg_bytes(const struct request *rq, int first)
 
 /* ---- HSET and HDEL ----------------------------------------------------- */
 
+/* Another value for one field that there is, as most are set. False: nothing was
+ * done. */
+static bool
+overwrite(struct request *rq)
+{
+    const struct ks_key *key = arg_first_key(rq);
+
+    if (!hash_overwrite(rq->thread->ks, key, arg_str(rq, 2), arg_str(rq, 3)))
+        return false;
+    if (unlikely(commands_active(rq->thread->commands) & ACTIVE_NOTIFY))
+        notify(rq, NOTIFY_HASH, "hset", key);
+    return true;
+}
+
 /* Store the pairs from argv[2] on; replies with the error and returns -1, or
  * says how many fields are new. */
 static int64_t
@@ -82,6 +96,8 @@ set_pairs(struct request *rq)
         reply_error_arity(rq);
         return -1;
     }
+    if (rq->argc == 4 && overwrite(rq))
+        return 0;
     if (hash_begin(rq, HASH_CREATE, (size_t)(rq->argc - 2) / 2,
             hash_arg_bytes(rq, 2), &e) != KS_OK)
         return -1;

@@ -93,6 +93,12 @@ enum ks_status hash_edit(struct ks_thread *t, const struct ks_key *key,
     enum hash_need need, size_t n_fields, size_t n_bytes,
     struct hash_edit **out);
 
+/* Give a field of a small hash another value where it stands: an edit that sets
+ * one field, for the case that most are. True: it is done. False: nothing has
+ * changed, and it takes hash_edit() at once. */
+bool hash_overwrite(struct ks_thread *t, const struct ks_key *key,
+    struct str field, struct str value);
+
 /* The number of fields there are now. */
 uint64_t hash_edit_count(const struct hash_edit *e);
 bool hash_edit_find(

@@ -59,6 +59,8 @@ hash_edit(struct ks_thread *t, const struct ks_key *key, enum hash_need need,
     e->mode = EDIT_LIST;
     e->status = KS_OK;
     e->changed = e->grows = e->has_room = e->writing = false;
+    e->renews = t->hash->renews;
+    t->hash->renews = false;
     e->present = e->u.old.exists;
     e->existed = e->u.old.exists;
     e->key_expire_ms = KS_KEEP_TTL;

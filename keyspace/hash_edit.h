@@ -37,6 +37,7 @@ struct hash_edit {
     uint64_t key_expire_ms;         /* KS_KEEP_TTL: what the key had */
     bool has_room;                  /* in the table for all that may be set */
     bool writing;                   /* the line version is odd */
+    bool renews;                    /* no value is put where it stands */
     size_t most_fields, most_bytes; /* may be set */
     uint64_t n_expired;             /* fields left out */
     uint64_t work_us;               /* see struct hash_change */

@@ -182,7 +182,7 @@ end_table(struct hash_edit *e)
 static bool
 may_overwrite(const struct hash_edit *e)
 {
-    return hpatch_is_one(e) && e->key_expire_ms == KS_KEEP_TTL &&
+    return hpatch_is_one(e) && !e->renews && e->key_expire_ms == KS_KEEP_TTL &&
         overwrite_may(e->t, &e->u.key, e->u.view.value_len) &&
         !overwrite_renews(e->t, &e->u.view);
 }

@@ -514,6 +514,7 @@ struct hash_thread {
     struct hash_reader reader;
     uint16_t guess[HASH_GUESSES]; /* ids of shapes + 1, see hash_patch.c */
     struct hash_edit *edit;       /* owned */
+    bool renews; /* the next edit stores its item anew, see hash_overwrite.c */
 };
 struct hash_thread *hash_thread_new(void);
 void hash_thread_free(struct hash_thread *h);

@@ -245,8 +245,32 @@ change(unsigned k)
     ck_assert(what.deleted == (before > 0 && model_count(k) == 0));
 }
 
+/* Another value for a field, if it can be had without an edit. */
+static bool
+overwrite_one(unsigned k)
+{
+    static char value[40000];
+    struct ks_key key = model_key(k);
+    struct model_field *m;
+    uint64_t salt = roll();
+    unsigned n = (unsigned)roll() % model_range(k);
+    char name[64];
+
+    if (!hash_overwrite(
+            f.t, &key, field_name(n, name), field_value(salt, value)))
+        return false;
+    m = &model[k][n];
+    ck_assert(model_has(m));
+    ck_assert_uint_eq(m->expire_ms, KS_NO_EXPIRY);
+    m->salt = salt;
+    check_one(k, n);
+    return true;
+}
+
 START_TEST(a_hash_is_what_a_map_would_be)
 {
+    unsigned n_overwritten = 0;
+
     random_state = 42 + (unsigned)_i;
     memset(model, 0, sizeof(model));
     for (unsigned i = 0; i < 15000; i++) {
@@ -255,6 +279,7 @@ START_TEST(a_hash_is_what_a_map_would_be)
         if (i % 8 == 0)
             clock_fake(clock_wall_ms() + roll() % 20);
         change(k);
+        n_overwritten += overwrite_one(k);
         check_one(k, roll() % model_range(k));
         if (i % 200 == 0)
             check_all(k);
@@ -264,6 +289,7 @@ START_TEST(a_hash_is_what_a_map_would_be)
     }
     for (unsigned k = 0; k < MODEL_KEYS; k++)
         check_all(k);
+    ck_assert_uint_gt(n_overwritten, 100);
 }
 END_TEST
 

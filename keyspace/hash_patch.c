@@ -275,6 +275,7 @@ bool
 hpatch_overwrite(struct hash_edit *e)
 {
     const struct packed *value = &e->patch[e->latest];
+    const struct found_item found = {e->u.handle, e->u.place, e->u.view};
     struct overwritten_part part;
     struct packed was;
     uint8_t head[HEAD_MAX];
@@ -288,7 +289,7 @@ hpatch_overwrite(struct hash_edit *e)
     part.head = (const char *)e->compact.heads + e->latest;
     (void)head_put(head, value);
     part.new_head = head[0];
-    return overwrite_part(&e->u, &part);
+    return overwrite_part(e->t, &e->u.key, &found, &part);
 }
 
 unsigned

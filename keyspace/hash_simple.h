@@ -5,7 +5,7 @@
  *   form 1 | shape 2 | heads, a byte each | bodies
  *
  * Inline, for reads of one field (hash_read.c), which come without a lock and
- * may see bytes that are changing.
+ * may see bytes that are changing, and for writes of one (hash_overwrite.c).
  * Between hash_enter() and hash_leave().
  */
 #pragma once

@@ -87,6 +87,31 @@ write_same(struct stress_worker *w, uint64_t n)
     ck_assert_int_eq(hash_edit_end(e, NULL), KS_OK);
 }
 
+/* A field whose number has nothing to do with those of the others; mostly
+ * without an edit. */
+#define SINGLE 99
+
+static _Atomic unsigned n_overwritten;
+
+static void
+write_single(struct stress_worker *w, uint64_t n)
+{
+    static _Thread_local char text[MAX_VALUE];
+    struct str value = same_value(n, SINGLE, stress_random(w) % 1000000, text);
+    char name[32];
+    struct ks_key key = hash_key(w, n, name);
+    struct hash_edit *e;
+
+    if (hash_overwrite(w->t, &key, STR("single"), value)) {
+        atomic_fetch_add(&n_overwritten, 1);
+        return;
+    }
+    if (hash_edit(w->t, &key, HASH_MUST_EXIST, 1, 32 + MAX_VALUE, &e) != KS_OK)
+        return;
+    (void)hash_edit_set(e, STR("single"), value, KS_NO_EXPIRY);
+    ck_assert_int_eq(hash_edit_end(e, NULL), KS_OK);
+}
+
 /* Some fields that are not looked at: hashes of a third number get many. */
 static void
 write_others(struct stress_worker *w, uint64_t n)
@@ -127,10 +152,15 @@ read_one(struct stress_worker *w, uint64_t n)
     char name[32], field[32];
     struct ks_key key = hash_key(w, n, name);
     uint64_t i = stress_random(w) % (n < N_HOT ? 2 : N_SAME);
+    struct str sought = same_name(i, field);
     struct ks_info info;
 
-    if (hash_get(w->t, &key, KS_READ, same_name(i, field), place_in_buf, &w->r,
-            &info) == KS_OK) {
+    if (stress_random(w) % 4 == 0) {
+        i = SINGLE;
+        sought = STR("single");
+    }
+    if (hash_get(w->t, &key, KS_READ, sought, place_in_buf, &w->r, &info) ==
+        KS_OK) {
         (void)check_value(n, i, (struct str){info.value, info.value_len});
         w->hits++;
     }
@@ -177,8 +207,11 @@ operate(struct stress_worker *w, unsigned i)
             read_one(w, n);
     } else if (dice < 50) {
         read_all(w, n);
-    } else if (dice < 75) {
+    } else if (dice < 65) {
         write_same(w, n);
+    } else if (dice < 75) {
+        for (unsigned n_writes = n < N_HOT ? 10 : 1; n_writes > 0; n_writes--)
+            write_single(w, n);
     } else if (dice < 98) {
         write_others(w, n);
     } else {
@@ -199,6 +232,7 @@ run_stress(size_t limit)
             .operate = operate, .operations = stress_scaled(N_OPERATIONS)};
     ck_assert_uint_gt(
         stress_run(&f, w, N_THREADS + 1), stress_scaled(N_OPERATIONS / 10));
+    ck_assert_uint_gt(n_overwritten, stress_scaled(100));
     ks_metrics(f.ks, &metrics);
     if (limit == TIGHT)
         ck_assert_uint_gt(metrics.evicted, stress_scaled(50));

@@ -815,8 +815,8 @@ struct overwritten_part {
     struct str was, now;
     uint8_t new_head;
 };
-bool overwrite_part(
-    const struct update *u, const struct overwritten_part *part);
+bool overwrite_part(struct ks_thread *t, const struct ks_key *key,
+    const struct found_item *found, const struct overwritten_part *part);
 /* Whether a value is short enough for that, and wanted. */
 bool overwrite_may(
     const struct ks_thread *t, const struct ks_key *key, size_t value_len);

@@ -11,7 +11,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/hash_edit.h keyspace/hash_list.c keyspace/hash_grow.c \
 	keyspace/hash_patch.c keyspace/hash_end.c keyspace/hash_sweep.c \
 	keyspace/hash_reader.c keyspace/hash_retire.c keyspace/hash_shapes.h \
-	keyspace/hash_simple.h keyspace/look.h \
+	keyspace/hash_simple.h keyspace/hash_overwrite.c keyspace/look.h \
 	keyspace/state.c keyspace/read.c keyspace/store.c keyspace/overwrite.c \
 	keyspace/update.c keyspace/move.c keyspace/remove.c keyspace/index.c \
 	keyspace/item.c \
@@ -147,6 +147,12 @@ keyspace_hash_patch_test_SOURCES = keyspace/hash_patch_test.c \
 	keyspace/hash_testing.h keyspace/testing.h
 keyspace_hash_patch_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_hash_patch_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/hash_overwrite_test
+keyspace_hash_overwrite_test_SOURCES = keyspace/hash_overwrite_test.c \
+	keyspace/hash_testing.h keyspace/testing.h
+keyspace_hash_overwrite_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_hash_overwrite_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/hash_shape_test
 keyspace_hash_shape_test_SOURCES = keyspace/hash_shape_test.c \

@@ -59,6 +59,17 @@ count_overwritten(struct ks_thread *t, const struct ks_key *key, int64_t more)
     watch_note(t, key, WATCH_CHANGED);
 }
 
+/* The mark of the item, which may be known from ahead. */
+static inline struct slab_mark
+mark_of(struct ks_thread *t, const struct ks_key *key, uint32_t handle)
+{
+    const struct ks_ahead *a = &key->ahead;
+
+    return likely(ahead_holds(a) && a->handle == handle)
+        ? a->mark
+        : slab_mark(t->slab, handle);
+}
+
 bool
 overwrite(struct ks_thread *t, const struct ks_key *key,
     const struct found_item *found, struct str value, uint64_t expire_ms,
@@ -70,10 +81,7 @@ overwrite(struct ks_thread *t, const struct ks_key *key,
 
     if (!item_takes_value(v, expire_ms, now_ms) || item_expired(v, now_ms))
         return false;
-    mark =
-        likely(ahead_holds(&key->ahead) && key->ahead.handle == found->handle)
-        ? key->ahead.mark
-        : slab_mark(t->slab, found->handle);
+    mark = mark_of(t, key, found->handle);
     if (!slab_refit(t->slab, found->handle, &mark, size))
         return false;
     index_write_begin(found->place.line);
@@ -87,34 +95,38 @@ overwrite(struct ks_thread *t, const struct ks_key *key,
 /* The chunk is told before the first byte more is written, and after the last
  * that is fewer was read. */
 static void
-put_part(const struct update *u, const struct overwritten_part *part,
-    const struct slab_mark *mark, size_t size)
+put_part(struct ks_thread *t, const struct found_item *found,
+    const struct overwritten_part *part, const struct slab_mark *mark,
+    size_t size)
 {
-    struct slab *slab = u->t->slab;
-    bool grows = size >= u->view.size;
+    struct slab *slab = t->slab;
+    uint32_t was = found->view.size;
 
-    if (grows)
-        ASSERT(slab_refit(slab, u->handle, mark, size));
-    index_write_begin(u->place.line);
-    item_put_part(slab_ptr(slab, u->handle), &u->view, part);
-    index_write_end(u->place.line);
-    if (!grows)
-        ASSERT(slab_refit(slab, u->handle, mark, size));
+    if (size > was)
+        ASSERT(slab_refit(slab, found->handle, mark, size));
+    index_write_begin(found->place.line);
+    item_put_part(slab_ptr(slab, found->handle), &found->view, part);
+    index_write_end(found->place.line);
+    if (size < was)
+        ASSERT(slab_refit(slab, found->handle, mark, size));
 }
 
 bool
-overwrite_part(const struct update *u, const struct overwritten_part *part)
+overwrite_part(struct ks_thread *t, const struct ks_key *key,
+    const struct found_item *found, const struct overwritten_part *part)
 {
-    const struct item_view *v = &u->view;
+    const struct item_view *v = &found->view;
     size_t size = v->size - part->was.len + part->now.len;
-    struct slab_mark mark = slab_mark(u->t->slab, u->handle);
+    struct slab_mark mark;
 
     if ((v->header & ITEM_HAS_VERSION) ||
-        (uintptr_t)part->now.p - (uintptr_t)v->value < v->value_len ||
-        slab_class_of(u->t->slab, size) != mark.cls)
+        (uintptr_t)part->now.p - (uintptr_t)v->value < v->value_len)
         return false;
-    put_part(u, part, &mark, size);
-    mark_overwritten(u->t, &mark);
-    count_overwritten(u->t, &u->key, (int64_t)size - (int64_t)v->size);
+    mark = mark_of(t, key, found->handle);
+    if (size != v->size && slab_class_of(t->slab, size) != mark.cls)
+        return false;
+    put_part(t, found, part, &mark, size);
+    mark_overwritten(t, &mark);
+    count_overwritten(t, key, (int64_t)size - (int64_t)v->size);
     return true;
 }
