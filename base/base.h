@@ -161,6 +161,12 @@ char *xstrdup(const char *s);
 void *xmap(size_t bytes);
 void xunmap(void *p, size_t bytes);
 
+/* ---- copies past the cache (stream.c) ------------------------------------ */
+
+/* memcpy(3) for what is not looked at soon, from memory that is in the cache.
+ * Other threads see the bytes as soon as they see what is written after it. */
+void stream_copy(void *to, const void *from, size_t n);
+
 /* ---- log (log.c) --------------------------------------------------------- */
 
 enum log_level {

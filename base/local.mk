@@ -21,7 +21,8 @@ libbase_a_SOURCES = \
     base/option_value.c \
     base/options.c \
     base/steps.c \
-    base/str.c
+    base/str.c \
+    base/stream.c
 libbase_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 check_PROGRAMS += \
@@ -39,7 +40,8 @@ check_PROGRAMS += \
     base/options_test \
     base/lock_test \
     base/steps_test \
-    base/str_test
+    base/str_test \
+    base/stream_test
 
 thread_tests += base/clock_test base/lock_test base/log_test \
     base/metrics_test base/options_test
@@ -96,6 +98,9 @@ base_steps_test_LDADD = $(base_tests_ldadd)
 base_str_test_SOURCES = base/str_test.c
 base_str_test_CFLAGS = $(base_tests_cflags)
 base_str_test_LDADD = $(base_tests_ldadd)
+base_stream_test_SOURCES = base/stream_test.c
+base_stream_test_CFLAGS = $(base_tests_cflags)
+base_stream_test_LDADD = $(base_tests_ldadd)
 
 # for the tests of every layer
 noinst_HEADERS += base/testing.h

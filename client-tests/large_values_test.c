@@ -444,6 +444,128 @@ START_TEST(pieces_of_a_large_value_are_awaited)
 }
 END_TEST
 
+/* ---- clients that send one after the other ------------------------------ */
+
+/* Append a SET of the value of `seed` to what is sent as one piece. */
+static void
+add_set(struct buf *b, const char *key, size_t len, uint64_t seed)
+{
+    buf_printf(b, "*3\r\n$3\r\nSET\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(key),
+        key, len);
+    pattern_fill(buf_reserve(b, len), len, seed, 0);
+    b->len += len;
+    buf_printf(b, "\r\n");
+}
+
+static void
+send_whole(struct wire *w, struct buf *b)
+{
+    wire_send(w, b->p, b->len);
+    buf_free(b);
+}
+
+/* What follows a large value in the same piece, and what comes next from a
+ * client that is known for large values. */
+START_TEST(what_follows_a_large_value_is_understood)
+{
+    static const size_t lens[] = {16 * K + 1, 64 * K, 100 * K, 128 * K - 1,
+        200 * K};
+    struct wire *w = wire_connect(server);
+    size_t len = lens[_i];
+    struct buf b = {0};
+
+    /* Enough of them that the rest is copied past the cache. */
+    send_set(w, "filler", 32 * M, 1);
+    wire_expect(w, "+OK");
+    for (uint64_t i = 0; i < 3; i++) {
+        add_set(&b, "v", len, i);
+        send_whole(w, &b);
+        wire_expect(w, "+OK");
+        wire_send_command(w, "GET v");
+        expect_pattern(w, len, i, 0);
+    }
+    /* Several in one piece, the last one cut; other commands between. */
+    add_set(&b, "a", len, 11);
+    add_set(&b, "b", len, 12);
+    buf_printf(&b, "*0\r\n\r\nset \"q 1\" \"x\\x41\\\"\"\r\n");
+    buf_printf(&b, "*1\r\n$4\r\nPING\r\n");
+    add_set(&b, "c", len, 13);
+    wire_send(w, b.p, b.len - 5);
+    for (int i = 0; i < 3; i++)
+        wire_expect(w, "+OK");
+    wire_expect(w, "+PONG");
+    wire_send(w, b.p + b.len - 5, 5);
+    buf_free(&b);
+    wire_expect(w, "+OK");
+    wire_run(w, "MGET \"q 1\" nothing", "[\"xA\\\"\" $-1]");
+    wire_send_command(w, "GET b");
+    expect_pattern(w, len, 12, 0);
+    /* Inline commands, of which quotes are resolved in place. */
+    wire_send_text(w, "*0\r\nset q \"y\\x42\"\r\nget q\r\n");
+    wire_expect(w, "+OK");
+    wire_expect(w, "\"yB\"");
+    /* Options behind the value; a command cut in its header. */
+    buf_printf(&b, "*5\r\n$3\r\nSET\r\n$1\r\nd\r\n$%zu\r\n", len);
+    pattern_fill(buf_reserve(&b, len), len, 14, 0);
+    b.len += len;
+    buf_printf(&b, "\r\n$2\r\nEX\r\n$3\r\n100\r\n*2\r\n$3\r\nTT");
+    send_whole(w, &b);
+    wire_expect(w, "+OK");
+    wire_send_text(w, "L\r\n$1\r\nd\r\n");
+    wire_expect(w, "re::(99|100)");
+    wire_send_text(w, "*3\r\n$3\r\nSE");
+    sleep_ms(2);
+    wire_send_text(w, "T\r\n$1\r\ne\r\n$2\r\nhi\r\n");
+    wire_expect(w, "+OK");
+    /* In a transaction; and no command at all. */
+    wire_run(w, "MULTI", "+OK");
+    add_set(&b, "a", len, 15);
+    send_whole(w, &b);
+    wire_expect(w, "+QUEUED");
+    wire_run(w, "EXEC", "[+OK]");
+    wire_send_command(w, "GET a");
+    expect_pattern(w, len, 15, 0);
+    wire_run(w, "DEL v a b c d e q \"q 1\" filler", ":9");
+    wire_send_text(w, "*3\r\n$3\r\nSET\r\n!1\r\n");
+    wire_expect(w, "-ERR Protocol error: expected '$', got '!'");
+    wire_expect_closed(w);
+    wire_close(w);
+}
+END_TEST
+
+/* Many clients at once: what one sends is with its own key. */
+START_TEST(large_values_of_many_clients_are_not_mixed_up)
+{
+    struct wire *w[40];
+    struct buf b = {0};
+    char key[16];
+
+    for (int i = 0; i < 40; i++)
+        w[i] = wire_connect(server);
+    for (uint64_t round = 0; round < 6; round++) {
+        for (uint64_t i = 0; i < 40; i++) {
+            snprintf(key, sizeof(key), "m%d", (int)i);
+            if ((i + round) % 5 == 4)
+                buf_printf(&b, "*2\r\n$4\r\nECHO\r\n$2\r\n%02d\r\n", (int)i);
+            else
+                add_set(&b, key, 50 * K + i * K, 100 * round + i);
+            send_whole(w[i], &b);
+        }
+        for (uint64_t i = 0; i < 40; i++) {
+            snprintf(key, sizeof(key), "\"%02d\"", (int)i);
+            wire_expect(w[i], (i + round) % 5 == 4 ? key : "+OK");
+            if ((i + round) % 5 == 4)
+                continue;
+            snprintf(key, sizeof(key), "GET m%d", (int)i);
+            wire_send_command(w[i], key);
+            expect_pattern(w[i], 50 * K + i * K, 100 * round + i, 0);
+        }
+    }
+    for (int i = 0; i < 40; i++)
+        wire_close(w[i]);
+}
+END_TEST
+
 /* ---- writers and readers of one large value ----------------------------- */
 
 static void *
@@ -515,6 +637,8 @@ large_values_suite(void)
         tc, a_value_comes_back_as_it_was, 0, (int)ARRAY_LEN(sizes));
     tcase_add_test(tc, a_large_value_may_arrive_in_small_pieces);
     tcase_add_test(tc, pieces_of_a_large_value_are_awaited);
+    tcase_add_loop_test(tc, what_follows_a_large_value_is_understood, 0, 5);
+    tcase_add_test(tc, large_values_of_many_clients_are_not_mixed_up);
     tcase_add_test(tc, commands_take_parts_of_large_values);
     tcase_add_test(tc, mset_and_mget_take_several_large_values);
     tcase_add_test(tc, large_arguments_of_other_commands_do_no_harm);

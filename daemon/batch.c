@@ -22,17 +22,17 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 /* Bytes received per connection and batch. */
 #define SLICE_BYTES (64 * KIB)
 /* A client that has sent a large argument is likely to send another: so many of
- * its next receives are short, so that they meet its header and not much of
- * what belongs into its extent, where it would have to be copied to. Room for
- * more is behind, for what follows it. */
-#define PEEK_BYTES 512
-#define PEEK_ROOM (2 * KIB)
-#define PEEKS 32
+ * its next receives have room for more, and what they bring of the argument goes
+ * to its extent at once: others then have the same part of the buffer, which is
+ * in the cache. */
+#define LARGE_BYTES (128 * KIB)
+#define LARGE_RECEIVES 32
+/* With the rest of one, so much of what follows is received. */
+#define FOLLOWING_BYTES (2 * KIB)
 /* An unfinished command of up to this many bytes is copied in front of the new
  * ones; a longer one is received into its own buffer. */
 #define CARRY_BYTES (20 * KIB)
@@ -111,7 +111,17 @@ batch_shrink(struct batch *b)
     count_memory(b);
 }
 
+static void
+begin_round(struct batch *b)
+{
+    b->n_tasks = b->task = 0;
+    b->n_args = 0;
+    b->large_bytes = 0;
+}
+
 /* ---- receive ------------------------------------------------------------- */
+
+static void take_ahead(struct batch *b, struct source *s);
 
 /* Where further input of `c` goes: `*base` is the start of what is not parsed,
  * `*kept` the bytes of an unfinished command that already stand there. At least
@@ -137,15 +147,15 @@ static void
 add_source(struct batch *b, struct conn *c, char *base, size_t len)
 {
     struct conn_input *in = c->input;
-    size_t room = 0;
+    struct source *s = &b->sources[b->n_sources++];
 
-    if (base == b->arena + b->arena_used) {
-        room = c->peeks > 0 ? PEEK_ROOM : 0;
-        b->arena_used += ROUND_UP(len + room, CACHE_LINE);
-    }
     if (in != NULL)
         in->bytes.len = base == in->bytes.p ? len : 0;
-    b->sources[b->n_sources++] = (struct source){c, base, len, room, false};
+    *s = (struct source){c, base, len, false};
+    if (c->expects_large > 0)
+        take_ahead(b, s);
+    if (base == b->arena + b->arena_used)
+        b->arena_used += ROUND_UP((size_t)(s->p + s->len - base), CACHE_LINE);
 }
 
 /* The peer closed, or the connection failed. */
@@ -170,38 +180,51 @@ count_input(struct conn *c, ssize_t n)
     c->active_s = w->now_s;
 }
 
-/* Receive of a large argument what has come, but no more than one visit may.
- * True when all of it is there: then *n is how much of what follows it was
- * received to `after`. Else *n is what was received or, if that is nothing, the
- * outcome as of recv(2). */
-static bool
-receive_bulk(struct conn *c, char *after, size_t room, ssize_t *n)
+static inline bool
+in_arena(const struct batch *b, const char *p)
 {
-    struct conn_input *in = c->input;
-    struct large *l = &in->large;
-    size_t taken = 0, asked;
+    return p >= b->arena && p < b->arena + ARENA_BYTES;
+}
+
+/* How much of large arguments may be received to `at`, where make_room() has
+ * been. */
+static size_t
+large_room(const struct batch *b, const char *at)
+{
+    if (!in_arena(b, at))
+        return SLICE_BYTES;
+    return MIN(LARGE_BYTES, (size_t)(b->arena + ARENA_BYTES - at));
+}
+
+/* Receive of a large argument what has come, but no more than one visit may.
+ * True when all of it is there: then *n bytes of what follows it are at `at`.
+ * Else *n is what was received or, if that is nothing, the outcome as of
+ * recv(2). */
+static bool
+receive_bulk(struct batch *b, struct conn *c, char *at, ssize_t *n)
+{
+    struct large *l = &c->input->large;
+    size_t room = large_room(b, at), taken = 0, asked, part;
     ssize_t got;
+    char *from;
 
     do {
-        struct iovec to[2] = {{NULL, 0}, {after, room}};
-
-        large_room(c->worker, in, after, room, &to[0]);
-        to[0].iov_len = MIN(to[0].iov_len, LARGE_VISIT_BYTES - taken);
-        asked = to[0].iov_len;
-        got = conn_io(c)->receive_into(
-            c, to, l->extent != 0 && l->got + asked == l->len ? 2 : 1);
+        asked = MIN(room, l->len - l->got + FOLLOWING_BYTES);
+        from = at;
+        got = conn_io(c)->receive(c, &from, 0, asked);
         if (got <= 0)
             break;
         count_input(c, got);
-        l->got += MIN((size_t)got, asked);
+        part = large_take(c->worker, c->input, from, (size_t)got);
         taken += (size_t)got;
-    } while (l->got < l->len && (size_t)got == asked && l->extent != 0 &&
-        taken < LARGE_VISIT_BYTES);
+    } while (
+        l->got < l->len && (size_t)got == asked && taken < LARGE_VISIT_BYTES);
+    *n = taken > 0 ? (ssize_t)taken : got;
     if (taken == 0 || l->got < l->len)
-        *n = taken > 0 ? (ssize_t)taken : got;
-    else
-        *n = got - (ssize_t)asked;
-    return taken > 0 && l->got == l->len;
+        return false;
+    *n = got - (ssize_t)part;
+    memmove(at, from + part, (size_t)*n);
+    return true;
 }
 
 /* The rest of a large argument, and what follows. */
@@ -213,7 +236,7 @@ receive_large(struct batch *b, struct conn *c)
     ssize_t n;
 
     make_room(b, c, &base, &kept);
-    if (receive_bulk(c, base + kept, SLICE_BYTES, &n)) {
+    if (receive_bulk(b, c, base + kept, &n)) {
         large_end(c);
         add_source(b, c, base, kept + (size_t)n);
     } else if (n <= 0) {
@@ -227,7 +250,7 @@ receive_large(struct batch *b, struct conn *c)
 static void
 receive(struct batch *b, struct conn *c)
 {
-    size_t kept;
+    size_t kept, room = SLICE_BYTES;
     char *base;
     ssize_t n;
 
@@ -236,15 +259,16 @@ receive(struct batch *b, struct conn *c)
         return;
     }
     make_room(b, c, &base, &kept);
-    n = conn_io(c)->receive(
-        c, &base, kept, c->peeks > 0 ? PEEK_BYTES : SLICE_BYTES);
+    if (c->expects_large > 0) {
+        c->expects_large--;
+        room = large_room(b, base + kept);
+    }
+    n = conn_io(c)->receive(c, &base, kept, room);
     if (n <= 0) {
         end_of_input(c, n);
         return;
     }
     count_input(c, n);
-    /* Full without a large argument: there is much else. */
-    c->peeks = (size_t)n == PEEK_BYTES ? c->peeks / 2 : MAX(c->peeks, 1) - 1;
     add_source(b, c, base, kept + (size_t)n);
 }
 
@@ -302,9 +326,11 @@ batch_receive(struct batch *b)
     struct worker *w = b->worker;
     struct conn *c;
 
+    begin_round(b);
     b->n_sources = b->source = 0;
     b->arena_used = 0;
     while ((c = w->ready) != NULL && b->n_sources < GROUP_CONNS &&
+        b->large_bytes < ROUND_LARGE &&
         b->arena_used + CARRY_BYTES + SLICE_BYTES <= ARENA_BYTES) {
         w->ready = c->next_ready;
         if (w->ready == NULL)
@@ -438,27 +464,24 @@ parser_of(struct batch *b, struct conn *c)
     return p;
 }
 
-/* Receive more of a large argument at once, if there is room for what may follow
- * it. True when all of it has come. */
+/* Receive the rest of a large argument at once. True when all of it has come. */
 static bool
-receive_rest(struct source *s)
+receive_rest(struct batch *b, struct source *s)
 {
     ssize_t n;
 
-    if (s->room == 0)
-        return false;
-    if (!receive_bulk(s->conn, s->p + s->len, s->room, &n)) {
+    if (!receive_bulk(b, s->conn, s->p + s->len, &n)) {
         large_await(s->conn); /* the next visit sees an end of the stream */
         return false;
     }
     s->len += (size_t)n;
-    s->room -= (size_t)n;
     return true;
 }
 
-/* The parser stands at a large bulk. True when all of it has come already. */
+/* The parser stands at a large bulk, and behind the source there is `room` or
+ * not. True when all of the bulk has come. */
 static bool
-take_large(struct batch *b, struct source *s)
+take_large(struct batch *b, struct source *s, bool room)
 {
     struct conn *c = s->conn;
 
@@ -470,8 +493,8 @@ take_large(struct batch *b, struct source *s)
         conn_io(c)->expect_large(c);
         if (c->tls != NULL)
             return false; /* a record is less than there may be room for */
-        c->peeks = PEEKS;
-        if (!receive_rest(s))
+        c->expects_large = LARGE_RECEIVES;
+        if (!room || !receive_rest(b, s))
             return false;
     }
     b->large_bytes += c->input->large.len;
@@ -490,6 +513,52 @@ end_input(struct source *s)
         (s->p >= in->bytes.p && s->p <= in->bytes.p + in->bytes.cap))
         return;
     conn_input_close(s->conn);
+}
+
+/* The rest of the command is there, and nothing else: it is complete. */
+static void
+finish_ahead(struct batch *b, struct source *s, struct resp_parser *p)
+{
+    enum resp_status status = resp_parse(p, s->p, s->len);
+
+    ASSERT(status == RESP_COMMAND);
+    s->p += p->consumed;
+    s->len -= p->consumed;
+    take_command(b, s->conn, p);
+    end_input(s);
+}
+
+/* The source was received where the next one is to be: take a large argument
+ * out of it now. What is no command with such an argument is parsed anew in
+ * its turn. */
+static void
+take_ahead(struct batch *b, struct source *s)
+{
+    struct conn *c = s->conn;
+    struct resp_parser *p = parser_of(b, c);
+    size_t end = strlen("\r\n"), len;
+    enum resp_status status;
+
+    if (c->input != NULL || c->held != NULL || c->closing || conn_stalled(c) ||
+        p->unauthenticated || s->len < 2 || s->p[0] != '*' || s->p[1] < '2')
+        return; /* '2': at least one argument, so it is not skipped as empty */
+    status = resp_parse(p, s->p, s->len);
+    len = p->large_len;
+    if (status == RESP_COMMAND)
+        return;
+    if (status == RESP_LARGE && large_whole(b->worker, p, &s->p, &s->len)) {
+        c->expects_large = LARGE_RECEIVES;
+        b->large_bytes += len;
+        finish_ahead(b, s, p);
+    } else if (status == RESP_LARGE) {
+        if (!take_large(b, s, in_arena(b, s->p)))
+            return;
+        p = &c->input->parser;
+        if (p->args_left == 0 && s->len == p->pos + end)
+            finish_ahead(b, s, p);
+    } else if (conn_input_open(c) == NULL) {
+        conn_dead(c); /* it would be another's */
+    }
 }
 
 /* The usual case: commands of short arguments, one behind the other, read into
@@ -550,7 +619,7 @@ parse_one(struct batch *b, struct source *s)
     enum resp_status status;
 
     while ((status = resp_parse(p, s->p, s->len)) == RESP_LARGE) {
-        if (!take_large(b, s))
+        if (!take_large(b, s, false))
             return false;
         p = parser_of(b, c);
     }
@@ -626,13 +695,12 @@ parse_source(struct batch *b, struct source *s)
     s->ended = false;
 }
 
-/* Fill a round with commands; returns how many. */
+/* Fill a round with commands, of which some may be there; returns how many. */
 unsigned
 batch_parse(struct batch *b)
 {
-    b->n_tasks = b->task = 0;
-    b->n_args = 0;
-    b->large_bytes = 0;
+    if (b->task == b->n_tasks)
+        begin_round(b);
     while (b->source < b->n_sources && b->n_tasks < ROUND_ENOUGH &&
         has_room(b)) {
         struct source *s = &b->sources[b->source];

@@ -24,7 +24,6 @@ struct source {
     struct conn *conn; /* NULL: another batch has it (busy.c) */
     char *p;
     size_t len;
-    size_t room; /* free bytes behind these */
     bool ended;  /* nothing more to parse in this group */
 };
 

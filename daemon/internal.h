@@ -497,7 +497,7 @@ struct conn {
     bool dead;         /* on the dead list */
     bool queued;       /* among the worker's queued */
     bool released;     /* held commands may be tried anew */
-    uint8_t peeks;     /* receives that are short, to meet a large argument */
+    uint8_t expects_large; /* receives that have room for such an argument */
     _Atomic bool kill; /* [shared] set under clients_lock */
     uint16_t n_held;
     struct held *held; /* commands that wait, in their order; see hold.c */
@@ -592,11 +592,15 @@ void conn_address(const struct conn *c, bool peer, char *out, size_t cap);
 bool large_begin(
     struct worker *w, struct conn_input *in, char **input, size_t *len);
 
-/* Where the next bytes go; at most a step. `scratch` takes those of a refused
- * argument. */
-struct iovec;
-void large_room(struct worker *w, struct conn_input *in, char *scratch,
-    size_t scratch_len, struct iovec *to);
+/* The same if all of it is there, ends the input, and is the last argument: then
+ * the parser has it, and the command is complete. Else false, and nothing is
+ * done. */
+bool large_whole(
+    struct worker *w, struct resp_parser *p, char **input, size_t *len);
+
+/* Up to `n` further bytes of it; returns how many were missing. */
+size_t large_take(
+    struct worker *w, struct conn_input *in, const char *from, size_t n);
 
 /* Bytes of a large argument that are received in one visit. */
 #define LARGE_VISIT_BYTES (1 * MIB)

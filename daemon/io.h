@@ -22,7 +22,6 @@
 
 struct buf;
 struct conn;
-struct iovec;
 struct outgoing;
 struct worker;
 
@@ -75,9 +74,6 @@ struct io_engine {
     /* Take input, as recv(2), to *base + kept, where `room` bytes are. If kept
      * is 0 the engine may put *base elsewhere, valid until recycle(). */
     ssize_t (*receive)(struct conn *c, char **base, size_t kept, size_t room);
-
-    /* Take input, as readv(2): the rest of a large argument. */
-    ssize_t (*receive_into)(struct conn *c, const struct iovec *to, int n);
 
     /* Much input is on its way that does not go through receive(). */
     void (*expect_large)(struct conn *c);

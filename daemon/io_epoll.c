@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 /* ---- shared with the other engine ---------------------------------------- */
 
@@ -84,12 +83,6 @@ receive(struct conn *c, char **base, size_t kept, size_t room)
     return recv(c->fd, *base + kept, room, 0);
 }
 
-static ssize_t
-receive_into(struct conn *c, const struct iovec *to, int n)
-{
-    return readv(c->fd, to, n);
-}
-
 static bool
 forget(struct conn *c)
 {
@@ -106,7 +99,6 @@ const struct io_engine io_epoll = {
     .watch = io_epoll_watch,
     .retain = retain_nothing,
     .receive = receive,
-    .receive_into = receive_into,
     .expect_large = keep,
     .park = keep,
     .recycle = do_nothing,

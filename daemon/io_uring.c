@@ -295,7 +295,6 @@ const struct io_engine io_uring_engine = {
     .watch = uring_watch,
     .retain = uring_retain,
     .receive = uring_receive,
-    .receive_into = uring_receive_into,
     .expect_large = uring_expect_large,
     .park = uring_park,
     .tick = uring_tick,

@@ -111,7 +111,6 @@ void uring_hand_over(struct worker *w);
 void uring_retain(struct worker *w, bool on);
 bool uring_watch(struct conn *c, short want);
 ssize_t uring_receive(struct conn *c, char **base, size_t kept, size_t room);
-ssize_t uring_receive_into(struct conn *c, const struct iovec *to, int n);
 void uring_expect_large(struct conn *c);
 void uring_park(struct conn *c);
 bool uring_tick(struct worker *w);

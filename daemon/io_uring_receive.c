@@ -6,10 +6,9 @@
  * the stream (io.ended). A batch works in the buffers themselves; they are
  * given back after each group.
  *
- * A connection is read by readiness (direct) around large arguments, which are
- * received straight into their extents, and while it sends so much that one
- * call for a lot of it costs less than many buffers. What the ring had received
- * before comes first.
+ * A connection is read by readiness (direct) while it sends large arguments, or
+ * so much else that one call for a lot of it costs less than many buffers. What
+ * the ring had received before comes first.
  *
  * When there is no free buffer a receive ends; it is made anew when there are
  * some (starved). A receive that is not wanted any more is cancelled; until the
@@ -19,7 +18,6 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 /* So much at a time is received by readiness, and so are as many receives after
  * it, or after a large argument. SETs of 1 KiB, 50 at a time, cost 1.4 times
@@ -360,52 +358,14 @@ uring_receive(struct conn *c, char **base, size_t kept, size_t room)
     return (ssize_t)n;
 }
 
-/* Move input to `to`; returns how much. */
-static size_t
-copy_input(struct ring *r, struct conn *c, const struct iovec *to)
-{
-    size_t n = 0;
-
-    while (c->io.first != 0 && n < to->iov_len) {
-        struct str piece = peek(r, c);
-
-        piece.len = MIN(piece.len, to->iov_len - n);
-        memcpy((char *)to->iov_base + n, piece.p, piece.len);
-        take(r, c, piece.len);
-        n += piece.len;
-    }
-    return n;
-}
-
-ssize_t
-uring_receive_into(struct conn *c, const struct iovec *to, int n)
-{
-    struct ring *r = c->worker->ring;
-    size_t done = 0;
-
-    if (c->io.first == 0) {
-        if (reads_socket(c))
-            return readv(c->fd, to, n);
-        if (!c->io.ended)
-            uring_expect_large(c);
-        return end_of_buffers(c);
-    }
-    for (int i = 0; i < n; i++)
-        done += copy_input(r, c, &to[i]);
-    note_rest(c);
-    return (ssize_t)done;
-}
-
 /* The next bytes of a large argument. */
 static void
 park_large(struct ring *r, struct conn *c)
 {
     struct conn_input *in = c->input;
-    char scratch[BUFFER_BYTES];
-    struct iovec to;
+    struct str piece = peek(r, c);
 
-    large_room(c->worker, in, scratch, sizeof(scratch), &to);
-    in->large.got += copy_input(r, c, &to);
+    take(r, c, large_take(c->worker, in, piece.p, piece.len));
     if (in->large.got == in->large.len)
         large_end(c);
     else

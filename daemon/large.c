@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* large.c - large arguments are received straight into extents.
+/* large.c - large arguments go into extents as they arrive.
  *
- * The extent is reserved when the length is known, and committed step by step
- * as bytes arrive: a client that announces 512 MiB and sends nothing costs
- * nothing. When the budget has no room and the keyspace can make none, the
+ * They are received into the worker's buffer, which is in the cache, and copied
+ * to their extent, which is not, past the cache: that costs less than half of
+ * receiving them there.
+ *
+ * The extent is reserved when the length is known, and committed as bytes
+ * arrive: a client that announces 512 MiB and sends nothing costs nothing. When the budget has no room and the keyspace can make none, the
  * argument is refused: its bytes are received and dropped, so that the client
  * stays in step, and the command is answered with an OOM error.
  *
@@ -13,11 +16,10 @@
 
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
-/* The first step; each further one doubles what is there, up to the last. */
-#define FIRST_STEP (16 * KIB)
-#define LAST_STEP (8 * MIB)
+/* Large values that take more than this together are not in the cache when they
+ * are asked for, and should not push other things out of it when they come. */
+#define CACHED_BYTES (16 * MIB)
 /* The socket tells of the rest of an argument when so much of it is there, or
  * all; of less than AWAIT_LEAST as it comes. */
 #define AWAIT_MOST (128 * KIB)
@@ -67,6 +69,29 @@ commit(struct worker *w, struct conn_input *in, size_t upto)
     count_held(w, in, extent_committed(slab, l->extent) - had);
 }
 
+static void
+fill(struct worker *w, char *to, const char *from, size_t n)
+{
+    if (extent_live_bytes(w->daemon->slab) > CACHED_BYTES)
+        stream_copy(to, from, n);
+    else
+        memcpy(to, from, n);
+}
+
+size_t
+large_take(struct worker *w, struct conn_input *in, const char *from, size_t n)
+{
+    struct large *l = &in->large;
+
+    n = MIN(n, l->len - l->got);
+    if (l->extent != 0)
+        commit(w, in, l->got + n);
+    if (l->extent != 0)
+        fill(w, extent_ptr(w->daemon->slab, l->extent) + l->got, from, n);
+    l->got += n;
+    return n;
+}
+
 bool
 large_begin(struct worker *w, struct conn_input *in, char **input, size_t *len)
 {
@@ -77,36 +102,43 @@ large_begin(struct worker *w, struct conn_input *in, char **input, size_t *len)
     *l = (struct large){.len = p->large_len};
     if (!p->large_dropped && is_allowed(w, l->len))
         l->extent = extent_new(slab, l->len);
-    if (l->extent != 0) {
-        /* What a warm extent brings along is held as well. */
+    /* What a warm extent brings along is held as well. */
+    if (l->extent != 0)
         count_held(w, in, extent_committed(slab, l->extent));
-        commit(w, in, MIN(l->len, *len - p->pos));
-    }
-    l->got = resp_large_take(
-        p, input, len, l->extent != 0 ? extent_ptr(slab, l->extent) : NULL);
+    large_take(w, in, *input + p->pos, *len - p->pos);
+    resp_large_take(p, input, len, NULL);
     return l->got == l->len;
 }
 
-void
-large_room(struct worker *w, struct conn_input *in, char *scratch,
-    size_t scratch_len, struct iovec *to)
+/* An extent with all of a bulk; 0: refused. */
+static uint32_t
+extent_with(struct worker *w, const char *bytes, size_t len)
 {
     struct slab *slab = w->daemon->slab;
-    struct large *l = &in->large;
-    size_t want = l->len - l->got;
+    uint32_t id = is_allowed(w, len) ? extent_new(slab, len) : 0;
 
-    if (l->extent != 0 && extent_committed(slab, l->extent) <= l->got) {
-        size_t step = MIN(MAX(l->got, FIRST_STEP), LAST_STEP);
+    if (id == 0)
+        return 0;
+    if (!ks_commit_extent(w->ks, id, len)) {
+        extent_unpin(slab, id);
+        return 0;
+    }
+    fill(w, extent_ptr(slab, id), bytes, len);
+    return id;
+}
 
-        commit(w, in, l->got + MIN(step, want));
-    }
-    if (l->extent == 0) {
-        *to = (struct iovec){scratch, MIN(want, scratch_len)};
-        return;
-    }
-    want = MIN(want, extent_committed(slab, l->extent) - l->got);
-    *to = (struct iovec){
-        extent_ptr(slab, l->extent) + l->got, MIN(want, LARGE_VISIT_BYTES)};
+bool
+large_whole(struct worker *w, struct resp_parser *p, char **input, size_t *len)
+{
+    uint32_t id = 0;
+
+    if (p->args_left != 1 || *len != p->pos + p->large_len + strlen("\r\n"))
+        return false;
+    if (!p->large_dropped)
+        id = extent_with(w, *input + p->pos, p->large_len);
+    resp_large_take(p, input, len, NULL);
+    resp_large_done(p, id != 0 ? extent_ptr(w->daemon->slab, id) : NULL, id);
+    return true;
 }
 
 static void

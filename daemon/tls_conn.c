@@ -365,23 +365,6 @@ receive(struct conn *c, char **base, size_t kept, size_t room)
     return after_read(c, read_input(c, *base + kept, room));
 }
 
-static ssize_t
-receive_into(struct conn *c, const struct iovec *iov, int n_iov)
-{
-    ssize_t got = 0;
-
-    for (int i = 0; i < n_iov; i++) {
-        ssize_t n = read_input(c, iov[i].iov_base, iov[i].iov_len);
-
-        if (n <= 0)
-            return after_read(c, got > 0 ? got : n);
-        got += n;
-        if ((size_t)n < iov[i].iov_len)
-            break;
-    }
-    return after_read(c, got);
-}
-
 static void
 keep(struct conn *c)
 {
@@ -412,7 +395,6 @@ const struct io_engine io_tls = {
     .name = "tls",
     .watch = watch,
     .receive = receive,
-    .receive_into = receive_into,
     .expect_large = acknowledge,
     .park = keep,
     .start_send = start_send,
