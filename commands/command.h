@@ -227,6 +227,7 @@ struct command_host {
     void (*goes_on)(void *ctx, unsigned worker);
 };
 
+#define COMMANDS_MAX_WORKERS 256 /* their ids are below */
 #define COMMANDS_NO_WORKER UINT32_MAX
 
 /* Shared by all workers, immutable after start but for the marked. */
@@ -241,9 +242,10 @@ struct commands {
     char run_id[41];
     const char *config_file;              /* "" if none */
     const char *multiplexing_api;         /* for INFO; NULL: epoll */
-    struct command_metrics *_Atomic metrics[256]; /* by worker, for sums */
-    struct command_stats *_Atomic stats[256];     /* per command, by worker */
-    struct steps *_Atomic steps[256];     /* by worker, its host's */
+    /* Each by worker, NULL if there is none. */
+    struct command_metrics *_Atomic metrics[COMMANDS_MAX_WORKERS];
+    struct command_stats *_Atomic stats[COMMANDS_MAX_WORKERS];
+    struct steps *_Atomic steps[COMMANDS_MAX_WORKERS]; /* the host's */
     pthread_mutex_t *config_lock; /* the host's, recursive, or NULL: CONFIG SET
                                      one at a time */
     struct command_state *state;          /* look-up, counter bases */
@@ -470,9 +472,9 @@ struct command_kept {
 };
 
 /* The same while a script holds up the worker, out of host.held_up(): what is
- * not allowed meanwhile is answered BUSY. It stands between commands_busy_begin()
- * and _end(), which put what the script uses of `t` aside. Not for sessions that
- * watch keys. */
+ * not allowed meanwhile is answered BUSY. It stands between
+ * commands_busy_begin() and _end(), which put what the script uses of `t`
+ * aside. Not for sessions that watch keys. */
 void command_run_busy(struct request *rq);
 void commands_busy_begin(struct command_thread *t, struct command_kept *kept);
 void commands_busy_end(struct command_thread *t,

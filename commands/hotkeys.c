@@ -16,8 +16,6 @@
  * though every worker has its own. */
 #define capacity_for(top_k) (64 + 4 * (unsigned)(top_k))
 
-#define NO_WINDOW UINT64_MAX
-
 /* What one worker counts. */
 struct hot_table {
     pthread_mutex_t lock;  /* a leaf in the lock order */
@@ -35,8 +33,8 @@ struct hotkeys {
     _Atomic unsigned top_k;    /* of the era, as the next three */
     _Atomic unsigned distance; /* 2 * mean distance of samples - 1 */
     _Atomic uint64_t window_us;
-    _Atomic uint64_t start_us;    /* of window 0 */
-    struct hot_table tables[256]; /* by worker */
+    _Atomic uint64_t start_us; /* of window 0 */
+    struct hot_table tables[COMMANDS_MAX_WORKERS];
 };
 
 struct hotkeys *

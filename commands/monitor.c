@@ -11,7 +11,7 @@
 #include <sys/time.h>
 
 struct monitors {
-    _Atomic uint32_t on[256]; /* sessions that monitor, by worker */
+    _Atomic uint32_t on[COMMANDS_MAX_WORKERS]; /* sessions that monitor */
     _Atomic uint32_t n;
 };
 

@@ -18,9 +18,8 @@
 #define BUCKETS 1024
 #define MAX_EVALED 500
 #define MAX_EVALED_BYTES (16 * MIB)
-#define MAX_WORKERS 256
-/* Texts of EVAL up to this are taken also beyond maxmemory: scripts that only read, or
- * delete, run then as commands do. */
+/* Texts of EVAL up to this are taken also beyond maxmemory: scripts that only
+ * read, or delete, run then as commands do. */
 #define ALWAYS_BYTES (4 * KIB)
 
 struct scripts {
@@ -32,7 +31,7 @@ struct scripts {
     _Atomic uint64_t generation, flushes;
     _Atomic uint64_t clock; /* counts uses */
     _Atomic bool ending;    /* the server is: no script may hold it up */
-    struct script_slot *_Atomic slots[MAX_WORKERS];
+    struct script_slot *_Atomic slots[COMMANDS_MAX_WORKERS];
 };
 
 struct scripts *
@@ -49,7 +48,7 @@ void
 scripts_free(struct scripts *s)
 {
     scripts_flush(s);
-    for (size_t i = 0; i < MAX_WORKERS; i++)
+    for (size_t i = 0; i < COMMANDS_MAX_WORKERS; i++)
         free(LOAD(&s->slots[i]));
     free(s->buckets);
     ASSERT(pthread_mutex_destroy(&s->lock) == 0);
@@ -391,7 +390,7 @@ scripts_memory(struct scripts *s, struct scripts_memory *m)
     m->n_texts = s->n;
     pthread_mutex_unlock(&s->lock);
     m->lua = 0;
-    for (size_t i = 0; i < MAX_WORKERS; i++) {
+    for (size_t i = 0; i < COMMANDS_MAX_WORKERS; i++) {
         struct script_slot *slot = slot_of(s, i);
 
         if (slot != NULL)
@@ -415,7 +414,7 @@ scripts_slot(struct scripts *s, unsigned worker)
 {
     struct script_slot *slot;
 
-    ASSERT(worker < MAX_WORKERS);
+    ASSERT(worker < COMMANDS_MAX_WORKERS);
     slot = slot_of(s, worker);
     if (slot == NULL) {
         slot = xcalloc(1, sizeof(*slot));
@@ -507,7 +506,7 @@ scripts_kill(struct scripts *s)
     enum script_kill best = SCRIPT_KILL_NONE;
     uint64_t now_us = script_now_us();
 
-    for (size_t i = 0; i < MAX_WORKERS; i++) {
+    for (size_t i = 0; i < COMMANDS_MAX_WORKERS; i++) {
         struct script_slot *slot = slot_of(s, i);
 
         if (slot != NULL)
@@ -547,7 +546,7 @@ commands_in_busy_script(const struct commands *c)
 {
     uint64_t limit_us = script_busy_us(c);
 
-    for (unsigned i = 0; i < MAX_WORKERS; i++)
+    for (unsigned i = 0; i < COMMANDS_MAX_WORKERS; i++)
         if (runs_for(c, i, limit_us))
             return true;
     return false;

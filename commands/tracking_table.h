@@ -55,8 +55,8 @@ struct tracking {
     size_t cap_prefixes;
     _Atomic size_t n_prefixes; /* [lock] writes */
     _Atomic uint64_t n_clients, n_keys, n_items;
-    _Atomic uint32_t victim;  /* shard where the next one is looked for */
-    _Atomic uint32_t on[256]; /* clients that track, by worker */
+    _Atomic uint32_t victim; /* shard where the next one is looked for */
+    _Atomic uint32_t on[COMMANDS_MAX_WORKERS]; /* clients that track */
 };
 
 /* [owner thread] */

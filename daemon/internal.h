@@ -128,7 +128,7 @@ struct daemon_metrics {
 
 /* The smallest maxmemory: what an empty daemon and its tables need. */
 #define MIN_MAXMEMORY (16 * MIB)
-#define MAX_WORKERS 256
+#define MAX_WORKERS COMMANDS_MAX_WORKERS
 #define MAX_METRICS_ADDRESSES 16
 #define WEB_MAX_OPEN 32 /* connections to the metrics listener */
 
@@ -273,8 +273,8 @@ void info_append(void *ctx, const char *section, struct buf *out);
 
 /* ---- signals.c [main thread] --------------------------------------------- */
 
-/* First of all: a HUP waits for the loop, writing to a client that is gone or to
- * a file beyond the limit of its size is an error and no signal. */
+/* First of all: a HUP waits for the loop, writing to a client that is gone or
+ * to a file beyond the limit of its size is an error and no signal. */
 void signals_prepare(void);
 
 /* TERM and INT end d->base's loop, HUP reads the configuration and opens the
@@ -606,8 +606,8 @@ size_t large_take(
 #define LARGE_VISIT_BYTES (1 * MIB)
 
 /* Some bytes are there: the next event is to tell of all that is missing, or of
- * much of it. A client that sends a value in small pieces costs a visit for each
- * otherwise. */
+ * much of it. A client that sends a value in small pieces costs a visit for
+ * each otherwise. */
 void large_await(struct conn *c);
 
 /* It seems idle: false if it is, true if the socket may hold bytes that it does
