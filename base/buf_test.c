@@ -2,8 +2,6 @@
 /* buf_test.c - the growing buffer. */
 #include "base/testing.h"
 
-#include <stdio.h>
-
 START_TEST(bytes_come_back_in_order_while_the_buffer_grows)
 {
     struct buf b = {0};

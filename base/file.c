@@ -3,8 +3,8 @@
  * save.
  *
  * The text goes to a new file beside the old one, which it then replaces, so
- * that a crash leaves one of the two. Any thread; two that replace the same file
- * at a time leave the text of either.
+ * that a crash leaves one of the two. Any thread; two that replace the same
+ * file at a time leave the text of either.
  */
 #include "base/base.h"
 

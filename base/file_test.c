@@ -2,7 +2,6 @@
 /* file_test.c - files that are replaced as a whole. */
 #include "base/testing.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>

@@ -9,7 +9,6 @@
 #include "base/internal.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 static bool
 parse_percent(struct str text, int64_t *out)

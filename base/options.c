@@ -10,7 +10,6 @@
 #include "base/base.h"
 #include "base/internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 _Static_assert(sizeof(char *) == sizeof(int64_t),

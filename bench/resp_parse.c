@@ -10,7 +10,6 @@
 #include "protocol/resp.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define INPUT_BYTES (64 * KIB)
 #define RUN_NS 200e6 /* CPU time of a sample */

@@ -4,7 +4,6 @@
  */
 #include "client-tests/wire.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "client-tests/client.h"

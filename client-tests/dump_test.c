@@ -4,8 +4,6 @@
  */
 #include "client-tests/wire.h"
 
-#include <stdlib.h>
-
 #include "client-tests/client.h"
 #include "client-tests/fixture.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* exhaustion_test.c - what the system refuses or changes under a daemon that
- * runs: descriptors, addresses, room on a disk, the time. Clients that are there
- * are served, the log says what is wrong and does not fill up with it, and all
- * is well again afterwards.
+ * runs: descriptors, addresses, room on a disk, the time. Clients that are
+ * there are served, the log says what is wrong and does not fill up with it,
+ * and all is well again afterwards.
  */
 #include "client-tests/wire.h"
 
@@ -159,8 +159,8 @@ END_TEST
 
 /* ---- memory of the system ----------------------------------------------- */
 
-/* Hundreds begin a command when no more memory can be mapped: they are closed or
- * served, and nobody else is confused by what they have begun. */
+/* Hundreds begin a command when no more memory can be mapped: they are closed
+ * or served, and nobody else is confused by what they have begun. */
 START_TEST(no_memory_can_be_mapped)
 {
     enum {

@@ -3,8 +3,6 @@
  * of a batch. */
 #include "client-tests/wire.h"
 
-#include <stdlib.h>
-
 #include "client-tests/client.h"
 
 #define N_KEYS 6000 /* more than a flush deletes at once */

@@ -4,7 +4,6 @@
  */
 #include "client-tests/wire.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>

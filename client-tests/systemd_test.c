@@ -6,7 +6,6 @@
 #include "client-tests/wire.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>

@@ -6,7 +6,6 @@
 #include "client-tests/wire.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "client-tests/client.h"
 #include "client-tests/fixture.h"

@@ -2,7 +2,6 @@
 /* acl_cmd.c - the subcommands of ACL. Any worker. */
 #include "commands/acl.h"
 
-#include <stdlib.h>
 #include <sys/random.h>
 
 /* As Redis says it where the arity of a subcommand is open. */

@@ -7,8 +7,6 @@
  */
 #include "commands/acl.h"
 
-#include <stdlib.h>
-
 /* ---- from lines ---------------------------------------------------------- */
 
 struct declaration {

@@ -2,8 +2,6 @@
 /* bits_test.c - SETBIT, GETBIT, BITCOUNT, BITPOS, BITOP and BITFIELD. */
 #include "commands/fixture.h"
 
-#include <stdlib.h>
-
 #define OK "+OK\r\n"
 #define BAD_OFFSET "-ERR bit offset is not an integer or out of range\r\n"
 #define BAD_BIT "-ERR bit is not an integer or out of range\r\n"

@@ -11,7 +11,6 @@
 #include "commands/notify.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 /* ---- comparisons --------------------------------------------------------- */
 

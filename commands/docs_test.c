@@ -4,7 +4,6 @@
 #include "commands/fixture.h"
 #include "commands/internal.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 
 /* ---- a reader of replies ------------------------------------------------- */

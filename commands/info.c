@@ -8,7 +8,6 @@
 #include "commands/pubsub.h"
 #include "commands/tracking.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>

@@ -73,7 +73,8 @@ struct command {
     /* As COMMAND INFO has them: last -1 = the end. Or last KEYS_COUNTED: the
      * argument before the first key says how many keys there are. Or
      * KEYS_STORED: the first, and what follows the word STORE. Or
-     * KEYS_LISTED: the first, or if that is empty what follows the word KEYS. */
+     * KEYS_LISTED: the first, or if that is empty what follows the word
+     * KEYS. */
     int first_key, last_key, key_step;
     const char *group, *since, *complexity, *summary;
     const char *arguments; /* syntax after the name, for DOCS */

@@ -3,7 +3,6 @@
 #include "commands/fixture.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define OK "+OK\r\n"
 #define QUEUED "+QUEUED\r\n"

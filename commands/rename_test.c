@@ -2,8 +2,6 @@
 /* rename_test.c - COPY, RENAME, RENAMENX and MOVE. */
 #include "commands/fixture.h"
 
-#include <stdlib.h>
-
 #define OK "+OK\r\n"
 #define NO_KEY "-ERR no such key\r\n"
 #define SAME "-ERR source and destination objects are the same\r\n"

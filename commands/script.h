@@ -135,8 +135,8 @@ struct script *script_define(
 /* Run it and reply. */
 void script_run(struct request *rq, const struct script_call *call);
 
-/* EVAL and its relatives. What a request of them would need: all locks; the right
- * to change data, or to tell others something. Any thread. */
+/* EVAL and its relatives. What a request of them would need: all locks; the
+ * right to change data, or to tell others something. Any thread. */
 bool script_uses_all_keys(const struct commands *c, unsigned flags);
 bool script_is_row(const struct command *row);
 bool script_wants_all_keys(const struct commands *c, const struct command *row,

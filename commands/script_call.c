@@ -10,8 +10,6 @@
 #include "commands/acl.h"
 #include "commands/script_state.h"
 
-#include <stdlib.h>
-
 /* ---- arguments ----------------------------------------------------------- */
 
 static int
@@ -102,7 +100,8 @@ is_declared(struct script_engine *e, const struct ks_key *key)
     return false;
 }
 
-/* Are the keys of the command under the locks? Replies with the error if not. */
+/* Are the keys of the command under the locks? Replies with the error if
+ * not. */
 static bool
 reach_keys(struct script_engine *e, struct request *inner)
 {

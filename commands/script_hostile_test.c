@@ -6,8 +6,6 @@
 #include "commands/fixture.h"
 #include "commands/script.h"
 
-#include <stdlib.h>
-
 #ifdef HAVE_LUA
 
 static void

@@ -9,7 +9,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* ---- numbers of arguments ------------------------------------------------- */
 

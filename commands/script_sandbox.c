@@ -128,8 +128,8 @@ read_table(lua_State *L)
     return script_call_wrapped(L);
 }
 
-/* The iterator is our next(), which knows stand-ins: the real table is not given
- * away. */
+/* The iterator is our next(), which knows stand-ins: the real table is not
+ * given away. */
 static int
 each_pair(lua_State *L)
 {

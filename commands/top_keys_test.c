@@ -4,7 +4,6 @@
 #include "commands/top_keys.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static struct hash_seed seed;
 

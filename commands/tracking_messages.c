@@ -6,8 +6,6 @@
 #include "commands/pubsub.h"
 #include "commands/tracking_table.h"
 
-#include <stdlib.h>
-
 /* ---- messages ------------------------------------------------------------ */
 
 /* What is invalid, as the client gets it after the head: an array of keys, or

@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>

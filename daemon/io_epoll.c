@@ -4,7 +4,6 @@
  */
 #include "daemon/internal.h"
 
-#include <errno.h>
 #include <sys/socket.h>
 
 /* ---- shared with the other engine ---------------------------------------- */

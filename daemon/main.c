@@ -403,8 +403,8 @@ write_pidfile(const char *path, struct buf *err)
     return false;
 }
 
-/* Who was started with standard error closed would give its number, and lines of
- * the log, to the next file or client. */
+/* Who was started with standard error closed would give its number, and lines
+ * of the log, to the next file or client. */
 static void
 open_standard_streams(void)
 {

@@ -4,7 +4,6 @@
 #include "slab/test.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- charges ------------------------------------------------------------- */
 

@@ -2,7 +2,6 @@
 /* Built with ASHLAR_DEBUG_ALLOC whatever the configuration says. */
 #include "slab/test.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
