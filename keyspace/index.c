@@ -826,7 +826,7 @@ look_ahead(const struct index *ix, struct ks_key *key)
 #define ITEM_AHEAD_BYTES ((size_t)20 * CACHE_LINE)
 
 /* An item of up to this many bytes is all wanted at once. */
-#define SHORT_ITEM ((size_t)2 * CACHE_LINE)
+#define SHORT_ITEM ((size_t)4 * CACHE_LINE)
 
 /* Into the second-level cache, which has more lines on their way at a time than
  * the first: what is many lines comes in half the time. */
@@ -848,6 +848,8 @@ prefetch_mark(const struct index *ix, struct ks_ahead *a)
     __builtin_prefetch((const void *)a->mark.state);
     n = MIN((size_t)a->mark.chunk_bytes, ITEM_AHEAD_BYTES);
     if (likely(n <= SHORT_ITEM)) {
+        for (size_t at = CACHE_LINE; at + CACHE_LINE < n; at += CACHE_LINE)
+            __builtin_prefetch(item + at);
         __builtin_prefetch(item + n - 1);
         return;
     }
