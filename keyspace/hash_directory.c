@@ -2,7 +2,7 @@
 /* hash_directory.c - what stands in the extents of a large hash: one table, or
  * a directory of many (hash_form.h has the picture).
  *
- * Looks, and frees; hash_segment.c changes directories. Any thread: with the
+ * Looks, and frees; hash_directory_edit.c changes them. Any thread: with the
  * item's partition locked, or a pin of its extent, when the bytes may be
  * changing.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* hash_edit.h - an edit of a hash under way, for the files that make it:
  * hash_edit.c (from the beginning to the last change), hash_end.c (the end),
- * hash_patch.c, hash_list.c, hash_grow.c and hash_segment.c (the forms it can
- * have).
+ * hash_patch.c, hash_list.c, hash_grow.c, hash_segment.c and
+ * hash_directory_edit.c (the forms it can have).
  */
 #pragma once
 
@@ -162,7 +162,7 @@ void edit_work_end(struct hash_edit *e, uint64_t begun_us);
 bool edit_new_extent(
     struct hash_edit *e, size_t room, size_t least, uint32_t *extent);
 
-/* ---- directories (hash_segment.c) ---------------------------------------- */
+/* ---- directories (hash_directory_edit.c) --------------------------------- */
 
 /* An empty hash with a directory and one segment that nobody else knows. */
 bool hdir_make(struct hash_edit *e, bool deadlines);

@@ -6,7 +6,8 @@ libkeyspace_a_SOURCES = \
 	keyspace/namespace.h keyspace/space.h keyspace/template.h \
 	keyspace/shape.h keyspace/packing.h keyspace/hash.h \
 	keyspace/hash_form.h keyspace/hash_compact.c keyspace/hash_table.c \
-	keyspace/hash_directory.c keyspace/hash_segment.c \
+	keyspace/hash_directory.c keyspace/hash_directory_edit.c \
+	keyspace/hash_segment.c keyspace/hash_segment.h \
 	keyspace/hash_shape.c keyspace/hash_read.c keyspace/hash_edit.c \
 	keyspace/hash_edit.h keyspace/hash_list.c keyspace/hash_grow.c \
 	keyspace/hash_patch.c keyspace/hash_end.c keyspace/hash_sweep.c \
