@@ -265,6 +265,35 @@ START_TEST(a_value_is_written_where_the_one_before_stood)
 }
 END_TEST
 
+/* The maintenance thread saw the hash with a deadline; by the time of its edit
+ * it is one of a shape and has none. */
+START_TEST(a_sweep_leaves_a_hash_alone_that_was_written_anew)
+{
+    char name[8];
+
+    for (unsigned i = 0; i < 10; i++) {
+        struct hash_edit *e;
+
+        snprintf(name, sizeof(name), "x%u", i);
+        e = open_edit(name, HASH_CREATE, 2, 100);
+        (void)hash_edit_set(e, STR("first"), STR("aaaaaaaa"), KS_NO_EXPIRY);
+        (void)hash_edit_set(e, STR("second"), STR("bbbbbbbb"), KS_NO_EXPIRY);
+        close_edit(e);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        uint32_t handle;
+
+        snprintf(name, sizeof(name), "x%u", i);
+        handle = handle_of(name);
+        hash_sweep(f.t, handle);
+        ck_assert_uint_eq(handle_of(name), handle);
+        assert_field(name, "first", "aaaaaaaa");
+        assert_field(name, "second", "bbbbbbbb");
+        ck_assert_uint_eq(count_of(name), 2);
+    }
+}
+END_TEST
+
 static Suite *
 suite(void)
 {
@@ -277,6 +306,7 @@ suite(void)
         c, an_edit_gives_what_its_changes_one_by_one_would, 0, 2);
     tcase_add_test(c, a_value_is_written_where_the_one_before_stood);
     tcase_add_test(c, what_gets_too_large_becomes_a_table);
+    tcase_add_test(c, a_sweep_leaves_a_hash_alone_that_was_written_anew);
     suite_add_tcase(s, c);
     return s;
 }
