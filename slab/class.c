@@ -218,12 +218,29 @@ slab_n_classes(const struct slab *s)
     return s->n_classes;
 }
 
+bool
+slab_class_has_free(const struct slab *s, unsigned cls)
+{
+    return LOAD(&s->classes[cls].n_free) > 0;
+}
+
 /* ---- pages of a class ---------------------------------------------------- */
 
 unsigned
 class_bucket_of(const struct size_class *c, uint32_t n_free)
 {
     return n_free > 0 ? (n_free - 1) * N_BUCKETS / c->n_chunks : N_BUCKETS;
+}
+
+void
+class_add_free(struct slab *s, struct size_class *c, int64_t n)
+{
+    uint64_t was = LOAD(&c->n_free), now = was + (uint64_t)n;
+
+    STORE(&c->n_free, now);
+    if ((was >= c->n_chunks) != (now >= c->n_chunks))
+        atomic_fetch_xor_explicit(&s->drainable[c->number / 64],
+            (uint64_t)1 << c->number % 64, memory_order_relaxed);
 }
 
 /* A page of the class changes its number of free chunks: full pages are in no
@@ -264,7 +281,7 @@ add_page(struct slab *s, struct size_class *c, uint32_t page)
     STORE(&p->frontier, 0);
     STORE(&p->due, UINT32_MAX);
     set_page_free(s, c, page, c->n_chunks);
-    BUMP(&c->n_free, c->n_chunks);
+    class_add_free(s, c, c->n_chunks);
     /* release: who sees the kind sees the marks that page_acquire() set */
     atomic_store_explicit(
         &p->kind, page_kind(PAGE_IN_USE, c->number), memory_order_release);
@@ -287,7 +304,7 @@ static void
 release_empty_page(struct slab *s, struct size_class *c, uint32_t page)
 {
     list_remove(s, &c->bucket[class_bucket_of(c, c->n_chunks)], page);
-    DROP(&c->n_free, c->n_chunks);
+    class_add_free(s, c, -(int64_t)c->n_chunks);
     class_forget_page(s, c, page);
     page_release(s, page);
 }
@@ -307,7 +324,7 @@ put_back(struct slab *s, struct size_class *c, uint32_t handle)
     }
     STORE(&chunk_words(s, handle)[1], p->free_head);
     p->free_head = handle;
-    BUMP(&c->n_free, 1);
+    class_add_free(s, c, 1);
     set_page_free(s, c, page, p->n_free + 1);
     if (p->n_free == c->n_chunks)
         release_empty_page(s, c, page);
@@ -330,7 +347,7 @@ take_from_page(struct slab *s, struct size_class *c, uint32_t page,
     while (n < want && frontier < c->n_chunks)
         out[n++] = chunk_handle(c, offset, frontier++);
     STORE(&p->frontier, frontier);
-    DROP(&c->n_free, n);
+    class_add_free(s, c, -(int64_t)n);
     set_page_free(s, c, page, p->n_free - n);
     return n;
 }

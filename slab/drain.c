@@ -78,7 +78,7 @@ begin(struct slab *s, struct size_class *c, uint32_t page, unsigned bucket)
 
     if (bucket < N_BUCKETS)
         list_remove(s, &c->bucket[bucket], page);
-    DROP(&c->n_free, p->n_free);
+    class_add_free(s, c, -(int64_t)p->n_free);
     BUMP(&c->n_free_draining, p->n_free);
     BUMP(&c->n_draining, 1);
     STORE(&p->kind, page_kind(PAGE_DRAINING, c->number));
@@ -249,20 +249,22 @@ slab_drain_pending(struct slab *s)
 unsigned
 slab_drain_candidate(const struct slab *s)
 {
-    unsigned best = UINT32_MAX, i;
+    unsigned best = UINT32_MAX;
     uint64_t most = 0;
 
-    for (i = 0; i < s->n_classes; i++) {
-        const struct size_class *c = &s->classes[i];
-        uint64_t n_free = LOAD(&c->n_free), beyond;
+    for (unsigned w = 0; w < ARRAY_LEN(s->drainable); w++)
+        for (uint64_t set = LOAD(&s->drainable[w]); set != 0; set &= set - 1) {
+            unsigned i = w * 64 + (unsigned)__builtin_ctzll(set);
+            const struct size_class *c = &s->classes[i];
+            uint64_t n_free = LOAD(&c->n_free), beyond;
 
-        if (n_free < c->n_chunks)
-            continue;
-        beyond = (n_free - c->n_chunks) * c->chunk_bytes;
-        if (best == UINT32_MAX || beyond > most) {
-            best = i;
-            most = beyond;
+            if (n_free < c->n_chunks)
+                continue; /* no longer */
+            beyond = (n_free - c->n_chunks) * c->chunk_bytes;
+            if (best == UINT32_MAX || beyond > most) {
+                best = i;
+                most = beyond;
+            }
         }
-    }
     return best;
 }

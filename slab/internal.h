@@ -234,6 +234,9 @@ void class_put(
 void class_put_to_pages(
     struct slab *s, struct size_class *c, const uint32_t *handles, unsigned n);
 
+/* So many free chunks more in pages in use, or fewer. [class lock] */
+void class_add_free(struct slab *s, struct size_class *c, int64_t n);
+
 /* The list for pages with so many free chunks; N_BUCKETS: none, when full. */
 unsigned class_bucket_of(const struct size_class *c, uint32_t n_free);
 
@@ -458,6 +461,9 @@ struct slab {
     struct spinlock threads_lock;
     struct slab_thread *threads; /* [threads_lock] */
     uint16_t *debug;             /* debug.c's own; NULL without it */
+    /* Bit c: class c has a page's worth of free chunks. Its lock guards changes
+     * of its bit. */
+    _Atomic uint64_t drainable[SLAB_MAX_CLASSES / 64];
     struct size_class classes[SLAB_MAX_CLASSES];
 };
 _Static_assert(offsetof(struct slab, view) == 0, "slab_ptr() relies on it");

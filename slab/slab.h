@@ -151,6 +151,10 @@ unsigned slab_class_of(const struct slab *s, size_t bytes);
 size_t slab_class_bytes(const struct slab *s, unsigned cls);
 unsigned slab_n_classes(const struct slab *s);
 
+/* Whether pages of the class have free chunks, beside those in magazines and the
+ * depot. Any thread. */
+bool slab_class_has_free(const struct slab *s, unsigned cls);
+
 /* Size of the chunk behind a live handle, bytes. */
 size_t slab_chunk_bytes(const struct slab *s, uint32_t handle);
 
