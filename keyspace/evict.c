@@ -2,19 +2,25 @@
 /* evict.c - what goes when memory is full: the sampled item of least hit
  * density per byte, of any class.
  *
- * An eviction looks at runs of neighbouring marks (mark.c) of two random pages,
- * each byte of memory equally likely, and at one of the class that needs room,
- * and takes the item whose rank (rank.c) is the least for its size. Two short
- * runs show worse ones than a long one, whose items are all of one size. It
- * verifies its victim under the partition lock. Any thread, also under
- * partition locks: further ones are only tried.
+ * For a victim, runs of neighbouring marks (mark.c) of random pages are looked
+ * at, each byte of memory equally likely, and now and then one of the class that
+ * needs room. The two items of each run whose rank (rank.c) is the least for
+ * their size become candidates, which stay until they go or worse ones take
+ * their place; the worst candidate goes. Two short runs show worse ones than a
+ * long one, whose items are all of one size. A victim is verified under the
+ * partition lock. Any thread, also under partition locks: further ones are only
+ * tried.
  */
 #include "keyspace/density.h"
 
 #include <math.h>
 
-#define SAMPLE 8       /* of a run */
-#define PAGE_SAMPLE 16 /* when a whole page is judged */
+#define SAMPLE 8          /* of a run, of which a victim takes two */
+#define SMALL_BYTES 128   /* up to here two victims take one ... */
+#define SAMPLE_SMALL 16   /* of so many */
+#define SAMPLE_EXTENTS 16
+#define CLASS_EVERY 3     /* one run in so many is of the class */
+#define PAGE_SAMPLE 16    /* when a whole page is judged */
 #define NEEDED_CLASS_BONUS 0.9f
 #define MAX_CHOICES 4
 
@@ -25,8 +31,6 @@ struct judge {
     int64_t weight;
     uint16_t now;
     uint64_t now_ms;
-    unsigned chunk_class; /* of what is being judged */
-    struct victim best;
 };
 
 enum {
@@ -56,41 +60,87 @@ is_random(enum ks_policy p)
     return p == KS_ALLKEYS_RANDOM || p == KS_VOLATILE_RANDOM;
 }
 
-/* `bytes` is the size that its hits have been counted by, `gain` what goes with
- * it. */
-static void
-judge_item(struct judge *j, uint32_t handle, uint8_t state, uint16_t stamp,
-    size_t bytes, size_t gain, float factor)
+/* Its score. `bytes` is the size that its hits have been counted by. False if
+ * the policy keeps it. */
+static bool
+judge_item(const struct judge *j, struct victim *v, size_t bytes)
 {
-    struct victim v = {.handle = handle,
-        .cls = rank_class(bytes, state),
-        .bucket = age_bucket((uint16_t)(j->now - stamp)),
-        .stamp = stamp,
-        .state = state,
-        .chunk_class = j->chunk_class};
-
-    if (!(state & MARK_EXPIRES)) {
+    v->cls = rank_class(bytes, v->state);
+    v->bucket = age_bucket((uint16_t)(j->now - v->stamp));
+    if (!(v->state & MARK_EXPIRES)) {
         if (only_volatile(j->policy))
-            return;
-    } else if (item_peek_expired(slab_ptr(j->t->slab, handle), j->now_ms)) {
-        v.score = -1;
-        j->best = v;
-        return;
+            return false;
+    } else if (item_peek_expired(
+                   slab_ptr(j->t->slab, v->handle), j->now_ms)) {
+        v->score = -1;
+        return true;
     }
     if (is_random(j->policy))
-        v.score = (float)(next_random(j->t) >> 40);
+        v->score = (float)(next_random(j->t) >> 40);
     else
-        v.score =
-            density(j->t->ks, v.cls, v.bucket) * factor / weight_of(j, gain);
-    if (j->best.handle == 0 || v.score < j->best.score)
-        j->best = v;
+        v->score =
+            density(j->t->ks, v->cls, v->bucket) / weight_of(j, v->bytes);
+    return true;
+}
+
+/* ---- candidates ---------------------------------------------------------- */
+
+/* What was seen and may go soon: the least of all that were looked at for the
+ * last evictions, as far as there is a place. */
+static void
+offer(struct candidates *c, const struct victim *v)
+{
+    unsigned worst = 0;
+
+    if (c->n < ARRAY_LEN(c->victim)) {
+        c->victim[c->n++] = *v;
+        return;
+    }
+    for (unsigned i = 1; i < c->n; i++)
+        if (c->victim[i].score > c->victim[worst].score)
+            worst = i;
+    if (v->score < c->victim[worst].score)
+        c->victim[worst] = *v;
+}
+
+/* Where the least is, or one of the class that needs room if it is about as
+ * bad; c->n if there is none. */
+static unsigned
+find_least(const struct candidates *c, unsigned cls)
+{
+    float least = INFINITY;
+    unsigned at = c->n;
+
+    for (unsigned i = 0; i < c->n; i++) {
+        float score = c->victim[i].score;
+
+        if (c->victim[i].chunk_class == cls)
+            score *= NEEDED_CLASS_BONUS;
+        if (score < least) {
+            least = score;
+            at = i;
+        }
+    }
+    return at;
+}
+
+static bool
+take_least(struct candidates *c, unsigned cls, struct victim *out)
+{
+    unsigned at = find_least(c, cls);
+
+    if (at == c->n)
+        return false;
+    *out = c->victim[at];
+    c->victim[at] = c->victim[--c->n];
+    return true;
 }
 
 _Static_assert(SLAB_MARK_FREE &MARK_EXTENT, "one test for both");
 
 /* A random one of the items that may go; run->n for none. */
 static uint32_t
-random_of_run(struct judge *j, const struct slab_run *run)
+random_of_run(const struct judge *j, const struct slab_run *run)
 {
     uint8_t need = only_volatile(j->policy) ? MARK_EXPIRES : 0;
     uint32_t first = (uint32_t)(next_random(j->t) >> 32) % run->n;
@@ -105,17 +155,17 @@ random_of_run(struct judge *j, const struct slab_run *run)
     return run->n;
 }
 
-/* The item of a run that is worth the least; run->n for none. They are all of
- * one size, so their densities are compared, which are not negative: as the
- * numbers that their bits are. Only on a page that is due the items are looked
- * at: one that has expired goes first. */
-static uint32_t
-least_of_run(struct judge *j, const struct slab_run *run)
+/* The two items of a run that are worth the least; returns how many there are.
+ * They are all of one size, so their densities are compared, which are not
+ * negative: as the numbers that their bits are. Only on a page that is due the
+ * items are looked at: one that has expired goes first. */
+static unsigned
+least_of_run(const struct judge *j, const struct slab_run *run, uint32_t at[2])
 {
     const unsigned cls = rank_class(run->chunk_bytes, 0);
     uint8_t need = only_volatile(j->policy) ? MARK_EXPIRES : 0;
     uint8_t suspect = due_has_passed(j->t, run->page) ? MARK_EXPIRES : 0;
-    uint32_t least = UINT32_MAX, at = run->n;
+    uint32_t least = UINT32_MAX, next = UINT32_MAX;
 
     for (uint32_t i = 0; i < run->n; i++) {
         uint8_t state = slab_run_state(run, i);
@@ -126,73 +176,88 @@ least_of_run(struct judge *j, const struct slab_run *run)
             continue;
         if (unlikely(state & suspect) &&
             item_peek_expired(
-                slab_ptr(j->t->slab, run->handle + i * run->step), j->now_ms))
-            return i;
+                slab_ptr(j->t->slab, run->handle + i * run->step), j->now_ms)) {
+            at[0] = i;
+            return 1;
+        }
         worth =
             density_bits(j->t->ks, cls + (state & MARK_REUSE), age_bucket(age));
         if (worth < least) {
+            next = least;
+            at[1] = at[0];
             least = worth;
-            at = i;
+            at[0] = i;
+        } else if (worth < next) {
+            next = worth;
+            at[1] = i;
         }
     }
-    return at;
+    return (least != UINT32_MAX) + (next != UINT32_MAX);
 }
 
+/* Offer what is worth the least in a run. */
 static void
-judge_run(struct judge *j, const struct slab_run *run, float factor)
+judge_run(
+    const struct judge *j, const struct slab_run *run, struct candidates *to)
 {
-    uint32_t i =
-        is_random(j->policy) ? random_of_run(j, run) : least_of_run(j, run);
-    uint8_t state;
+    uint32_t at[2] = {0, 0};
+    unsigned n;
 
-    if (i == run->n)
-        return;
-    state = slab_run_state(run, i);
-    if (state & MARK_EXTENT)
-        return; /* free by now */
-    j->chunk_class = run->cls;
-    judge_item(j, run->handle + i * run->step, state, slab_run_stamp(run, i),
-        run->chunk_bytes, run->chunk_bytes, factor);
+    if (is_random(j->policy))
+        n = (at[0] = random_of_run(j, run)) < run->n;
+    else
+        n = least_of_run(j, run, at);
+    for (unsigned i = 0; i < n; i++) {
+        struct victim v = {.handle = run->handle + at[i] * run->step,
+            .chunk_class = run->cls,
+            .bytes = run->chunk_bytes,
+            .stamp = slab_run_stamp(run, at[i]),
+            .state = slab_run_state(run, at[i])};
+
+        if ((v.state & MARK_EXTENT) || !judge_item(j, &v, run->chunk_bytes))
+            continue; /* free by now */
+        offer(to, &v);
+    }
 }
 
 /* Judge the item that an extent is of. That of a hash may be one of many. */
 static void
-judge_owner(struct judge *j, uint32_t handle, uint32_t extent, uint8_t state,
-    uint16_t stamp)
+judge_owner(const struct judge *j, uint32_t extent, struct victim *v)
 {
     const struct slab *slab = j->t->slab;
     size_t bytes = extent_committed(slab, extent), gain = bytes;
     struct item_copy copy;
 
-    if (item_peek(slab_ptr(slab, handle), j->now_ms, &copy) &&
+    if (item_peek(slab_ptr(slab, v->handle), j->now_ms, &copy) &&
         item_kind(copy.view.header) == ITEM_HASH && copy.view.extent != 0) {
         bytes = extent_committed(slab, copy.view.extent);
         gain = MAX(gain, copy.view.value_len);
     }
-    judge_item(j, handle, state, stamp, bytes, gain, 1);
+    v->bytes = gain;
+    if (judge_item(j, v, bytes))
+        offer(&j->t->ahead.candidates, v);
 }
 
 static void
-judge_extents(struct judge *j)
+judge_extents(const struct judge *j)
 {
     struct slab *slab = j->t->slab;
-    uint32_t ids[SAMPLE];
-    unsigned n = extent_sample(slab, next_random(j->t), SAMPLE, ids);
+    uint32_t ids[SAMPLE_EXTENTS];
+    unsigned n = extent_sample(slab, next_random(j->t), SAMPLE_EXTENTS, ids);
 
-    j->chunk_class = SLAB_MAX_CLASSES; /* no run */
     for (unsigned i = 0; i < n; i++) {
-        uint32_t handle = extent_owner(slab, ids[i]);
+        struct victim v = {.handle = extent_owner(slab, ids[i]),
+            .chunk_class = SLAB_MAX_CLASSES};
         struct slab_mark m;
-        uint8_t state;
 
-        if (handle == 0)
+        if (v.handle == 0)
             continue;
-        m = slab_mark(slab, handle);
-        state = atomic_load_explicit(m.state, memory_order_relaxed);
-        if (state == SLAB_MARK_FREE || !(state & MARK_EXTENT))
+        m = slab_mark(slab, v.handle);
+        v.state = atomic_load_explicit(m.state, memory_order_relaxed);
+        if (v.state == SLAB_MARK_FREE || !(v.state & MARK_EXTENT))
             continue;
-        judge_owner(j, handle, ids[i], state,
-            atomic_load_explicit(m.stamp, memory_order_relaxed));
+        v.stamp = atomic_load_explicit(m.stamp, memory_order_relaxed);
+        judge_owner(j, ids[i], &v);
     }
 }
 
@@ -286,11 +351,11 @@ evict_worst_page(struct ks_thread *t)
     return worst;
 }
 
-/* A run that was asked for by the last call, or one of now; the next is asked
- * for. `cls` is SLAB_MAX_CLASSES for all. */
+/* A run that was asked for by the last call, or one of now, of up to `max`; the
+ * next is asked for. `cls` is SLAB_MAX_CLASSES for all. */
 static bool
 next_run(struct ks_thread *t, struct slab_run *ahead, unsigned cls,
-    struct slab_run *run)
+    unsigned max, struct slab_run *run)
 {
     bool is_class = cls < SLAB_MAX_CLASSES;
     bool found = true;
@@ -298,11 +363,11 @@ next_run(struct ks_thread *t, struct slab_run *ahead, unsigned cls,
     *run = *ahead;
     if (run->n == 0 || (is_class && run->cls != cls))
         found = is_class
-            ? slab_sample_class(t->slab, cls, next_random(t), SAMPLE, run)
-            : slab_sample(t->slab, next_random(t), SAMPLE, run);
+            ? slab_sample_class(t->slab, cls, next_random(t), max, run)
+            : slab_sample(t->slab, next_random(t), max, run);
     if (!(is_class
-                ? slab_sample_class(t->slab, cls, next_random(t), SAMPLE, ahead)
-                : slab_sample(t->slab, next_random(t), SAMPLE, ahead))) {
+                ? slab_sample_class(t->slab, cls, next_random(t), max, ahead)
+                : slab_sample(t->slab, next_random(t), max, ahead))) {
         ahead->n = 0;
         return found;
     }
@@ -321,7 +386,7 @@ is_unchanged(const struct ks_thread *t, const struct victim *v)
         *(const volatile uint16_t *)(const void *)m.stamp == v->stamp;
 }
 
-/* Ask for the index line of the victim whose item has come. */
+/* Ask for the index line of a victim whose item has come. */
 static void
 prefetch_victim_line(struct ks_thread *t, struct victim *v)
 {
@@ -336,56 +401,51 @@ prefetch_victim_line(struct ks_thread *t, struct victim *v)
     }
 }
 
-/* Put the best of a comparison in the queue and take the victim that is to go
- * now; false while none is ready. What has expired, or is of the class that
- * needs room when no other is, goes past the queue. */
-static bool
-take_victim(struct ks_thread *t, const struct victim *best, unsigned cls,
-    struct victim *out)
+/* Look at some more items, now and then of the class that needs room. */
+static void
+look_at_run(const struct judge *j, unsigned cls, unsigned max)
 {
+    struct ks_thread *t = j->t;
     struct evictions_ahead *a = &t->ahead;
+    unsigned turn = a->turn++;
+    struct slab_run run;
+    bool found;
 
-    *out = *best;
-    if (best->score < 0 || best->chunk_class == SLAB_MAX_CLASSES ||
-        (a->ready.handle != 0 && a->ready.chunk_class != cls &&
-            best->chunk_class == cls))
-        return true;
-    *out = a->ready;
-    a->ready = a->chosen;
-    a->chosen = *best;
-    if (a->ready.handle != 0)
-        prefetch_victim_line(t, &a->ready);
-    __builtin_prefetch(slab_ptr(t->slab, best->handle));
-    return out->handle != 0 && is_unchanged(t, out);
+    if (cls < SLAB_MAX_CLASSES && turn % CLASS_EVERY == 0)
+        found = next_run(t, &a->of_class, cls, max, &run);
+    else
+        found = next_run(t, &a->any[turn % ARRAY_LEN(a->any)],
+            SLAB_MAX_CLASSES, max, &run);
+    if (found)
+        judge_run(j, &run, &a->candidates);
 }
 
-/* The best of one comparison; its handle is 0 if nothing may go. */
-static struct victim
-choose_victim(struct ks_thread *t, unsigned cls)
+/* For the nth victim of those that go at once. What a look costs is above all
+ * the page walk for the marks. */
+static void
+look_around(const struct judge *j, unsigned cls, unsigned n)
 {
-    struct judge j = judge_now(t);
+    struct ks_thread *t = j->t;
     size_t large = extent_live_bytes(t->slab);
     size_t used = slab_used(t->slab);
-    struct slab_run run;
+    bool is_small = cls < SLAB_MAX_CLASSES &&
+        slab_class_bytes(t->slab, cls) <= SMALL_BYTES;
 
-    if (j.policy == KS_NOEVICTION)
-        return j.best;
-    for (unsigned i = 0; i < ARRAY_LEN(t->ahead.any); i++) {
+    for (unsigned i = is_small ? 1 - n % 2 : 2; i > 0; i--) {
         if (large > 0 && next_random(t) % (used + 1) < large)
-            judge_extents(&j);
-        else if (next_run(t, &t->ahead.any[i], SLAB_MAX_CLASSES, &run))
-            judge_run(&j, &run, 1);
+            judge_extents(j);
+        else
+            look_at_run(j, cls, is_small ? SAMPLE_SMALL : SAMPLE);
     }
-    if (cls < SLAB_MAX_CLASSES && next_run(t, &t->ahead.of_class, cls, &run))
-        judge_run(&j, &run, NEEDED_CLASS_BONUS);
-    return j.best;
 }
 
 static bool
-evict_victim(struct ks_thread *t, const struct victim *v)
+evict_victim(struct ks_thread *t, const struct victim *v, unsigned cls)
 {
-    bool gone = v->has_hash ? remove_hashed(t, v->handle, v->hash, REMOVE_EVICT)
-                            : remove_chunk(t, v->handle, REMOVE_EVICT);
+    enum remove_reason why =
+        v->chunk_class == cls ? REMOVE_TO_REUSE : REMOVE_EVICT;
+    bool gone = v->has_hash ? remove_hashed(t, v->handle, v->hash, why)
+                            : remove_chunk(t, v->handle, why);
 
     if (!gone) {
         mark_correct(t, v->handle);
@@ -396,31 +456,89 @@ evict_victim(struct ks_thread *t, const struct victim *v)
     return true;
 }
 
+/* Those that were judged otherwise are none. */
+static void
+keep_candidates(const struct judge *j)
+{
+    struct candidates *c = &j->t->ahead.candidates;
+
+    if (c->policy == j->policy && c->weight == j->weight)
+        return;
+    c->n = 0;
+    c->policy = j->policy;
+    c->weight = j->weight;
+}
+
+#define AT_ONCE 8 /* victims: their misses of the CPU's caches overlap */
+
+/* Choose up to `max` victims, of `bytes` together. */
+static unsigned
+choose_victims(const struct judge *j, unsigned cls, unsigned max, size_t bytes,
+    struct victim *out)
+{
+    struct candidates *c = &j->t->ahead.candidates;
+    unsigned n = 0;
+
+    for (size_t sum = 0; n < max && sum < bytes; n++) {
+        look_around(j, cls, n);
+        if (!take_least(c, cls, &out[n]))
+            break;
+        sum += out[n].bytes;
+        if (!out[n].has_hash)
+            __builtin_prefetch(slab_ptr(j->t->slab, out[n].handle));
+    }
+    return n;
+}
+
+unsigned
+evict_some(struct ks_thread *t, unsigned cls, unsigned items, size_t bytes)
+{
+    struct candidates *c = &t->ahead.candidates;
+    struct judge j = judge_now(t);
+    struct victim victim[AT_ONCE];
+    unsigned n, gone = 0;
+
+    if (j.policy == KS_NOEVICTION)
+        return 0;
+    keep_candidates(&j);
+    n = choose_victims(&j, cls, MIN(items, AT_ONCE), bytes, victim);
+    for (unsigned i = 0; i < n; i++)
+        if (!victim[i].has_hash)
+            prefetch_victim_line(t, &victim[i]);
+    for (unsigned i = 0; i < n; i++)
+        if (is_unchanged(t, &victim[i]))
+            gone += evict_victim(t, &victim[i], cls);
+    if (n == 1 && c->n > 0) {
+        /* the next one will be alone as well */
+        struct victim *next = &c->victim[find_least(c, cls)];
+
+        if (!next->has_hash)
+            prefetch_victim_line(t, next);
+    }
+    return gone;
+}
+
 bool
 evict_one(struct ks_thread *t, unsigned cls)
 {
-    struct victim best, v;
-
-    for (unsigned i = 0; i < MAX_CHOICES; i++) {
-        best = choose_victim(t, cls);
-        /* none: the page that was asked for may be empty by now */
-        if (best.handle != 0 && take_victim(t, &best, cls, &v) &&
-            evict_victim(t, &v))
+    for (unsigned i = 0; i < MAX_CHOICES; i++)
+        if (evict_some(t, cls, 1, SIZE_MAX) > 0)
             return true;
-    }
-    return best.handle != 0 && evict_victim(t, &best);
+    return false;
 }
 
 bool
 evict_of_class(struct ks_thread *t, unsigned cls)
 {
     struct judge j = judge_now(t);
+    struct candidates c = {.n = 0};
     struct slab_run run;
+    struct victim v;
 
     if (j.policy == KS_NOEVICTION)
         return false;
-    for (unsigned i = 0; i < MAX_CHOICES && j.best.handle == 0; i++)
-        if (next_run(t, &t->ahead.of_class, cls, &run))
-            judge_run(&j, &run, 1);
-    return j.best.handle != 0 && evict_victim(t, &j.best);
+    for (unsigned i = 0; i < MAX_CHOICES && c.n == 0; i++)
+        if (next_run(t, &t->ahead.of_class, cls, SAMPLE, &run))
+            judge_run(&j, &run, &c);
+    return take_least(&c, cls, &v) && evict_victim(t, &v, cls);
 }

@@ -329,6 +329,14 @@ bool index_populate(struct index *ix);
  * not allow it yet. Any thread; may give free memory back to the system. */
 bool index_save(struct index *ix, size_t bytes);
 
+/* Whether its growth waits for memory after that. */
+static inline bool
+index_waits(const struct index *ix)
+{
+    return unlikely(LOAD(&ix->wanted_bytes) != 0);
+}
+
+
 static inline unsigned
 index_partition(uint64_t hash)
 {
@@ -501,21 +509,29 @@ struct ks {
 struct victim {
     uint32_t handle; /* 0: none */
     float score;     /* density per weight; the least goes */
-    unsigned cls, bucket;     /* of the ranks */
-    unsigned chunk_class;
+    size_t bytes;    /* that go with it */
+    uint64_t hash;   /* of its key */
+    unsigned cls, bucket; /* of the ranks */
+    unsigned chunk_class; /* SLAB_MAX_CLASSES: an extent goes too */
     uint16_t stamp;
     uint8_t state;
-    bool has_hash;
-    uint64_t hash;   /* of its key */
+    bool has_hash;   /* its index line has been asked for */
+};
+
+/* What was looked at and may go soon. */
+struct candidates {
+    struct victim victim[16];
+    unsigned n;
+    enum ks_policy policy; /* that they were judged by */
+    int64_t weight;
 };
 
 /* Evictions come in numbers, and all that one looks at are misses of the CPU's
- * caches. So each asks for what the next ones will look at: marks to compare,
- * then the item chosen, then its index line. */
+ * caches. So each asks for what the next ones will look at. */
 struct evictions_ahead {
-    struct slab_run any[2], of_class; /* to be compared; n is 0 for none */
-    struct victim chosen;             /* its item is on its way */
-    struct victim ready;              /* its index line too */
+    struct slab_run any[8], of_class; /* to be compared; n is 0 for none */
+    unsigned turn;
+    struct candidates candidates;
 };
 
 /* A page that this thread drains bit by bit. Others may go on with it. */
@@ -887,8 +903,13 @@ void rank_init(struct ks *ks);
 void rank_update(struct ks *ks);
 
 /* Evict one item, best one of class `cls` if it is as bad as others. False when
- * none was found. */
+ * none was found. The chunk of one of the class is this thread's then, and the
+ * next that it takes. */
 bool evict_one(struct ks_thread *t, unsigned cls);
+/* The same for up to `items`, 8 at most, until `bytes` have gone: quicker than
+ * one by one. Returns how many went; 0 does not say that there are none. */
+unsigned evict_some(struct ks_thread *t, unsigned cls, unsigned items,
+    size_t bytes);
 /* Evict the worst of some items of the class. False when none was found. */
 bool evict_of_class(struct ks_thread *t, unsigned cls);
 /* The page whose items are worth the least per byte, of a few random ones;
@@ -968,7 +989,12 @@ bool drain_pending(struct ks_thread *t);
 /* Take an item out if it is (still) in the index and `want` agrees; used by
  * eviction, expiry and draining on chunks found by walking pages. Returns true
  * when it was removed and freed. */
-enum remove_reason { REMOVE_EVICT, REMOVE_IF_EXPIRED, REMOVE_IF_DEAD };
+enum remove_reason {
+    REMOVE_EVICT,
+    REMOVE_TO_REUSE, /* the same, and this thread takes the chunk */
+    REMOVE_IF_EXPIRED,
+    REMOVE_IF_DEAD
+};
 bool remove_chunk(struct ks_thread *t, uint32_t handle,
     enum remove_reason why);
 /* The same for who has hashed the key of the item, which may be gone by now. */

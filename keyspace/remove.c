@@ -84,7 +84,7 @@ static bool
 may_go(struct ks_thread *t, const struct item_view *v, uint64_t now_ms,
     bool dead, enum remove_reason why)
 {
-    return dead || why == REMOVE_EVICT ||
+    return dead || why == REMOVE_EVICT || why == REMOVE_TO_REUSE ||
         (why == REMOVE_IF_EXPIRED && item_is_over(t, v, now_ms));
 }
 
@@ -144,7 +144,10 @@ remove_hashed(
         count_expired(t, &owner, &v, now_ms);
     else if (!owner.dead)
         note_evicted(t, &owner, handle, hash);
-    item_free_to_page(t, handle, v.extent);
+    if (why == REMOVE_TO_REUSE)
+        item_free(t, handle, v.extent);
+    else
+        item_free_to_page(t, handle, v.extent);
     return true;
 }
 

@@ -46,6 +46,11 @@ ks_refuses_values(const struct ks_thread *t)
 #define STEP_ITEMS 256
 #define SLICE_ITEMS 64 /* moved at a time */
 
+/* Small items go several at a time: what one waits for, the CPU fetches for all
+ * of them. */
+#define AT_ONCE_ITEMS 8
+#define AT_ONCE_BYTES 512
+
 enum made {
     MADE_ROOM,   /* an item went */
     MADE_HOLES,  /* perhaps: items were moved, or may go next time */
@@ -61,7 +66,7 @@ make_room(struct ks_thread *t, unsigned cls, uint64_t begun, unsigned turn)
     if (t->metrics.evicted + t->metrics.moves - begun >= STEP_ITEMS &&
         evict_of_class(t, cls))
         return MADE_ROOM;
-    gone = evict_one(t, cls);
+    gone = evict_some(t, cls, AT_ONCE_ITEMS, AT_ONCE_BYTES) > 0;
     drained = drain_any(t, SLICE_ITEMS, turn);
     if (gone)
         return MADE_ROOM;
@@ -124,8 +129,10 @@ room_for(struct ks_thread *t, size_t bytes, enum room room)
 #define HELP_BELOW_LEAST (128 * KIB) /* a small cache could not spare it */
 #define HELP_INDEX (8 * KIB) /* charged for growth of the index */
 
+/* Free chunks of the class will do without a page, unless the index needs
+ * one. */
 static bool
-needs_help(const struct ks_thread *t)
+needs_help(const struct ks_thread *t, unsigned cls)
 {
     size_t limit = slab_limit(t->slab);
     size_t low = MIN(limit / 400, HELP_BELOW_MOST);
@@ -134,18 +141,22 @@ needs_help(const struct ks_thread *t)
     if (slab_used(t->slab) + low <= limit || low < HELP_BELOW_LEAST)
         return false;
     left = slab_headroom(t->slab);
+    if (slab_class_has_free(t->slab, cls) && !index_waits(&t->ks->index))
+        return false;
     return left < low / (t->accesses % HELP_EVERY == 0 ? 1 : 2) &&
         evict_takes_any(t);
 }
 
 __attribute__((noinline)) static void
-help(struct ks_thread *t)
+help(struct ks_thread *t, unsigned cls)
 {
     uint64_t begun = step_begin();
+    unsigned gone = 1;
 
-    for (unsigned i = 0; i < HELP_ITEMS; i++)
-        if (!evict_one(t, SLAB_MAX_CLASSES))
-            break;
+    if (index_waits(&t->ks->index))
+        cls = SLAB_MAX_CLASSES; /* chunks are of no use to it, pages are */
+    for (unsigned sum = 0; sum < HELP_ITEMS && gone > 0; sum += gone)
+        gone = evict_some(t, cls, HELP_ITEMS, SIZE_MAX);
     (void)drain_some(t, HELP_ITEMS);
     step_end(STEP_EVICT, begun);
 }
@@ -157,6 +168,7 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
 {
     uint32_t handle;
     uint64_t begun;
+    unsigned cls;
 
     if (room == ROOM_AT_HAND)
         return slab_take(t->slab_thread, bytes);
@@ -167,8 +179,9 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
         return 0;
     }
     (void)index_save(&t->ks->index, HELP_INDEX);
-    if (unlikely(needs_help(t)))
-        help(t);
+    cls = slab_class_of(t->slab, bytes);
+    if (unlikely(needs_help(t, cls)))
+        help(t, cls);
     handle = slab_alloc(t->slab_thread, bytes);
     t->room_is_scarce = handle == 0;
     if (likely(handle != 0))
