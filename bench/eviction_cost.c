@@ -3,6 +3,12 @@
  * of the same in one that is not full: the difference is the eviction.
  *
  *   eviction_cost [--tsv]
+ *
+ * Both caches hold the same number of items and have found their size, so that
+ * no index grows in either: from the one that is not full the oldest keys are
+ * deleted, which is not counted. They take insertions by turns, in portions
+ * short enough for the machine to be the same for both; a sample is the median
+ * of many portions. What the maintenance thread would do meanwhile is counted.
  */
 #include "bench/bench.h"
 #include "keyspace/keyspace.h"
@@ -11,12 +17,17 @@
 #include <stdlib.h>
 
 #define LIMIT ((size_t)256 << 20)
+#define ROOMY (LIMIT / 2 * 3)  /* less than has huge pages */
+#define FULL_KEYS (LIMIT / 32) /* twice what it holds */
+#define PORTION 4096           /* insertions */
+#define PORTIONS 64            /* of a sample */
 
 struct cache {
     struct slab *slab;
     struct ks *ks;
     struct ks_thread *t, *maintainer;
     struct keyspace_options options;
+    size_t first, end; /* keys that were inserted and not deleted */
 };
 
 static void
@@ -39,59 +50,112 @@ open_cache(struct cache *c, size_t limit)
     c->maintainer = ks_thread_new(c->ks);
 }
 
-/* Insert keys from..to-1; returns CPU ns of each, what the maintenance thread
- * would do meanwhile not counted. */
+static struct ks_key
+key_of(const struct cache *c, size_t n, char name[24])
+{
+    int len = snprintf(name, 24, "key:%014zx", n);
+
+    return ks_key(c->ks, 0, (struct str){name, (size_t)len});
+}
+
+/* Insert the next keys; returns CPU ns of each. */
 static double
-insert(struct cache *c, size_t from, size_t to)
+insert(struct cache *c, size_t n)
 {
     static const char value[40];
-    double ns = 0;
+    double start = bench_cpu_ns();
+    char name[24];
 
-    for (size_t n = from; n < to;) {
-        size_t end = MIN(to, n + 4096);
-        double start = bench_cpu_ns();
+    for (size_t i = 0; i < n; i++) {
+        struct ks_key key = key_of(c, c->end++, name);
 
-        for (; n < end; n++) {
-            char name[24];
-            int len = snprintf(name, sizeof(name), "key:%014zx", n);
-            struct ks_key key =
-                ks_key(c->ks, 0, (struct str){name, (size_t)len});
-
-            ASSERT(ks_set(c->t, &key, (struct str){value, sizeof(value)},
-                       KS_NO_EXPIRY) == KS_OK);
-        }
-        ns += bench_cpu_ns() - start;
-        (void)ks_maintain(c->maintainer);
-        ks_thread_poll(c->t);
+        ASSERT(ks_set(c->t, &key, (struct str){value, sizeof(value)},
+                   KS_NO_EXPIRY) == KS_OK);
     }
-    return ns / (double)(to - from);
+    (void)ks_maintain(c->maintainer);
+    ks_thread_poll(c->t);
+    return (bench_cpu_ns() - start) / (double)n;
+}
+
+/* Delete the oldest until `n_left` are left. */
+static void
+thin_out(struct cache *c, size_t n_left)
+{
+    char name[24];
+
+    for (; c->end - c->first > n_left; c->first++) {
+        struct ks_key key = key_of(c, c->first, name);
+
+        ASSERT(ks_delete(c->t, &key) == KS_OK);
+    }
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double
+median(double *value, size_t n)
+{
+    qsort(value, n, sizeof(*value), by_value);
+    return value[n / 2];
+}
+
+static size_t
+n_items(const struct cache *c)
+{
+    struct ks_db_stats stats;
+
+    ks_db_stats(c->ks, 0, &stats);
+    return stats.items;
+}
+
+static void
+measure(struct cache *full, struct cache *roomy)
+{
+    size_t n = bench_amount(PORTIONS, PORTIONS / 4);
+    double cost[PORTIONS], plain[PORTIONS], difference[PORTIONS];
+
+    for (size_t i = 0; i < n; i++) {
+        cost[i] = insert(full, PORTION);
+        plain[i] = insert(roomy, PORTION);
+        thin_out(roomy, n_items(full));
+        difference[i] = cost[i] - plain[i];
+    }
+    bench_sample("64-byte items/full", "insertion", "ns", median(cost, n));
+    bench_sample("64-byte items/not full", "insertion", "ns", median(plain, n));
+    bench_sample(
+        "64-byte items/difference", "eviction", "ns", median(difference, n));
 }
 
 static void
 run(void *ctx)
 {
-    size_t n = bench_amount(2000000, 500000);
-    struct cache full, roomy;
-    double cost, plain;
+    struct cache full = {0}, roomy = {0};
+    size_t n;
 
     (void)ctx;
     open_cache(&full, LIMIT);
-    (void)insert(&full, 0, LIMIT / 32); /* twice what it holds */
-    /* as many keys are there, to have the same misses of the CPU's caches */
-    open_cache(&roomy, 8 * LIMIT);
-    (void)insert(&roomy, 0, LIMIT / 72);
-    cost = insert(&full, LIMIT / 32, LIMIT / 32 + n);
-    plain = insert(&roomy, LIMIT / 72, LIMIT / 72 + n);
-    bench_sample("64-byte items/full", "insertion", "ns", cost);
-    bench_sample("64-byte items/not full", "insertion", "ns", plain);
-    bench_sample("64-byte items/difference", "eviction", "ns", cost - plain);
+    while (full.end < FULL_KEYS)
+        (void)insert(&full, PORTION);
+    n = n_items(&full);
+    open_cache(&roomy, ROOMY);
+    while (roomy.end < n + n / 4) {
+        (void)insert(&roomy, PORTION);
+        thin_out(&roomy, n);
+    }
+    for (unsigned i = 0; i < bench_rounds(); i++)
+        measure(&full, &roomy);
 }
 
 int
 main(int argc, char **argv)
 {
     bench_begin("eviction_cost", &argc, argv);
-    for (unsigned i = 0; i < bench_rounds(); i++)
-        bench_apart(run, NULL);
+    bench_apart(run, NULL);
     return bench_end();
 }
