@@ -75,18 +75,94 @@ sweep_hash(struct ks_thread *t, uint32_t handle, const struct item_view *v,
     return KS_NO_EXPIRY;
 }
 
+/* Headers are asked for so many chunks ahead, and index lines when they have
+ * come. */
+#define HEADERS_AHEAD 8
+#define LINES_AHEAD 4
+
+/* A chunk that the sweep comes to next. */
+struct coming {
+    uint64_t hash;
+    bool is_expired; /* it is likely to go, and its index line was asked for */
+};
+
+/* Chunks of a page that the sweep has still to look at. */
+struct sweep {
+    struct slab_run run;
+    uint64_t now_ms;
+    bool fields;     /* those of hashes may have deadlines */
+    uint32_t looked; /* up to here their index lines were asked for */
+    struct coming coming[LINES_AHEAD];
+};
+
+static bool
+may_expire(const struct sweep *s, uint32_t i)
+{
+    uint8_t state = slab_run_state(&s->run, i);
+
+    return state != SLAB_MARK_FREE && ((state & MARK_EXPIRES) || s->fields);
+}
+
+static void
+look_ahead(struct ks_thread *t, struct sweep *s, uint32_t i)
+{
+    struct coming *c = &s->coming[i % LINES_AHEAD];
+    struct item_copy copy;
+
+    c->is_expired = may_expire(s, i) &&
+        item_peek(slab_ptr(t->slab, s->run.handle + i * s->run.step),
+            s->now_ms, &copy) &&
+        item_expired(&copy.view, s->now_ms) &&
+        index_hash_item(&t->ks->index, &copy.view, &c->hash);
+    if (c->is_expired)
+        index_prefetch_line(&t->ks->index, c->hash);
+}
+
+static void
+look_from(struct ks_thread *t, struct sweep *s, uint32_t i)
+{
+    if (i + HEADERS_AHEAD < s->run.n && may_expire(s, i + HEADERS_AHEAD))
+        __builtin_prefetch(slab_ptr(
+            t->slab, s->run.handle + (i + HEADERS_AHEAD) * s->run.step));
+    for (s->looked = MAX(s->looked, i);
+         s->looked < MIN(i + LINES_AHEAD, s->run.n); s->looked++)
+        look_ahead(t, s, s->looked);
+}
+
+/* Take one chunk's item out if it has expired; the next deadline if not. */
+static uint64_t
+sweep_chunk(struct ks_thread *t, const struct sweep *s, uint32_t i)
+{
+    uint32_t handle = s->run.handle + i * s->run.step;
+    const struct coming *c = &s->coming[i % LINES_AHEAD];
+    uint64_t earliest = KS_NO_EXPIRY;
+    struct item_copy copy;
+
+    if (c->is_expired && remove_expired(t, handle, c->hash))
+        return KS_NO_EXPIRY;
+    if (!may_expire(s, i) ||
+        !item_peek(slab_ptr(t->slab, handle), s->now_ms, &copy))
+        return KS_NO_EXPIRY;
+    if (s->fields && item_kind(copy.view.header) == ITEM_HASH)
+        earliest = sweep_hash(t, handle, &copy.view, s->now_ms);
+    if (copy.view.expire_ms == KS_NO_EXPIRY)
+        return earliest;
+    if (item_expired(&copy.view, s->now_ms) &&
+        remove_chunk(t, handle, REMOVE_IF_EXPIRED))
+        return earliest;
+    return MIN(earliest, MAX(copy.view.expire_ms, s->now_ms + 1));
+}
+
 /* Go on with the page of the sweep for `left` chunks: remove the expired items.
  * When it is done the others' earliest deadline is noted anew. False if it is
  * not. */
 static bool
 sweep_page(struct ks_thread *t, uint32_t *left)
 {
-    uint64_t now_ms = clock_wall_ms();
     uint64_t earliest = t->sweep_earliest;
-    bool fields = atomic_load_explicit(&t->ks->field_deadlines,
-        memory_order_relaxed);
-    struct slab_run run;
-    struct item_copy copy;
+    struct sweep s = {.now_ms = clock_wall_ms(),
+        .fields = atomic_load_explicit(
+            &t->ks->field_deadlines, memory_order_relaxed)};
     uint32_t i = t->sweep_at;
 
     if (i == 0) {
@@ -95,33 +171,20 @@ sweep_page(struct ks_thread *t, uint32_t *left)
     }
     /* what came to the page since it was begun has noted its own deadline */
     t->sweep_at = 0;
-    if (!slab_page_run(t->slab, t->sweep_page, &run))
+    if (!slab_page_run(t->slab, t->sweep_page, &s.run))
         return true;
-    for (; i < run.n; i++) {
-        uint32_t handle = run.handle + i * run.step;
-        uint8_t state = slab_run_state(&run, i);
-
+    for (; i < s.run.n; i++) {
         if (*left == 0) {
             t->sweep_at = i;
             t->sweep_earliest = earliest;
             return false;
         }
         --*left;
-        if (state == SLAB_MARK_FREE || (!(state & MARK_EXPIRES) && !fields) ||
-            !item_peek(slab_ptr(t->slab, handle), now_ms, &copy))
-            continue;
-        if (fields && item_kind(copy.view.header) == ITEM_HASH)
-            earliest = MIN(earliest,
-                sweep_hash(t, handle, &copy.view, now_ms));
-        if (copy.view.expire_ms == KS_NO_EXPIRY)
-            continue;
-        if (item_expired(&copy.view, now_ms) &&
-            remove_chunk(t, handle, REMOVE_IF_EXPIRED))
-            continue;
-        earliest = MIN(earliest, MAX(copy.view.expire_ms, now_ms + 1));
+        look_from(t, &s, i);
+        earliest = MIN(earliest, sweep_chunk(t, &s, i));
     }
     if (earliest != KS_NO_EXPIRY)
-        due_note(t, run.handle, ROUND_UP(earliest, 1000));
+        due_note(t, s.run.handle, ROUND_UP(earliest, 1000));
     return true;
 }
 

@@ -1001,6 +1001,9 @@ bool remove_chunk(struct ks_thread *t, uint32_t handle,
 bool remove_hashed(struct ks_thread *t, uint32_t handle, uint64_t hash,
     enum remove_reason why);
 
+/* The same for one that was seen to have expired. */
+bool remove_expired(struct ks_thread *t, uint32_t handle, uint64_t hash);
+
 /* At start: from the clock, so that versions of former runs are lower. */
 void version_init(struct ks *ks);
 

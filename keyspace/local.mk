@@ -54,6 +54,11 @@ keyspace_ghost_test_SOURCES = keyspace/ghost_test.c keyspace/stress.c \
 keyspace_ghost_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_ghost_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
+check_PROGRAMS += keyspace/expire_test
+keyspace_expire_test_SOURCES = keyspace/expire_test.c keyspace/testing.h
+keyspace_expire_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_expire_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
 check_PROGRAMS += keyspace/drain_test
 keyspace_drain_test_SOURCES = keyspace/drain_test.c keyspace/testing.h
 keyspace_drain_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -151,15 +151,27 @@ remove_hashed(
     return true;
 }
 
+static bool
+is_expiry_held(const struct ks_thread *t)
+{
+    return atomic_load_explicit(&t->ks->expired_held, memory_order_relaxed) &
+        KS_HOLD_REMOVAL;
+}
+
+bool
+remove_expired(struct ks_thread *t, uint32_t handle, uint64_t hash)
+{
+    return !is_expiry_held(t) &&
+        remove_hashed(t, handle, hash, REMOVE_IF_EXPIRED);
+}
+
 bool
 remove_chunk(struct ks_thread *t, uint32_t handle, enum remove_reason why)
 {
     struct item_copy copy;
     uint64_t now_ms = clock_wall_ms(), hash;
 
-    if (why == REMOVE_IF_EXPIRED &&
-        (atomic_load_explicit(&t->ks->expired_held, memory_order_relaxed) &
-            KS_HOLD_REMOVAL))
+    if (why == REMOVE_IF_EXPIRED && is_expiry_held(t))
         return false;
     if (!item_peek(slab_ptr(t->slab, handle), now_ms, &copy))
         return false;
