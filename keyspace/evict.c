@@ -442,8 +442,8 @@ look_around(const struct judge *j, unsigned cls, unsigned n)
 static bool
 evict_victim(struct ks_thread *t, const struct victim *v, unsigned cls)
 {
-    enum remove_reason why =
-        v->chunk_class == cls ? REMOVE_TO_REUSE : REMOVE_EVICT;
+    bool is_wanted = cls < SLAB_MAX_CLASSES && v->chunk_class == cls;
+    enum remove_reason why = is_wanted ? REMOVE_TO_REUSE : REMOVE_EVICT;
     bool gone = v->has_hash ? remove_hashed(t, v->handle, v->hash, why)
                             : remove_chunk(t, v->handle, why);
 
@@ -471,6 +471,17 @@ keep_candidates(const struct judge *j)
 
 #define AT_ONCE 8 /* victims: their misses of the CPU's caches overlap */
 
+/* Without those that were hit since, or went with their page. */
+static bool
+take_unchanged(struct ks_thread *t, struct candidates *c, unsigned cls,
+    struct victim *out)
+{
+    while (take_least(c, cls, out))
+        if (is_unchanged(t, out))
+            return true;
+    return false;
+}
+
 /* Choose up to `max` victims, of `bytes` together. */
 static unsigned
 choose_victims(const struct judge *j, unsigned cls, unsigned max, size_t bytes,
@@ -481,7 +492,7 @@ choose_victims(const struct judge *j, unsigned cls, unsigned max, size_t bytes,
 
     for (size_t sum = 0; n < max && sum < bytes; n++) {
         look_around(j, cls, n);
-        if (!take_least(c, cls, &out[n]))
+        if (!take_unchanged(j->t, c, cls, &out[n]))
             break;
         sum += out[n].bytes;
         if (!out[n].has_hash)
@@ -506,8 +517,7 @@ evict_some(struct ks_thread *t, unsigned cls, unsigned items, size_t bytes)
         if (!victim[i].has_hash)
             prefetch_victim_line(t, &victim[i]);
     for (unsigned i = 0; i < n; i++)
-        if (is_unchanged(t, &victim[i]))
-            gone += evict_victim(t, &victim[i], cls);
+        gone += evict_victim(t, &victim[i], cls);
     if (n == 1 && c->n > 0) {
         /* the next one will be alone as well */
         struct victim *next = &c->victim[find_least(c, cls)];
