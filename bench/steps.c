@@ -16,8 +16,10 @@
  * Clients send 16 commands at a time meanwhile, so that a turn of the event
  * loop is as short as their commands allow. Steps are measured in CPU time of
  * the worker, which has in it what the system does for others on its CPU in
- * between: packets and timers. STEPS_WORKERS in the environment is the number
- * of workers, 1 if it is not there. A case takes 5 to 20 s.
+ * between: packets and timers. How much that is on this machine the case
+ * "plain work" shows: a thread that only computes, 100 us at a time, and
+ * measures that as the worker does. STEPS_WORKERS in the environment is the
+ * number of workers, 1 if it is not there. A case takes 5 to 20 s.
  */
 #include "bench/bench.h"
 #include "bench/daemon.h"
@@ -25,10 +27,13 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEPTH 16
 #define LONG_US 524 /* a bound of the histogram: steps above it are counted */
+#define PLAIN_NS 100000
+#define PLAIN_REST_US 300
 
 static char filler[(size_t)64 << 20];
 
@@ -170,6 +175,86 @@ set_some_large(struct busy *b, struct client *c)
     }
 }
 
+/* ---- plain work ---------------------------------------------------------- */
+
+/* What takes longer than it should although it touches no memory and calls
+ * nobody was interrupted: so are steps, then, as often in a second of CPU. */
+static struct plain {
+    pthread_t thread;
+    _Atomic bool stop;
+    uint64_t turns;
+    uint64_t n, n_long, total_ns, longest_ns; /* once it has ended */
+} plain;
+
+static void
+compute(uint64_t turns)
+{
+    uint64_t state = 88172645463325252u;
+
+    while (turns-- > 0)
+        (void)bench_random(&state);
+    bench_keep(&state);
+}
+
+/* As many turns as take PLAIN_NS. */
+static uint64_t
+plain_turns(void)
+{
+    const uint64_t turns = 10000;
+    double least = 1e9;
+
+    for (int i = 0; i < 100; i++) {
+        double begun = bench_cpu_ns();
+
+        compute(turns);
+        least = MIN(least, bench_cpu_ns() - begun);
+    }
+    return (uint64_t)((double)turns * PLAIN_NS / least);
+}
+
+static void *
+work_plainly(void *arg)
+{
+    struct plain *p = arg;
+
+    while (!p->stop) {
+        double begun = bench_cpu_ns();
+        uint64_t ns;
+
+        compute(p->turns);
+        ns = (uint64_t)(bench_cpu_ns() - begun);
+        p->n++;
+        p->n_long += ns > LONG_US * 1000;
+        p->total_ns += ns;
+        p->longest_ns = MAX(p->longest_ns, ns);
+        usleep(PLAIN_REST_US);
+    }
+    return NULL;
+}
+
+static void
+plain_start(void)
+{
+    uint64_t turns = plain.turns != 0 ? plain.turns : plain_turns();
+
+    plain = (struct plain){.turns = turns};
+    ASSERT(pthread_create(&plain.thread, NULL, work_plainly, &plain) == 0);
+}
+
+static void
+plain_report(const char *situation)
+{
+    char name[96];
+
+    plain.stop = true;
+    pthread_join(plain.thread, NULL);
+    snprintf(name, sizeof(name), "%s/plain work", situation);
+    bench_sample(name, "longest", "us", (double)plain.longest_ns / 1e3);
+    bench_sample(name, "steps", "", (double)plain.n);
+    bench_sample(name, "above 524 us", "", (double)plain.n_long);
+    bench_sample(name, "CPU time", "s", (double)plain.total_ns / 1e9);
+}
+
 /* ---- what is measured ---------------------------------------------------- */
 
 static void
@@ -204,6 +289,14 @@ command(struct client *c, const char *line)
     append_words(c, line);
     client_finish(c, 1, NULL);
     check_errors(c);
+}
+
+/* From now on. */
+static void
+count_anew(struct client *c)
+{
+    command(c, "CONFIG RESETSTAT");
+    plain_start();
 }
 
 /* The reply to a command as text: a line for each of its parts. */
@@ -309,6 +402,7 @@ report_steps(struct client *c, const char *situation)
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         report_step(situation, kinds[i], text.p);
     buf_free(&text);
+    plain_report(situation);
 }
 
 static void
@@ -345,7 +439,7 @@ run_grow(void)
     prober.times = &beside;
     set_keys(&c, "grow", 0, first, NULL);
     prober.times = NULL;
-    command(&c, "CONFIG RESETSTAT");
+    count_anew(&c);
     prober.times = &growing;
     set_keys(&c, "grow", first, n, NULL);
     busy_end(&prober);
@@ -379,7 +473,7 @@ drop_open(struct drop *s)
 static void
 drop_idle(struct drop *s)
 {
-    command(&s->client, "CONFIG RESETSTAT");
+    count_anew(&s->client);
     s->prober = (struct busy){.turn = probe,
         .prefix = "keep",
         .n_keys = s->n_kept,
@@ -478,7 +572,7 @@ run_writers(
     busy_end(&filler_client);
     for (size_t i = 0; i < ARRAY_LEN(writer); i++)
         busy_start(&writer[i], &d);
-    command(&c, "CONFIG RESETSTAT");
+    count_anew(&c);
     sleep((unsigned)bench_amount(8, 2));
     for (size_t i = 0; i < ARRAY_LEN(writer); i++)
         busy_end(&writer[i]);
@@ -517,7 +611,7 @@ run_lower(void)
         busy_start(&writer[i], &d);
     while (client_figure(&c, "INFO stats", "evicted_keys") == 0)
         usleep(10000);
-    command(&c, "CONFIG RESETSTAT");
+    count_anew(&c);
     command(&c, "CONFIG SET maxmemory 256mb");
     start_ns = bench_wall_ns();
     while (daemon_memory(&d, "VmRSS") > 256 * MIB / 100 * 103 &&
