@@ -354,7 +354,7 @@ ks_maintain(struct ks_thread *t)
     drop_unused_namespaces(t);
     more |= clamp_stamps(t);
     more |= restore_reserve(t);
-    ghosts_fit(t); /* into the room that there is now */
+    more |= ghosts_fit(t); /* into the room that there is now */
     more |= index_save(&t->ks->index, INDEX_SAVE_BYTES);
     more |= drain_pending(t);
     more |= index_populate(&t->ks->index);

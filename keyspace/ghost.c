@@ -22,6 +22,7 @@
 #define MAP_BYTES (256 * MIB) /* of addresses: for as many items */
 #define LEAST_MAP_BYTES MIB
 #define LEAST_BYTES (4 * KIB)
+#define TOUCH_BYTES (256 * KIB) /* in one step of maintenance */
 
 /* Without an eviction for so long, 16 accesses per item, the table goes. */
 #define UNUSED_TICKS (16 * TICKS_PER_ITEM_COUNT)
@@ -70,7 +71,7 @@ ghosts_bytes(const struct ghosts *g)
 void
 ghosts_destroy(struct ghosts *g)
 {
-    slab_uncharge_from(g->slab, SLAB_GHOSTS, ghosts_bytes(g));
+    slab_uncharge_from(g->slab, SLAB_GHOSTS, g->touched_bytes);
     munmap((void *)g->word, g->map_bytes);
 }
 
@@ -172,7 +173,7 @@ is_of_use(struct ks_thread *t, struct ghosts *g)
         g->used_tick = now;
         return true;
     }
-    return ghosts_bytes(g) > 0 && now - g->used_tick < UNUSED_TICKS;
+    return g->touched_bytes > 0 && now - g->used_tick < UNUSED_TICKS;
 }
 
 /* As much of that as there is room for: doubled so often. Room for the rest is
@@ -183,44 +184,69 @@ bytes_now(struct ks_thread *t, size_t have, size_t most)
     struct ghosts *g = &t->ks->ghosts;
     size_t room = slab_headroom(t->slab), bytes = have;
 
-    while (bytes < most && MAX(2 * bytes, LEAST_BYTES) - have <= room)
+    while (bytes < most &&
+        MAX(2 * bytes, LEAST_BYTES) <= room + MAX(have, g->touched_bytes))
         bytes = MAX(2 * bytes, LEAST_BYTES);
     g->lack_bytes = bytes < most ? MAX(bytes, LEAST_BYTES) : 0;
     return bytes;
 }
 
+/* Make the next piece resident, up to `want`; true when all of it is. Else
+ * whoever evicts would meet its pages first, 10 us each. */
+static bool
+touch(struct ghosts *g, size_t want)
+{
+    size_t have = g->touched_bytes, n = MIN(want - have, TOUCH_BYTES);
+    char *at = (char *)(void *)g->word + have;
+
+    if (mprotect(at, n, PROT_READ | PROT_WRITE) != 0)
+        return false; /* it stays as it is */
+#ifdef MADV_POPULATE_WRITE
+    (void)madvise(at, n, MADV_POPULATE_WRITE);
+#endif
+    slab_charge_to(g->slab, SLAB_GHOSTS, n);
+    g->touched_bytes += n;
+    return g->touched_bytes == want;
+}
+
 /* Words that come are empty, and half of the keys are looked for in these from
  * then on: forgotten, as are those in words that go. */
 static void
-resize(struct ghosts *g, size_t have, size_t want)
+use(struct ghosts *g, size_t bytes)
 {
-    char *end = (char *)(void *)g->word + MIN(have, want);
-
-    if (want > have) {
-        if (mprotect(end, want - have, PROT_READ | PROT_WRITE) != 0)
-            return; /* it stays as it is */
-        slab_charge_to(g->slab, SLAB_GHOSTS, want - have);
-    }
-    atomic_store_explicit(&g->n_words, (uint32_t)(want / sizeof(g->word[0])),
+    atomic_store_explicit(&g->n_words, (uint32_t)(bytes / sizeof(g->word[0])),
         memory_order_release);
-    if (want > have)
-        return;
-    /* who has read the former size may touch a page of it once more */
-    (void)madvise(end, have - want, MADV_DONTNEED);
-    slab_uncharge_from(g->slab, SLAB_GHOSTS, have - want);
 }
 
-void
+static void
+shrink(struct ghosts *g, size_t want)
+{
+    size_t less = g->touched_bytes - want;
+
+    use(g, want);
+    /* who has read the former size may touch a page of it once more */
+    (void)madvise((char *)(void *)g->word + want, less, MADV_DONTNEED);
+    slab_uncharge_from(g->slab, SLAB_GHOSTS, less);
+    g->touched_bytes = want;
+}
+
+bool
 ghosts_fit(struct ks_thread *t)
 {
     struct ghosts *g = &t->ks->ghosts;
-    size_t have = ghosts_bytes(g);
+    size_t have = ghosts_bytes(g), touched = g->touched_bytes;
     size_t want = is_of_use(t, g) ? bytes_for(g, tick_items(t->ks)) : 0;
 
     if (want >= have)
         want = bytes_now(t, have, want);
     else
         g->lack_bytes = 0;
-    if (want != have)
-        resize(g, have, want);
+    if (want < touched) {
+        shrink(g, want);
+    } else if (want > have) {
+        if (want > touched && !touch(g, want))
+            return g->touched_bytes > touched;
+        use(g, want);
+    }
+    return false;
 }

@@ -6,6 +6,8 @@
 #include "keyspace/density.h"
 #include "keyspace/stress.h"
 
+#include <sys/mman.h>
+
 #define LIMIT (8 * MIB)
 #define VALUE 400
 #define N_FILL 25000 /* more than the limit holds */
@@ -103,7 +105,8 @@ charged(void)
 
     slab_stats(f.slab, &s);
     ck_assert_uint_eq(
-        s.account_bytes[SLAB_GHOSTS], ghosts_bytes(&f.ks->ghosts));
+        s.account_bytes[SLAB_GHOSTS], f.ks->ghosts.touched_bytes);
+    ck_assert_uint_le(ghosts_bytes(&f.ks->ghosts), f.ks->ghosts.touched_bytes);
     return s.account_bytes[SLAB_GHOSTS];
 }
 
@@ -232,6 +235,7 @@ assert_fits(void)
     size_t items = tick_items(f.ks);
 
     maintain();
+    ck_assert_uint_eq(charged(), ghosts_bytes(&f.ks->ghosts));
     ck_assert_uint_ge(charged(), items / 2);
     ck_assert_uint_le(charged(), items + items / 3);
 }
@@ -259,6 +263,27 @@ START_TEST(memory_follows_the_number_of_items)
     evict("was", n);
     must(put("was", n) == KS_OK);
     ck_assert_int_eq(frequency("was", n), 1);
+}
+END_TEST
+
+/* Before anybody looks a key up there. */
+START_TEST(whoever_evicts_meets_no_page_first)
+{
+    struct ghosts *g = &f.ks->ghosts;
+    unsigned char resident[64];
+    size_t n;
+
+    for (unsigned i = 0; f.t->metrics.evicted == 0; i++)
+        must(put("k", i) == KS_OK);
+    ck_assert_uint_eq(charged(), 0);
+    for (unsigned i = 0; i < 1000 && ghosts_bytes(g) == 0; i++)
+        (void)ks_maintain(f.t); /* room for it first */
+    n = ghosts_bytes(g) / (4 * KIB);
+    ck_assert_uint_ge(n, 1);
+    ck_assert_uint_le(n, sizeof(resident));
+    must(mincore((void *)g->word, ghosts_bytes(g), resident) == 0);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_uint_eq(resident[i] & 1, 1);
 }
 END_TEST
 
@@ -394,6 +419,7 @@ main(void)
     tcase_add_test(c, a_key_that_was_deleted_or_was_never_there_has_none);
     tcase_add_test(c, a_frequency_that_is_set_stands);
     tcase_add_test(c, memory_follows_the_number_of_items);
+    tcase_add_test(c, whoever_evicts_meets_no_page_first);
     tcase_add_test(c, nothing_is_taken_while_nothing_is_evicted);
     tcase_add_test(c, all_is_given_back_when_evictions_end);
     tcase_add_loop_test(c, no_value_comes_back_after_a_flush, 0, 2);

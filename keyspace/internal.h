@@ -454,6 +454,7 @@ struct ghosts {
     _Atomic bool wanted;      /* something was evicted since the last look */
     uint32_t used_tick;       /* [maintenance] when something was */
     size_t lack_bytes;        /* [maintenance] to grow */
+    size_t touched_bytes;     /* [maintenance] charged and resident */
 };
 
 struct ks {
@@ -894,8 +895,9 @@ bool ghost_take(struct ghosts *g, uint64_t hash, unsigned *count);
 /* Ask for the line that either will look at. */
 void ghost_prefetch(const struct ghosts *g, uint64_t hash);
 /* As much memory as suits the number of items while there are evictions, else
- * none. By the one thread that maintains; cheap when nothing changes. */
-void ghosts_fit(struct ks_thread *t);
+ * none. True if there is more to do. By the one thread that maintains; cheap
+ * when nothing changes. */
+bool ghosts_fit(struct ks_thread *t);
 
 /* At start: as long as nothing is known, younger items are worth more. */
 void rank_init(struct ks *ks);
