@@ -103,16 +103,16 @@ empty_chunk(struct ks_thread *t, uint32_t handle, const struct ahead *a,
 #define HEADERS_AHEAD 8
 #define LINES_AHEAD 4
 
-/* Go on with a page from chunk `at` for about `items` of its live ones; returns
- * where to go on, or UINT32_MAX at the end. */
+/* Go on with a page from chunk `at` for about `items` of its live ones, also of
+ * those that find no room elsewhere, which takes as long; returns where to go
+ * on, or UINT32_MAX at the end. */
 static uint32_t
 empty_some(struct ks_thread *t, uint32_t page, enum how how, uint32_t at,
     uint32_t items)
 {
     struct slab_run run;
     struct ahead ahead[LINES_AHEAD];
-    uint64_t before = t->metrics.moves + t->metrics.evicted;
-    uint32_t looked = at;
+    uint32_t looked = at, met = 0;
 
     if (!slab_page_run(t->slab, page, &run))
         return UINT32_MAX;
@@ -120,7 +120,7 @@ empty_some(struct ks_thread *t, uint32_t page, enum how how, uint32_t at,
     for (uint32_t i = at; i < run.n; i++) {
         uint32_t handle = run.handle + i * run.step;
 
-        if (t->metrics.moves + t->metrics.evicted - before >= items)
+        if (met >= items)
             return i;
         if (i + HEADERS_AHEAD < run.n)
             __builtin_prefetch(
@@ -128,6 +128,7 @@ empty_some(struct ks_thread *t, uint32_t page, enum how how, uint32_t at,
         for (; looked < MIN(i + LINES_AHEAD, run.n); looked++)
             look_ahead(t, run.handle + looked * run.step,
                 &ahead[looked % LINES_AHEAD]);
+        met += ahead[i % LINES_AHEAD].is_item;
         empty_chunk(t, handle, &ahead[i % LINES_AHEAD], how);
     }
     return UINT32_MAX;

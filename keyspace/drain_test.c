@@ -91,6 +91,29 @@ START_TEST(a_slice_moves_so_many_items_and_the_next_goes_on)
 }
 END_TEST
 
+/* Another thread has the partitions. */
+START_TEST(a_slice_ends_also_where_nothing_can_be_moved)
+{
+    struct ks_thread *other = ks_thread_new(f.ks);
+    unsigned slices = 1;
+
+    make_sparse();
+    ks_lock_all(other);
+    ck_assert(drain_some(f.t, SLICE));
+    ck_assert_uint_ne(f.t->draining.page, 0);
+    ck_assert_uint_gt(f.t->draining.at, 0);
+    while (f.t->draining.page != 0) {
+        ck_assert(drain_some(f.t, SLICE));
+        slices++;
+    }
+    ck_assert_uint_gt(slices, 2);
+    ck_assert_uint_eq(f.t->metrics.moves, 0);
+    ks_unlock(other);
+    assert_all_there();
+    ks_thread_free(other);
+}
+END_TEST
+
 START_TEST(slices_come_to_an_end)
 {
     unsigned slices = 0;
@@ -146,6 +169,7 @@ main(void)
 
     tcase_add_checked_fixture(c, open_ks, close_ks);
     tcase_add_test(c, a_slice_moves_so_many_items_and_the_next_goes_on);
+    tcase_add_test(c, a_slice_ends_also_where_nothing_can_be_moved);
     tcase_add_test(c, slices_come_to_an_end);
     tcase_add_test(c, who_finds_its_page_taken_begins_another);
     tcase_add_test(c, a_whole_page_goes_at_once);

@@ -170,8 +170,9 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
     uint64_t begun;
     unsigned cls;
 
-    if (room == ROOM_AT_HAND)
-        return slab_take(t->slab_thread, bytes);
+    if (room == ROOM_AT_HAND) /* not while the index needs what others make */
+        return index_waits(&t->ks->index) ? 0
+                                          : slab_take(t->slab_thread, bytes);
     while (unlikely(must_refuse(t, room))) {
         if (reclaim_help(t))
             continue;
