@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* batch.h - what a batch is made of, for batch.c and for busy.c, which runs
- * another one in the middle of it. [owner thread]
+/* batch.h - what a batch is made of, for its phases (batch_receive.c,
+ * batch_parse.c, batch.c) and for busy.c, which runs another one in the middle of
+ * it. [owner thread]
  */
 #pragma once
 
 #include "daemon/internal.h"
+
+/* Bytes received per connection and batch. */
+#define SLICE_BYTES (64 * KIB)
+/* An unfinished command of up to this many bytes is copied in front of the new
+ * ones; a longer one is received into its own buffer. */
+#define CARRY_BYTES (20 * KIB)
+/* The receive buffer: four full slices, or hundreds of small requests; fits in
+ * the second-level cache. */
+#define ARENA_BYTES (256 * KIB + CARRY_BYTES)
 
 #define GROUP_CONNS 128
 /* Above 16 commands a longer prefetch gains nothing (batch 16 against 50 in
@@ -16,6 +26,9 @@
 #define ROUND_ARGS (16 * KIB)
 /* Keys that are made before the commands run. */
 #define ROUND_KEYS (2 * ROUND_COMMANDS)
+/* Large arguments of a round: when it has run, the extents of the values that
+ * they replace are free for the next ones. */
+#define ROUND_LARGE (512 * KIB)
 /* Replies are sent when they reach this. */
 #define ROUND_OUTPUT (1 * MIB)
 
@@ -24,7 +37,7 @@ struct source {
     struct conn *conn; /* NULL: another batch has it (busy.c) */
     char *p;
     size_t len;
-    bool ended;  /* nothing more to parse in this group */
+    bool ended; /* nothing more to parse in this group */
 };
 
 enum task_kind {
@@ -75,10 +88,44 @@ struct batch {
     size_t counted; /* memory of out and arguments, in the budget */
 };
 
-/* The phases of a batch, see batch.c. */
+/* ---- batch_receive.c ----------------------------------------------------- */
+
+/* Does `p` stand in the buffer of the group? Else its connection or the engine
+ * has it. */
+static inline bool
+batch_in_arena(const struct batch *b, const char *p)
+{
+    return p >= b->arena && p < b->arena + ARENA_BYTES;
+}
+
+/* Make a group of the first connections on the ready list. */
 void batch_receive(struct batch *b);
+
+/* Receive of a large argument what has come, but no more than one visit may.
+ * True when all of it is there: then *n bytes of what follows it are at `at`.
+ * Else *n is what was received or, if that is nothing, the outcome as of
+ * recv(2). */
+bool batch_receive_bulk(struct batch *b, struct conn *c, char *at, ssize_t *n);
+
+/* ---- batch_parse.c ------------------------------------------------------- */
+
+/* Forget the tasks of the last round. */
+void batch_begin_round(struct batch *b);
+
+/* The source was received where the next one is to be: take a large argument
+ * out of it now. What is no command with such an argument is parsed anew in
+ * its turn. */
+void batch_take_ahead(struct batch *b, struct source *s);
+
+/* Fill a round with commands, of which some may be there; returns how many. */
 unsigned batch_parse(struct batch *b);
+
+/* ---- batch.c ------------------------------------------------------------- */
+
+/* Send the replies that there are. */
 void batch_send(struct batch *b);
+
+/* The end of a group: connections keep what is not parsed. */
 void batch_finish(struct batch *b);
 
 /* Run a task by `run`, which is command_run() or command_run_busy(). */

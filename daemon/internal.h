@@ -630,7 +630,7 @@ struct held {
     struct held *next;
     size_t bytes;  /* of this block, accounted */
     char *error;   /* owned, for the kinds that have one */
-    uint8_t kind;  /* enum task_kind of batch.c */
+    uint8_t kind;  /* enum task_kind of batch.h */
     int argc;
     struct resp_arg argv[]; /* extents are owned; other bytes follow */
 };

@@ -345,7 +345,7 @@ uring_receive(struct conn *c, char **base, size_t kept, size_t room)
     for (n = 0; c->io.first != 0; n += piece.len) {
         piece = peek(r, c);
         if (n > 0 && n + piece.len > room)
-            break; /* the first one always fits what batch.c has */
+            break; /* the first one always fits what batch_receive.c has */
         if (kept > 0)
             memcpy(*base + kept + n, piece.p, piece.len);
         else if (piece.p != *base + n)

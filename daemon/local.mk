@@ -8,6 +8,8 @@ ashlard_SOURCES = \
     daemon/activation.c \
     daemon/address.c \
     daemon/batch.c \
+    daemon/batch_parse.c \
+    daemon/batch_receive.c \
     daemon/bind.c \
     daemon/busy.c \
     daemon/clients.c \
