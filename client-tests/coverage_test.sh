@@ -30,8 +30,8 @@ refused=(bgrewriteaof bgsave 'cluster help' 'cluster|countkeysinslot 1'
     'cluster|getkeysinslot 1 1' 'cluster|info' 'cluster|keyslot k'
     'cluster|links' 'cluster|myid' 'cluster|nodes' 'cluster|replicas x'
     'cluster|reset' 'cluster|shards' 'cluster|slots' failover 'fcall f 0'
-    'fcall_ro f 0' 'function|delete f' 'function|kill' 'function|load f' readonly
-    readwrite save)
+    'fcall_ro f 0' 'function|delete f' 'function|kill' 'function|load f'
+    readonly readwrite save)
 exec 9<>"/dev/tcp/127.0.0.1/$port"
 printf 'EVAL 1 0\r\nQUIT\r\n' >&9
 if [[ "$(head -n 1 <&9)" == *'built without Lua'* ]]; then

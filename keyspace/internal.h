@@ -238,6 +238,7 @@ item_key(const struct templates *ts, const struct item_view *v,
 #define LINE_SLOTS 11
 #define MAX_TRAVEL 64 /* lines an item may be away from home */
 #define AT_REST UINT32_MAX
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
 
 struct index_line {
     uint8_t tag[LINE_SLOTS]; /* [version] 8 hash bits; see handle */
@@ -320,22 +321,6 @@ bool index_init(struct index *ix, struct slab *slab,
     const struct hash_seed *seed, const struct templates *templates,
     struct buf *err);
 void index_destroy(struct index *ix);
-/* Touch one huge page of the range that growth has taken or is about to take,
- * which takes hundreds of microseconds, before a writer does: where a writer is
- * first, it gets small pages. True if there is more. Maintenance thread. */
-bool index_populate(struct index *ix);
-/* Charge up to `bytes` of what growth waits for, once for each insertion that
- * could not make a partition grow. False if none could not, or if the limit does
- * not allow it yet. Any thread; may give free memory back to the system. */
-bool index_save(struct index *ix, size_t bytes);
-
-/* Whether its growth waits for memory after that. */
-static inline bool
-index_waits(const struct index *ix)
-{
-    return unlikely(LOAD(&ix->wanted_bytes) != 0);
-}
-
 
 static inline unsigned
 index_partition(uint64_t hash)
@@ -379,6 +364,10 @@ bool index_find_handle(struct index *ix, uint64_t hash, uint32_t handle,
 /* Add a handle known to be absent. False only when the address range of the
  * partition is full. May grow by a few lines. */
 bool index_insert(struct index *ix, uint64_t hash, uint32_t handle);
+/* Put a handle at its home or after it. False when all lines in reach are
+ * full. */
+bool index_place_handle(
+    struct index_line *home, uint64_t hash, uint32_t handle);
 void index_swap(struct index_place place, uint32_t handle);
 void index_erase(struct index *ix, uint64_t hash, struct index_place place);
 /* Bracket a change of the item itself (its expiry, its value). */
@@ -393,6 +382,38 @@ struct index_line *index_walk(struct index *ix, uint64_t from, uint32_t *n,
     uint64_t *end, bool *last);
 uint32_t index_physical_lines(const struct partition *p);
 
+/* ---- growth of the index (index_grow.c) ---------------------------------- */
+
+/* The part of index_init() that gives each partition its first lines. */
+void index_grow_init(struct index *ix);
+
+/* Once per insertion, under the partition's lock: move some items on if it
+ * grows, begin if it should and memory allows. */
+void index_grow_step(struct index *ix, struct partition *p);
+
+/* The same for an item that finds no place, whatever memory allows. False only
+ * when the address range of the partition is full. */
+bool index_grow_now(struct index *ix, struct partition *p);
+
+/* Touch one huge page of the range that growth has taken or is about to take,
+ * which takes hundreds of microseconds, before a writer does: where a writer is
+ * first, it gets small pages. True if there is more. Maintenance thread. */
+bool index_populate(struct index *ix);
+/* Charge up to `bytes` of what growth waits for, once for each insertion that
+ * could not make a partition grow. False if none could not, or if the limit does
+ * not allow it yet. Any thread; may give free memory back to the system. */
+bool index_save(struct index *ix, size_t bytes);
+
+/* Whether its growth waits for memory after that. */
+static inline bool
+index_waits(const struct index *ix)
+{
+    return unlikely(LOAD(&ix->wanted_bytes) != 0);
+}
+
+/* ---- ahead of a look-up (index_prefetch.c) ------------------------------- */
+
+/* The lines where keys are at home. */
 void index_prefetch_line(const struct index *ix, uint64_t hash);
 void index_prefetch_lines(
     const struct index *ix, struct ks_key *keys, unsigned n);

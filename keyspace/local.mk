@@ -15,6 +15,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/hash_simple.h keyspace/hash_overwrite.c keyspace/look.h \
 	keyspace/state.c keyspace/read.c keyspace/store.c keyspace/overwrite.c \
 	keyspace/update.c keyspace/move.c keyspace/remove.c keyspace/index.c \
+	keyspace/index_grow.c keyspace/index_prefetch.c \
 	keyspace/item.c \
 	keyspace/template.c keyspace/shape.c keyspace/form.c keyspace/density.h \
 	keyspace/tick.c keyspace/mark.c keyspace/ghost.c keyspace/rank.c \
