@@ -215,7 +215,7 @@ ks_make_room(struct ks_thread *t, size_t bytes)
         if (evict_one(t, SLAB_MAX_CLASSES))
             failures = 0;
         else
-            failures++;
+            wait_for_others(t, failures++);
         drain_any(t, DRAIN_WHOLE, i);
     }
     METRIC_INC(&t->metrics, eviction_failures);
