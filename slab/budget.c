@@ -2,10 +2,11 @@
 /* budget.c - what is committed, against the limit.
  *
  * One counter that all memory of the process goes through when it becomes
- * resident, and goes out of when it is back with the system. Free pages and
- * warm extents are in it: they are resident. They are given back before
- * anybody is refused. Lock-free; the counters by kind are for statistics, and
- * a reader may see them out of step with the total for a moment.
+ * resident, and goes out of when it is back with the system. Free pages, warm
+ * extents and what is touched ahead of use are in it: they are resident. They
+ * are given back before anybody is refused. Lock-free; the counters by kind are
+ * for statistics, and a reader may see them out of step with the total for a
+ * moment.
  */
 #include "slab/internal.h"
 
@@ -38,14 +39,15 @@ static size_t
 headroom(const struct budget *b)
 {
     size_t used = LOAD(&b->used), limit = LOAD(&b->limit);
-    size_t idle = LOAD(&b->page_free) + LOAD(&b->extent_warm);
+    size_t idle =
+        LOAD(&b->page_free) + LOAD(&b->page_ready) + LOAD(&b->extent_warm);
 
     used -= MIN(idle, used);
     return used < limit ? limit - used : 0;
 }
 
-/* Giving all free pages and warm extents back for a charge that does not fit
- * even then would only make the next ones dear. */
+/* Giving all that is idle back for a charge that does not fit even then would
+ * only make the next ones dear. */
 static bool
 could_fit(const struct budget *b, size_t bytes)
 {
@@ -58,7 +60,8 @@ budget_charge(struct slab *s, size_t bytes)
     while (!try_charge(&s->budget, bytes)) {
         if (!could_fit(&s->budget, bytes))
             return false;
-        if (reserve_give_back(s, bytes) == 0 && extent_cool_oldest(s, 0) == 0)
+        if (reserve_give_back(s, bytes) == 0 &&
+            extent_cool_oldest(s, 0) == 0 && reserve_give_back_ready(s) == 0)
             return false;
     }
     return true;

@@ -295,6 +295,9 @@ bool page_is_held(struct slab *s, uint32_t page);
  * addresses are used up. */
 uint32_t super_take_cold(struct slab *s, unsigned page_size);
 
+/* Whether one of the super-pages in use has a cold page of this size. */
+bool super_has_cold(const struct slab *s, unsigned page_size);
+
 /* If the super-page that super_take_whole() takes next is touched and charged
  * already, its charge passes to the caller. */
 bool super_take_ready(struct slab *s);
@@ -415,13 +418,15 @@ size_t magazines_bytes(const struct slab *s);
 struct budget {
     _Atomic size_t limit;
     _Atomic size_t used; /* all below, and what is charged from outside */
-    _Atomic size_t page, page_free, extent_live, extent_warm, tables;
+    _Atomic size_t page, page_free, page_ready, extent_live, extent_warm;
+    _Atomic size_t tables;
     _Atomic size_t account[SLAB_ACCOUNTS];
     _Atomic size_t extents; /* live ones, a count */
     _Atomic uint64_t pages_committed, pages_released, pages_drained;
 };
 
-/* Charge, giving free pages and warm extents back when that makes room. */
+/* Charge, giving free pages, warm extents and what was touched ahead back when
+ * that makes room. */
 bool budget_charge(struct slab *s, size_t bytes);
 /* The same, above the limit if it must be. */
 void budget_charge_anyway(struct slab *s, size_t bytes);

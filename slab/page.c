@@ -236,6 +236,21 @@ charge_page(struct slab *s, size_t bytes, enum page_charge how)
     return true;
 }
 
+/* With huge pages super-pages are carved by commit_super(). To charge a page
+ * that cannot be had would give memory back for nothing. */
+static bool
+may_take_cold(struct slab *s, unsigned page_size)
+{
+    bool has;
+
+    if (!s->region.huge)
+        return true;
+    spin_lock(&s->reserve.lock);
+    has = super_has_cold(s, page_size);
+    spin_unlock(&s->reserve.lock);
+    return has;
+}
+
 /* A cold page, charged. When only addresses are short, free pages of other
  * sizes go, until a super-page of theirs can be carved anew. */
 static uint32_t
@@ -244,7 +259,7 @@ commit_cold(struct slab *s, unsigned page_size, enum page_charge how)
     size_t bytes = (size_t)1 << page_shift(s, page_size);
     uint32_t page;
 
-    if (!charge_page(s, bytes, how))
+    if (!may_take_cold(s, page_size) || !charge_page(s, bytes, how))
         return PAGE_NONE;
     for (;;) {
         spin_lock(&s->reserve.lock);

@@ -419,6 +419,56 @@ START_TEST(huge_pages_are_touched_and_charged_before_they_are_taken)
 }
 END_TEST
 
+/* What is touched ahead is reported as used, as the limit counts it, and is no
+ * reason to refuse anybody. */
+START_TEST(what_is_touched_ahead_makes_room_for_others)
+{
+    struct slab_config cfg = {
+        .limit_bytes = 256 * MIB,
+        .backing = SLAB_ANONYMOUS,
+        .huge_pages = SLAB_HUGE,
+        .region_bytes = 1 * GIB,
+        .extent_region_bytes = 1 * GIB,
+    };
+    struct buf err = {0};
+    struct slab *s = slab_new(&cfg, &err);
+    struct slab_thread *t = slab_thread_new(s);
+    struct slab_stats stats;
+    size_t ready, n = 0;
+    uint32_t extent;
+
+    while (!s->reserve.is_taken)
+        alloc_n(t, 4000, &handles[n++], 1);
+    while (slab_populate(s))
+        continue;
+    ready = s->reserve.n_ready * super_bytes(s);
+    ck_assert_uint_ge(ready, 2 * super_bytes(s));
+    slab_stats(s, &stats);
+    ck_assert_uint_eq(stats.used, slab_used(s));
+
+    /* Below what is in use, and room for all that is idle. */
+    slab_set_limit(s, slab_used(s) - super_bytes(s) / 2);
+    ck_assert_uint_ge(slab_headroom(s), ready - super_bytes(s) / 2);
+    extent = extent_new(s, super_bytes(s) / 2);
+    ck_assert(extent_commit(s, extent, super_bytes(s) / 2));
+    ck_assert_uint_lt(s->reserve.n_ready * super_bytes(s), ready);
+    ck_assert_uint_le(slab_used(s), slab_limit(s));
+
+    /* Near the limit none is touched, and chunks take what is. */
+    s->reserve.is_taken = true;
+    slab_set_limit(s, slab_used(s));
+    ck_assert(!slab_populate(s));
+    while (s->reserve.n_ready > 0)
+        alloc_n(t, 4000, &handles[n++], 1);
+    ck_assert_uint_le(slab_used(s), slab_limit(s));
+    slab_stats(s, &stats);
+    ck_assert_uint_eq(stats.used, slab_used(s));
+    extent_unpin(s, extent);
+    release_n(t, handles, n);
+    close_slab(s, t);
+}
+END_TEST
+
 /* ---- runs and samples ---------------------------------------------------- */
 
 START_TEST(a_page_run_names_each_chunk_of_the_page)
@@ -659,6 +709,7 @@ main(void)
         trim_gives_all_back_above_a_lowered_limit,
         huge_pages_are_charged_as_they_become_resident,
         huge_pages_are_touched_and_charged_before_they_are_taken,
+        what_is_touched_ahead_makes_room_for_others,
         a_page_run_names_each_chunk_of_the_page,
         a_page_shows_its_class_and_about_how_full_it_is,
         an_empty_slab_has_nothing_to_sample,

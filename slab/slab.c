@@ -273,7 +273,7 @@ slab_stats(const struct slab *s, struct slab_stats *out)
     *out = (struct slab_stats){
         .limit = LOAD(&b->limit),
         .page_bytes = LOAD(&b->page),
-        .page_free_bytes = LOAD(&b->page_free),
+        .page_free_bytes = LOAD(&b->page_free) + LOAD(&b->page_ready),
         .extent_live_bytes = LOAD(&b->extent_live),
         .extent_warm_bytes = LOAD(&b->extent_warm),
         .extents_live = LOAD(&b->extents),

@@ -446,7 +446,8 @@ struct slab_stats {
                                   read of these, which may be no moment's while
                                   others allocate */
     size_t page_bytes;         /* committed pages in use */
-    size_t page_free_bytes;    /* free pages still committed: the reserve */
+    size_t page_free_bytes;    /* free pages still committed: the reserve,
+                                  and what is touched ahead of use */
     size_t chunk_live_bytes;   /* chunks not free (magazines included) */
     size_t chunk_free_bytes;   /* free chunks in pages in use */
     size_t page_mark_bytes;    /* of pages in use: marks, and what is no whole

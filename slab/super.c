@@ -9,9 +9,9 @@
  *
  * With huge pages the first touch makes a whole super-page resident and takes
  * up to milliseconds. The maintenance thread touches some ahead of use: they
- * are ready, charged, and carved first. Any thread, under the lock of the
- * reserve; slab_populate() and what gives ready ones back by the maintenance
- * thread.
+ * are ready, charged, and carved first; when memory is short they are given
+ * back. Any thread, under the lock of the reserve; slab_populate() by the
+ * maintenance thread.
  */
 #include "slab/internal.h"
 
@@ -163,6 +163,30 @@ super_take_cold(struct slab *s, unsigned page_size)
 }
 
 bool
+super_has_cold(const struct slab *s, unsigned page_size)
+{
+    return bit_first(s->reserve.with_cold[page_size], s->n_supers) <
+        s->n_supers;
+}
+
+/* [lock] One more is ready, or one less. */
+static void
+add_ready(struct slab *s)
+{
+    s->reserve.n_ready++;
+    atomic_fetch_add_explicit(
+        &s->budget.page_ready, super_bytes(s), memory_order_relaxed);
+}
+
+static void
+drop_ready(struct slab *s)
+{
+    s->reserve.n_ready--;
+    atomic_fetch_sub_explicit(
+        &s->budget.page_ready, super_bytes(s), memory_order_relaxed);
+}
+
+bool
 super_take_ready(struct slab *s)
 {
     struct reserve *r = &s->reserve;
@@ -171,7 +195,7 @@ super_take_ready(struct slab *s)
     if (super == s->n_supers || !bit_test(r->ready, super))
         return false;
     /* super_take_whole() takes the same */
-    r->n_ready--;
+    drop_ready(s);
     return true;
 }
 
@@ -218,8 +242,10 @@ reserve_first_page(struct slab *s)
 static uint32_t
 ready_wanted(const struct slab *s)
 {
-    return (uint32_t)MIN(
-        READY_SUPERS, slab_headroom(s) / (2 * super_bytes(s)));
+    size_t ready = LOAD(&s->budget.page_ready), room = slab_headroom(s);
+
+    room -= MIN(ready, room);
+    return (uint32_t)MIN(READY_SUPERS, room / (2 * super_bytes(s)));
 }
 
 /* [lock] The lowest super-page that is neither carved nor ready. */
@@ -260,7 +286,7 @@ slab_populate(struct slab *s)
     more = bit_test(r->uncarved, super);
     if (more) {
         bit_set(r->ready, super);
-        r->n_ready++;
+        add_ready(s);
     }
     spin_unlock(&r->lock);
     if (!more) /* somebody was quicker, and charged it */
@@ -288,21 +314,30 @@ reserve_give_back_ready(struct slab *s)
     struct reserve *r = &s->reserve;
     size_t bytes = super_bytes(s);
     uint32_t super;
+    bool done;
 
+    if (LOAD(&s->budget.page_ready) == 0)
+        return 0;
     spin_lock(&r->lock);
     super = bit_first(r->ready, s->n_supers);
     if (super < s->n_supers) { /* nobody carves it meanwhile */
         bit_clear(r->ready, super);
         bit_clear(r->uncarved, super);
-        r->n_ready--;
+        drop_ready(s);
     }
     spin_unlock(&r->lock);
     if (super == s->n_supers)
         return 0;
-    (void)region_give_back(&s->region, (size_t)super * bytes, bytes);
+    done = region_give_back(&s->region, (size_t)super * bytes, bytes);
     spin_lock(&r->lock);
     bit_set(r->uncarved, super);
+    if (!done) { /* the system kept it: it is still resident */
+        bit_set(r->ready, super);
+        add_ready(s);
+    }
     spin_unlock(&r->lock);
+    if (!done)
+        return 0;
     budget_uncharge(s, bytes);
     return bytes;
 }
