@@ -253,10 +253,10 @@ judge_extents(const struct judge *j)
         if (v.handle == 0)
             continue;
         m = slab_mark(slab, v.handle);
-        v.state = atomic_load_explicit(m.state, memory_order_relaxed);
+        v.state = slab_mark_state(&m);
         if (v.state == SLAB_MARK_FREE || !(v.state & MARK_EXTENT))
             continue;
-        v.stamp = atomic_load_explicit(m.stamp, memory_order_relaxed);
+        v.stamp = slab_mark_stamp(&m);
         judge_owner(j, ids[i], &v);
     }
 }
@@ -376,14 +376,12 @@ next_run(struct ks_thread *t, struct slab_run *ahead, unsigned cls,
     return found;
 }
 
-/* The page may serve another class by now, as for slab_run_state(). */
-static SLAB_LATE_READ bool
+static bool
 is_unchanged(const struct ks_thread *t, const struct victim *v)
 {
     struct slab_mark m = slab_mark(t->slab, v->handle);
 
-    return *(const volatile uint8_t *)(const void *)m.state == v->state &&
-        *(const volatile uint16_t *)(const void *)m.stamp == v->stamp;
+    return slab_mark_state(&m) == v->state && slab_mark_stamp(&m) == v->stamp;
 }
 
 /* Ask for the index line of a victim whose item has come. */

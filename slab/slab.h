@@ -254,6 +254,19 @@ slab_run_state(const struct slab_run *run, uint32_t i)
     return *(const volatile uint8_t *)(const void *)&run->state[i];
 }
 
+/* The same of a chunk that was seen somewhere and may be gone, with its page. */
+static inline SLAB_LATE_READ uint16_t
+slab_mark_stamp(const struct slab_mark *m)
+{
+    return *(const volatile uint16_t *)(const void *)m->stamp;
+}
+
+static inline SLAB_LATE_READ uint8_t
+slab_mark_state(const struct slab_mark *m)
+{
+    return *(const volatile uint8_t *)(const void *)m->state;
+}
+
 /* Up to `max` neighbouring chunks at a random place of a random page in use,
  * each byte of committed pages equally likely. `random` is a fresh 64-bit
  * number. False when there is none. Any thread. */
