@@ -120,24 +120,6 @@ static const struct difference {
         "unit/tracking",
         {"Tracking invalidation message of eviction keys should be before "
          "response"}},
-    {"In some runs: they follow that one, which leaves its `maxmemory` behind, "
-     "and close the connections of those after them.",
-        "unit/tracking",
-        {"flushdb tracking invalidation message is not interleaved with "
-         "transaction response",
-            "Server is able to evacuate enough keys when num of keys surpasses "
-            "limit by more than defined initial effort",
-            "Tracking info is correct",
-            "CLIENT GETREDIR provides correct client id",
-            "CLIENT TRACKINGINFO provides reasonable results when tracking on "
-            "with options",
-            "CLIENT TRACKINGINFO provides reasonable results when tracking "
-            "redir "
-            "broken",
-            "RESP3 based basic invalidation with client reply off",
-            "RESP2 based basic invalidation with client reply off",
-            "RESP3 based basic redirect invalidation with client reply off",
-            "RESP3 based basic tracking-redir-broken with client reply off"}},
     {"On a server that ran unit/expire before: tests there that need "
      "replication leave DEBUG SET-ACTIVE-EXPIRE 0 behind. On a fresh one it "
      "passes.",
