@@ -53,13 +53,19 @@ maintain(void)
 
 START_TEST(writes_never_fail_and_the_limit_holds)
 {
+    unsigned kept = 0;
+
     for (unsigned n = 0; n < 140000; n++) {
         ck_assert_int_eq(fill("k", n, 300, KS_NO_EXPIRY), KS_OK);
         if (n % 1000 == 0)
             ck_assert_uint_le(slab_used(f.slab), LIMIT + LIMIT / 50);
     }
     ck_assert(there("k", 139999));
-    ck_assert(!there("k", 0));
+    /* The oldest went. Samples may leave out the few of a page of their own:
+     * keys before there is a template. */
+    for (unsigned n = 0; n < 1000; n++)
+        kept += there("k", n);
+    ck_assert_uint_lt(kept, 20);
 }
 END_TEST
 

@@ -228,7 +228,7 @@ static bool
 commit(struct ks_thread *t, uint32_t extent, size_t bytes, commit_fn fn)
 {
     size_t room = extent_room(t->slab, extent);
-    size_t unit = room < 2 * MIB ? 4 * KIB : 2 * MIB; /* of commitment */
+    size_t unit = room < 2 * MIB ? 8 * KIB : 2 * MIB; /* extent_commit_least() */
     size_t upto = MIN(ROUND_UP(bytes, unit), room);
 
     for (unsigned i = 0; i < MAX_TRIES; i++) {
