@@ -85,35 +85,18 @@ mget_all(struct request *rq)
         mget_group(rq, i, MIN(MGET_GROUP, rq->argc - i));
 }
 
-/* Take back what was appended to the output since it was `len` and `n_refs`
- * long. */
-static void
-take_back(struct request *rq, size_t len, size_t n_refs)
-{
-    struct reply *r = rq->reply;
-    struct slab *slab = ks_slab(rq->thread->commands->ks);
-
-    while (r->n_refs > n_refs)
-        extent_unpin(slab, r->refs[--r->n_refs].extent);
-    r->out->len = len;
-}
-
-/* A client must not see half of an MSET. Seldom is one under way: then, and
- * only then, the values are read under the locks of their keys. */
+/* Under the locks of all keys: without them changes of single keys could come in
+ * between, and the reply tell of a moment that never was. */
 void
 cmd_mget(struct request *rq)
 {
     struct command_thread *t = rq->thread;
-    size_t len = rq->reply->out->len, n_refs = rq->reply->n_refs;
     size_t n = (size_t)(rq->argc - 1);
     struct ks_key *keys;
-    uint64_t token;
 
-    if (ks_read_begin(t->commands->ks, &token)) {
+    if (n == 1) {
         mget_all(rq);
-        if (n == 1 || ks_read_end(t->commands->ks, token))
-            return;
-        take_back(rq, len, n_refs);
+        return;
     }
     keys = arena_alloc(t->arena, n * sizeof(*keys));
     for (size_t i = 0; i < n; i++)
