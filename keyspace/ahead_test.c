@@ -24,16 +24,6 @@ close_ks(void)
     fixture_close(&f);
 }
 
-static struct ks_key
-found_ahead(const char *name)
-{
-    struct ks_key key = key_of(&f, name);
-
-    ks_prefetch_lines(f.ks, &key, 1);
-    ks_prefetch_items(f.ks, &key, 1);
-    return key;
-}
-
 static void
 assert_reads(const struct ks_key *key, const char *want)
 {
@@ -67,7 +57,7 @@ START_TEST(an_item_found_ahead_is_read_and_noted)
     struct ks_key key;
 
     set(&f, "n", "value");
-    key = found_ahead("n");
+    key = key_found_ahead(&f, "n");
 #ifndef ASHLAR_SEQLOCK_LOCKED
     ck_assert_uint_ne(key.ahead.handle, 0);
 #endif
@@ -83,10 +73,10 @@ START_TEST(a_value_written_since_is_read)
     struct ks_key key;
 
     set(&f, "n", "one");
-    key = found_ahead("n");
+    key = key_found_ahead(&f, "n");
     set(&f, "n", "two"); /* in its place */
     assert_reads(&key, "two");
-    key = found_ahead("n");
+    key = key_found_ahead(&f, "n");
     set(&f, "n", "a value that is too long for the chunk of the others");
     assert_reads(&key, "a value that is too long for the chunk of the others");
 }
@@ -97,7 +87,7 @@ START_TEST(an_item_deleted_since_is_gone)
     struct ks_key key, again;
 
     set(&f, "n", "one");
-    key = found_ahead("n");
+    key = key_found_ahead(&f, "n");
     again = key_of(&f, "n");
     ck_assert_int_eq(ks_delete(f.t, &again), KS_OK);
     set(&f, "m", "two"); /* where it was */
@@ -117,8 +107,8 @@ START_TEST(a_flush_since_is_seen)
     for (unsigned i = 0; i < N; i++)
         set(&f, names[i], "one");
     f.ks->spaces.few_items = 0; /* unreachable at once, freed later */
-    key = found_ahead(names[0]);
-    other = found_ahead(names[1]);
+    key = key_found_ahead(&f, names[0]);
+    other = key_found_ahead(&f, names[1]);
     ks_flush(f.t, 0);
     assert_reads(&key, NULL);
     write_by(&other, "two");
@@ -135,7 +125,7 @@ START_TEST(an_item_that_expired_since_is_gone)
     clock_fake(now);
     key = key_of(&f, "n");
     ck_assert_int_eq(ks_set(f.t, &key, STR("one"), now + 10), KS_OK);
-    key = found_ahead("n");
+    key = key_found_ahead(&f, "n");
     assert_reads(&key, "one");
     clock_fake(now + 11);
     assert_reads(&key, NULL);
@@ -150,7 +140,7 @@ START_TEST(items_are_found_where_growth_has_moved_them)
     for (unsigned i = 0; i < N; i++)
         set(&f, names[i], "one");
     for (unsigned i = 0; i < N; i++)
-        keys[i] = found_ahead(names[i]);
+        keys[i] = key_found_ahead(&f, names[i]);
     for (unsigned i = 0; i < 50 * N; i++) {
         char name[16];
 

@@ -58,16 +58,6 @@ put(const char *name, const char *field, const char *value)
     return done;
 }
 
-static struct ks_key
-found_ahead(const char *name)
-{
-    struct ks_key key = key_of(&f, name);
-
-    ks_prefetch_lines(f.ks, &key, 1);
-    ks_prefetch_items(f.ks, &key, 1);
-    return key;
-}
-
 /* In which class of chunks the item stands. */
 static unsigned
 class_of(const char *name)
@@ -218,7 +208,7 @@ END_TEST
 
 START_TEST(a_key_from_before_a_flush_is_left_to_an_edit)
 {
-    struct ks_key key = found_ahead("h");
+    struct ks_key key = key_found_ahead(&f, "h");
 
     f.ks->spaces.few_items = 0; /* unreachable at once, freed later */
     ks_flush(f.t, 0);
@@ -230,7 +220,7 @@ END_TEST
 /* Where the prefetch found the item there is another by now. */
 START_TEST(an_item_written_since_it_was_found_ahead_is_searched)
 {
-    struct ks_key key = found_ahead("h"), again = key_of(&f, "h");
+    struct ks_key key = key_found_ahead(&f, "h"), again = key_of(&f, "h");
     bool done;
 
     ck_assert_int_eq(ks_delete(f.t, &again), KS_OK);

@@ -263,14 +263,25 @@ fits_now(const struct index *ix, size_t to)
         slab_used(ix->slab) + (to - have) <= slab_limit(ix->slab);
 }
 
+/* The range is charged up to `to`: partitions may grow there. */
+static void
+offer_range(struct index *ix, size_t to)
+{
+    size_t have =
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
+
+    while (have < to &&
+        !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have, to,
+            memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
 /* The index must not fail for lack of memory: evictions make up for it. */
 static bool
 charge_growth(
     struct index *ix, const struct partition *p, uint32_t n_new, bool now)
 {
     size_t to = range_for(ix, n_new);
-    size_t touched =
-        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
 
     if (!(fits_now(ix, to) && charge_range(ix, to))) {
         if (!now && can_wait(p)) {
@@ -279,10 +290,7 @@ charge_growth(
         }
         charge_by_force(ix, to);
     }
-    while (touched < to &&
-        !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &touched, to,
-            memory_order_relaxed, memory_order_relaxed))
-        ;
+    offer_range(ix, to);
     return true;
 }
 
@@ -375,19 +383,6 @@ grows_soon(const struct index *ix)
             atomic_load_explicit(
                 &ix->partition[i].n_items, memory_order_relaxed));
     return items + MIN(ITEMS_AHEAD, most / 16) > most && n < ix->max_lines;
-}
-
-/* The range is charged and resident up to `to`: partitions may grow there. */
-static void
-offer_range(struct index *ix, size_t to)
-{
-    size_t have =
-        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
-
-    while (have < to &&
-        !atomic_compare_exchange_weak_explicit(&ix->touched_bytes, &have, to,
-            memory_order_relaxed, memory_order_relaxed))
-        ;
 }
 
 bool

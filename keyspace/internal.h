@@ -615,19 +615,14 @@ key_is_current(const struct ks *ks, const struct ks_key *key)
         memory_order_relaxed) == key->epoch);
 }
 
-/* How many changes of several keys are over; what they did is seen after it. */
-static inline uint64_t
-several_ended(const struct ks *ks)
-{
-    /* acquire: pairs with the release in ks_unlock() */
-    return atomic_load_explicit(&ks->several_ended, memory_order_acquire);
-}
-
-/* ks_read_begin() without a token. */
+/* Whether a change of several keys is under way. If not, what those before it did
+ * is seen. */
 static inline bool
 is_several_changing(const struct ks *ks)
 {
-    uint64_t ended = several_ended(ks);
+    /* acquire: pairs with the release in ks_unlock() */
+    uint64_t ended =
+        atomic_load_explicit(&ks->several_ended, memory_order_acquire);
 
     return unlikely(LOAD(&ks->several_begun) != ended);
 }

@@ -315,12 +315,6 @@ void ks_lock(struct ks_thread *t, struct ks_key *keys, size_t n);
 void ks_lock_to_read(struct ks_thread *t, struct ks_key *keys, size_t n);
 void ks_unlock(struct ks_thread *t);
 
-/* A consistent read of several keys without a lock: begin says false while a
- * change of several keys is under way, end says false if one began meanwhile;
- * then what was read may be half of it, and the reader takes ks_lock(). */
-bool ks_read_begin(const struct ks *ks, uint64_t *token);
-bool ks_read_end(const struct ks *ks, uint64_t token);
-
 /* When the calling thread waits for long for the lock of a partition, call this
  * every few milliseconds. It may be in the middle of anything that this thread
  * does to the keyspace, and must not itself wait for a partition. NULL: none. */

@@ -140,9 +140,9 @@ needs_help(const struct ks_thread *t, unsigned cls)
 
     if (slab_used(t->slab) + low <= limit || low < HELP_BELOW_LEAST)
         return false;
-    left = slab_headroom(t->slab);
     if (slab_class_has_free(t->slab, cls) && !index_waits(&t->ks->index))
         return false;
+    left = slab_headroom(t->slab);
     return left < low / (t->accesses % HELP_EVERY == 0 ? 1 : 2) &&
         evict_takes_any(t);
 }

@@ -326,30 +326,13 @@ ks_unlock(struct ks_thread *t)
         t->nested--;
         return;
     }
-    /* release: after all changes; pairs with several_ended() */
+    /* release: after all changes; pairs with is_several_changing() */
     if (t->holds_several)
         atomic_fetch_add_explicit(&t->ks->several_ended, 1,
             memory_order_release);
     each_held(t, partition_unlock);
     memset(t->held, 0, sizeof(t->held));
     t->holds = false;
-}
-
-bool
-ks_read_begin(const struct ks *ks, uint64_t *token)
-{
-    uint64_t ended = several_ended(ks);
-
-    *token = LOAD(&ks->several_begun);
-    return *token == ended;
-}
-
-bool
-ks_read_end(const struct ks *ks, uint64_t token)
-{
-    /* acquire: pairs with the release fences of the changes that were seen */
-    read_fence(memory_order_acquire);
-    return LOAD(&ks->several_begun) == token;
 }
 
 /* ---- counters ------------------------------------------------------------ */

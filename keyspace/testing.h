@@ -71,6 +71,17 @@ key_of(struct fixture *f, const char *name)
     return ks_key(f->ks, 0, str_of(name));
 }
 
+/* The same after the prefetch that precedes a command. */
+static inline struct ks_key
+key_found_ahead(struct fixture *f, const char *name)
+{
+    struct ks_key key = key_of(f, name);
+
+    ks_prefetch_lines(f->ks, &key, 1);
+    ks_prefetch_items(f->ks, &key, 1);
+    return key;
+}
+
 struct read_back {
     struct buf buf;
 };

@@ -43,6 +43,23 @@ page_of(const struct slab *s, uint32_t handle)
     return page_at(s, handle_offset(handle));
 }
 
+static struct slab *
+huge_slab(size_t limit_bytes)
+{
+    struct slab_config cfg = {
+        .limit_bytes = limit_bytes,
+        .backing = SLAB_ANONYMOUS,
+        .huge_pages = SLAB_HUGE,
+        .region_bytes = 1 * GIB,
+        .extent_region_bytes = 1 * GIB,
+    };
+    struct buf err = {0};
+    struct slab *s = slab_new(&cfg, &err);
+
+    ck_assert_ptr_nonnull(s);
+    return s;
+}
+
 static void
 close_slab(struct slab *s, struct slab_thread *t)
 {
@@ -315,15 +332,7 @@ END_TEST
 
 START_TEST(huge_pages_are_charged_as_they_become_resident)
 {
-    struct slab_config cfg = {
-        .limit_bytes = 64 * MIB,
-        .backing = SLAB_ANONYMOUS,
-        .huge_pages = SLAB_HUGE,
-        .region_bytes = 1 * GIB,
-        .extent_region_bytes = 1 * GIB,
-    };
-    struct buf err = {0};
-    struct slab *s = slab_new(&cfg, &err);
+    struct slab *s = huge_slab(64 * MIB);
     struct slab_thread *t = slab_thread_new(s);
     size_t base = slab_used(s);
     size_t n = 10000;
@@ -356,15 +365,7 @@ is_resident(const struct slab *s, uint32_t super)
 
 START_TEST(huge_pages_are_touched_and_charged_before_they_are_taken)
 {
-    struct slab_config cfg = {
-        .limit_bytes = 256 * MIB,
-        .backing = SLAB_ANONYMOUS,
-        .huge_pages = SLAB_HUGE,
-        .region_bytes = 1 * GIB,
-        .extent_region_bytes = 1 * GIB,
-    };
-    struct buf err = {0};
-    struct slab *s = slab_new(&cfg, &err);
+    struct slab *s = huge_slab(256 * MIB);
     struct slab_thread *t = slab_thread_new(s);
     size_t used, n = 0, calls = 0;
     uint32_t next;
@@ -423,15 +424,7 @@ END_TEST
  * reason to refuse anybody. */
 START_TEST(what_is_touched_ahead_makes_room_for_others)
 {
-    struct slab_config cfg = {
-        .limit_bytes = 256 * MIB,
-        .backing = SLAB_ANONYMOUS,
-        .huge_pages = SLAB_HUGE,
-        .region_bytes = 1 * GIB,
-        .extent_region_bytes = 1 * GIB,
-    };
-    struct buf err = {0};
-    struct slab *s = slab_new(&cfg, &err);
+    struct slab *s = huge_slab(256 * MIB);
     struct slab_thread *t = slab_thread_new(s);
     struct slab_stats stats;
     size_t ready, n = 0;
