@@ -138,6 +138,34 @@ slab_release(struct slab_thread *t, uint32_t handle)
     STORE(&m->n, n + 1);
 }
 
+#define LOOKS 64 /* at a lock: some microseconds */
+
+/* Who holds the class has lost its processor. */
+static bool
+is_kept_waiting(const struct size_class *c)
+{
+    for (unsigned i = 0; i < LOOKS; i++) {
+        if (likely(LOAD(&c->lock.held) == 0))
+            return false;
+        cpu_relax();
+    }
+    return true;
+}
+
+/* Put a chunk into the magazine if there is a place. */
+static bool
+keep(struct slab_thread *t, const struct size_class *c, uint32_t handle)
+{
+    struct magazine *m = magazine_of(t, c);
+    uint32_t n = LOAD(&m->n);
+
+    if (n == c->magazine_max)
+        return false;
+    m->handle[n] = handle;
+    STORE(&m->n, n + 1);
+    return true;
+}
+
 void
 slab_release_to_page(struct slab_thread *t, uint32_t handle)
 {
@@ -145,6 +173,9 @@ slab_release_to_page(struct slab_thread *t, uint32_t handle)
     uint32_t kind = LOAD(&s->pages[page_at(s, handle_offset(handle))].kind);
     struct size_class *c = mark_free(s, handle, kind);
 
+    if (unlikely(is_kept_waiting(c)) && !kind_draining(kind) &&
+        keep(t, c, handle))
+        return;
     class_put_to_pages(s, c, &handle, 1);
 }
 

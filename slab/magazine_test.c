@@ -152,6 +152,28 @@ START_TEST(a_release_to_the_page_counts_at_once)
 }
 END_TEST
 
+/* A lock that is not let go of: who waited for it would do so for ever. */
+START_TEST(a_release_to_the_page_waits_for_nobody)
+{
+    struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
+    struct slab_thread *t = slab_thread_new(s);
+    unsigned cls = slab_class_of(s, 100);
+    uint32_t handle = slab_alloc(t, 100), n = n_in_magazine(t, cls);
+    uint64_t n_free = LOAD(&s->classes[cls].n_free);
+
+    spin_lock(&s->classes[cls].lock);
+    slab_release_to_page(t, handle);
+    spin_unlock(&s->classes[cls].lock);
+    ck_assert_uint_eq(n_in_magazine(t, cls), n + 1);
+    ck_assert_uint_eq(LOAD(&s->classes[cls].n_free), n_free);
+    ck_assert_uint_eq(slab_alloc(t, 100), handle);
+    slab_release_to_page(t, handle);
+    ck_assert_uint_eq(LOAD(&s->classes[cls].n_free), n_free + 1);
+    slab_thread_free(t);
+    slab_free(s);
+}
+END_TEST
+
 START_TEST(batches_come_from_the_fullest_page)
 {
     struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
@@ -221,6 +243,7 @@ main(void)
         what_one_thread_frees_another_gets_from_the_depot,
         a_flush_returns_every_chunk_to_its_page,
         a_release_to_the_page_counts_at_once,
+        a_release_to_the_page_waits_for_nobody,
         batches_come_from_the_fullest_page,
         the_largest_chunk_works,
     };

@@ -108,7 +108,8 @@ uint32_t slab_take(struct slab_thread *t, size_t bytes);
 void slab_release(struct slab_thread *t, uint32_t handle);
 
 /* The same, but past the magazine, so that page counts are exact at once and
- * any thread can take it: for evicted chunks and drained pages. */
+ * any thread can take it: for evicted chunks and drained pages. Where that would
+ * mean to wait for a thread without a processor, the magazine takes it. */
 void slab_release_to_page(struct slab_thread *t, uint32_t handle);
 
 /* Where the chunks of a class and their marks stand in its pages. */
