@@ -48,6 +48,11 @@ keyspace_evict_test_SOURCES = keyspace/evict_test.c keyspace/testing.h
 keyspace_evict_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_evict_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
+check_PROGRAMS += keyspace/rank_test
+keyspace_rank_test_SOURCES = keyspace/rank_test.c
+keyspace_rank_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_rank_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
 check_PROGRAMS += keyspace/ghost_test
 thread_tests += keyspace/ghost_test
 keyspace_ghost_test_SOURCES = keyspace/ghost_test.c keyspace/stress.c \

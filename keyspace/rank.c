@@ -5,7 +5,9 @@
  * maximizing hit density", NSDI 2018). Per size octave and reuse state,
  * histograms count at what age items were hit and at what age they were
  * evicted. From these the hit density of each (octave, state, age) is computed:
- * the hits to come per unit of space and time.
+ * the hits to come per unit of space and time. An octave of which little is
+ * known borrows from the others of its reuse state: a cache of some thousand
+ * items sees too few events to learn each octave by itself.
  *
  * Every thread counts into its own histogram; whoever completes 16384 accesses
  * (tick.c) merges them and computes the ranks, under the rank lock.
@@ -15,6 +17,17 @@
 #include <math.h>
 
 #define DECAY 0.9f
+
+/* To each octave, so many events are added that are spread over ages as those
+ * of all octaves together. Against none of them misses are 0.2 % fewer on the
+ * mean of 20 points (bench/hit_ratio): from 1.6 % fewer to 0.6 % more. 300 cost
+ * 0.6 % where octaves differ. */
+#define BORROWED_EVENTS 50.0f
+
+/* Of all octaves, for one reuse state. */
+struct pooled {
+    float hits[AGE_BUCKETS], evictions[AGE_BUCKETS];
+};
 
 /* The age in the middle of a bucket. */
 static float
@@ -49,17 +62,39 @@ merge(_Atomic uint32_t *from, float *to)
     }
 }
 
+/* The sum over octaves, scaled to BORROWED_EVENTS; zeros if there are none. */
+static void
+pool(const struct rank_table *r, unsigned reuse_state, struct pooled *out)
+{
+    float n = 0, scale;
+
+    *out = (struct pooled){{0}, {0}};
+    for (unsigned c = reuse_state; c < RANK_CLASSES; c += MARK_REUSE + 1)
+        for (unsigned b = 0; b < AGE_BUCKETS; b++) {
+            out->hits[b] += r->hits[c][b];
+            out->evictions[b] += r->evictions[c][b];
+            n += r->hits[c][b] + r->evictions[c][b];
+        }
+    scale = n > 0 ? BORROWED_EVENTS / n : 0;
+    for (unsigned b = 0; b < AGE_BUCKETS; b++) {
+        out->hits[b] *= scale;
+        out->evictions[b] *= scale;
+    }
+}
+
 /* Density at an age: hits at this age or later, over the time that items of
  * this age go on to occupy space (the sum of remaining lifetimes). The tenth
  * of the age added keeps the last buckets finite. */
 static void
-rank_class_update(struct rank_table *r, unsigned cls)
+rank_class_update(
+    struct rank_table *r, unsigned cls, const struct pooled *pooled)
 {
     float hits = 0, ends = 0, lifetime = 0, later_age = 0;
 
     for (unsigned b = AGE_BUCKETS; b-- > 0;) {
         float age = r->age[b];
-        float h = r->hits[cls][b], e = r->evictions[cls][b], d;
+        float h = r->hits[cls][b] + pooled->hits[b];
+        float e = r->evictions[cls][b] + pooled->evictions[b], d;
 
         if (b < AGE_BUCKETS - 1)
             lifetime += (hits + ends) * (later_age - age);
@@ -75,8 +110,20 @@ rank_class_update(struct rank_table *r, unsigned cls)
             d = hits / lifetime;
         atomic_store_explicit(
             &r->density[cls][b], float_bits(d), memory_order_relaxed);
-        r->hits[cls][b] = h * DECAY;
-        r->evictions[cls][b] = e * DECAY;
+        r->hits[cls][b] *= DECAY;
+        r->evictions[cls][b] *= DECAY;
+    }
+}
+
+static void
+rank_all_update(struct rank_table *r)
+{
+    struct pooled pooled;
+
+    for (unsigned state = 0; state < REUSE_STATES; state++) {
+        pool(r, state, &pooled);
+        for (unsigned c = state; c < RANK_CLASSES; c += MARK_REUSE + 1)
+            rank_class_update(r, c, &pooled);
     }
 }
 
@@ -90,8 +137,7 @@ rank_update(struct ks *ks)
             merge(t->histogram.evictions[c], ks->ranks.evictions[c]);
         }
     word_unlock(&ks->threads_lock);
-    for (unsigned c = 0; c < RANK_CLASSES; c++)
-        rank_class_update(&ks->ranks, c);
+    rank_all_update(&ks->ranks);
     tick_length_update(ks);
 }
 
