@@ -3,10 +3,10 @@
  * deadline has passed, keep stamps from wrapping, finish draining pages, hold
  * the memory limit, keep a reserve of free pages.
  *
- * Each page knows the earliest deadline of its items in quarters of a second (an
+ * Each page knows the earliest deadline of its items in eighths of a second (an
  * upper bound: an item that went earlier leaves it as it was). The sweep looks
  * at the page records only, and walks the pages that are due; what is left on a
- * page then waits for a full second, so that a page of random deadlines is not
+ * page then waits for half a second, so that a page of random deadlines is not
  * walked for each of them. Everything is done in slices of bounded work;
  * ks_maintain() says whether there is more.
  */
@@ -14,11 +14,12 @@
 #include "keyspace/internal.h"
 
 #define SWEEP_RECORDS 16384   /* page records looked at per slice */
-#define SWEEP_CHUNKS 16384    /* of pages that are due */
+#define SWEEP_WORK 131072     /* in looks at chunks of pages that are due */
+#define REMOVAL_WORK 8        /* to take one's item out, in these */
 #define GENTLE_RECORDS 4096   /* the same when clients are served meanwhile */
-#define GENTLE_CHUNKS 256
-#define LATE_CHUNKS 1024      /* the same while the sweep is late ... */
-#define LATE_DUE 2            /* by so many quarters of a second */
+#define GENTLE_WORK 2048
+#define LATE_WORK 8192        /* the same while the sweep is late ... */
+#define LATE_DUE 1            /* by so many eighths of a second */
 #define GENTLE_CALLS 256      /* with work left, until the rest has its turn */
 #define ROOM_EVICTIONS 64     /* items evicted per slice for the limit */
 #define AGE_PASS_TICKS 4096   /* one pass over all pages in this many ticks */
@@ -26,53 +27,53 @@
 #define WARM_EXTENT_MS 1000   /* free extents older than this go back */
 #define DROP_PERIOD_US 200000 /* between looks at unused namespaces */
 
-#define DUE_MS 250
-#define DUE_BEGIN_MS ((uint64_t)1704067200000) /* 2024; good for 34 years */
+#define DUE_MS 125
+#define REST_MS 500 /* between walks of a page */
 
-/* Rounded up, so that a due page has an expired item. */
-static uint32_t
-due_of(uint64_t expire_ms)
+/* Of the 17 years that 32 bits count. */
+#define YEAR_MS ((uint64_t)365 * 86400 * 1000)
+
+void
+due_init(struct ks *ks)
 {
-    uint64_t due = expire_ms > DUE_BEGIN_MS
-        ? (expire_ms - DUE_BEGIN_MS + DUE_MS - 1) / DUE_MS : 0;
+    uint64_t now_ms = clock_wall_ms();
+
+    /* the clock may be set back later */
+    ks->due_begin_ms = now_ms - MIN(now_ms, YEAR_MS);
+}
+
+/* After the last one that counts, all pages are due. */
+static uint32_t
+due_from(const struct ks *ks, uint64_t ms)
+{
+    uint64_t due = ms > ks->due_begin_ms ? (ms - ks->due_begin_ms) / DUE_MS : 0;
 
     return due < UINT32_MAX ? (uint32_t)due : UINT32_MAX - 1;
 }
 
+/* Rounded up, so that a due page has an expired item. */
 static uint32_t
-due_now(void)
+due_of(const struct ks *ks, uint64_t expire_ms)
 {
-    uint64_t now_ms = clock_wall_ms();
+    return due_from(ks, expire_ms + DUE_MS - 1);
+}
 
-    return now_ms > DUE_BEGIN_MS
-        ? (uint32_t)((now_ms - DUE_BEGIN_MS) / DUE_MS) : 0;
+static uint32_t
+due_now(const struct ks *ks)
+{
+    return due_from(ks, clock_wall_ms());
 }
 
 void
 due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms)
 {
-    slab_due_note(t->slab, handle, due_of(expire_ms));
+    slab_due_note(t->slab, handle, due_of(t->ks, expire_ms));
 }
 
 bool
 due_has_passed(const struct ks_thread *t, uint32_t page)
 {
-    return slab_due_get(t->slab, page) <= due_now();
-}
-
-/* Of a hash, whose fields may expire: those that have go, and the hash with the
- * last of them. The next deadline that nobody has noted. */
-static uint64_t
-sweep_hash(struct ks_thread *t, uint32_t handle, const struct item_view *v,
-    uint64_t now_ms)
-{
-    uint64_t earliest = hash_peek_earliest(t, handle, v);
-
-    if (earliest > now_ms)
-        return earliest;
-    if (!remove_chunk(t, handle, REMOVE_IF_EXPIRED))
-        hash_sweep(t, handle);
-    return KS_NO_EXPIRY;
+    return slab_due_get(t->slab, page) <= due_now(t->ks);
 }
 
 /* Headers are asked for so many chunks ahead, and index lines when they have
@@ -91,9 +92,26 @@ struct sweep {
     struct slab_run run;
     uint64_t now_ms;
     bool fields;     /* those of hashes may have deadlines */
+    uint32_t work;   /* that was done */
     uint32_t looked; /* up to here their index lines were asked for */
     struct coming coming[LINES_AHEAD];
 };
+
+/* Of a hash, whose fields may expire: those that have go, and the hash with the
+ * last of them. The next deadline that nobody has noted. */
+static uint64_t
+sweep_hash(struct ks_thread *t, struct sweep *s, uint32_t handle,
+    const struct item_view *v)
+{
+    uint64_t earliest = hash_peek_earliest(t, handle, v);
+
+    if (earliest > s->now_ms)
+        return earliest;
+    s->work += REMOVAL_WORK;
+    if (!remove_chunk(t, handle, REMOVE_IF_EXPIRED))
+        hash_sweep(t, handle);
+    return KS_NO_EXPIRY;
+}
 
 static bool
 may_expire(const struct sweep *s, uint32_t i)
@@ -129,35 +147,47 @@ look_from(struct ks_thread *t, struct sweep *s, uint32_t i)
         look_ahead(t, s, s->looked);
 }
 
-/* Take one chunk's item out if it has expired; the next deadline if not. */
+/* Take one chunk's item out if it has expired; its deadline if it is still
+ * there, also one that has passed: somebody works on its partition. */
 static uint64_t
-sweep_chunk(struct ks_thread *t, const struct sweep *s, uint32_t i)
+sweep_chunk(struct ks_thread *t, struct sweep *s, uint32_t i)
 {
     uint32_t handle = s->run.handle + i * s->run.step;
     const struct coming *c = &s->coming[i % LINES_AHEAD];
     uint64_t earliest = KS_NO_EXPIRY;
     struct item_copy copy;
 
-    if (c->is_expired && remove_expired(t, handle, c->hash))
+    if (c->is_expired && remove_expired(t, handle, c->hash)) {
+        s->work += REMOVAL_WORK;
         return KS_NO_EXPIRY;
+    }
     if (!may_expire(s, i) ||
         !item_peek(slab_ptr(t->slab, handle), s->now_ms, &copy))
         return KS_NO_EXPIRY;
     if (s->fields && item_kind(copy.view.header) == ITEM_HASH)
-        earliest = sweep_hash(t, handle, &copy.view, s->now_ms);
+        earliest = sweep_hash(t, s, handle, &copy.view);
     if (copy.view.expire_ms == KS_NO_EXPIRY)
         return earliest;
     if (item_expired(&copy.view, s->now_ms) &&
-        remove_chunk(t, handle, REMOVE_IF_EXPIRED))
+        remove_chunk(t, handle, REMOVE_IF_EXPIRED)) {
+        s->work += REMOVAL_WORK;
         return earliest;
-    return MIN(earliest, MAX(copy.view.expire_ms, s->now_ms + 1));
+    }
+    return MIN(earliest, copy.view.expire_ms);
 }
 
-/* Go on with the page of the sweep for `left` chunks: remove the expired items.
+/* When to walk a page again. Soon, if an item could not be taken out. */
+static uint64_t
+next_walk(uint64_t earliest, uint64_t now_ms)
+{
+    return earliest <= now_ms ? now_ms : MAX(earliest, now_ms + REST_MS);
+}
+
+/* Go on with the page of the sweep for `left` of work: remove the expired items.
  * When it is done the others' earliest deadline is noted anew. False if it is
  * not. */
 static bool
-sweep_page(struct ks_thread *t, uint32_t *left)
+sweep_page(struct ks_thread *t, int64_t *left)
 {
     uint64_t earliest = t->sweep_earliest;
     struct sweep s = {.now_ms = clock_wall_ms(),
@@ -174,17 +204,19 @@ sweep_page(struct ks_thread *t, uint32_t *left)
     if (!slab_page_run(t->slab, t->sweep_page, &s.run))
         return true;
     for (; i < s.run.n; i++) {
-        if (*left == 0) {
+        if (s.work >= *left) {
             t->sweep_at = i;
             t->sweep_earliest = earliest;
+            *left = 0;
             return false;
         }
-        --*left;
+        s.work++;
         look_from(t, &s, i);
         earliest = MIN(earliest, sweep_chunk(t, &s, i));
     }
+    *left -= s.work;
     if (earliest != KS_NO_EXPIRY)
-        due_note(t, s.run.handle, ROUND_UP(earliest, 1000));
+        due_note(t, s.run.handle, next_walk(earliest, s.now_ms));
     return true;
 }
 
@@ -203,11 +235,11 @@ bool
 expire_sweep(struct ks_thread *t, bool gently)
 {
     uint32_t limit = slab_page_limit(t->slab);
-    uint32_t now = due_now();
+    uint32_t now = due_now(t->ks);
     uint32_t records = gently ? GENTLE_RECORDS : SWEEP_RECORDS;
-    uint32_t chunks = !gently ? SWEEP_CHUNKS
-        : t->sweep_late       ? LATE_CHUNKS
-                              : GENTLE_CHUNKS;
+    int64_t work = !gently ? SWEEP_WORK
+        : t->sweep_late    ? LATE_WORK
+                           : GENTLE_WORK;
 
     if (atomic_load_explicit(&t->ks->expired_held, memory_order_relaxed) != 0)
         return false;
@@ -223,7 +255,7 @@ expire_sweep(struct ks_thread *t, bool gently)
         if (due <= now && now - due >= LATE_DUE)
             t->sweep_late = true;
         if ((t->sweep_at > 0 || due <= now) &&
-            (chunks == 0 || !sweep_page(t, &chunks)))
+            (work <= 0 || !sweep_page(t, &work)))
             return true;
         t->sweep_page++;
     }
@@ -301,7 +333,7 @@ static bool
 restore_reserve(struct ks_thread *t)
 {
     for (unsigned i = 0; i < ROOM_EVICTIONS && short_of_room(t); i++) {
-        if (drain_far_above(t))
+        if (drain_far_above(t, DRAIN_WHOLE))
             continue;
         if (!evict_one(t, SLAB_MAX_CLASSES) && i > ROOM_EVICTIONS / 2)
             return false; /* nothing that may go: no use in turning round */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* expire_test.c - how much of the memory is held by what has expired, while
- * keys with lives of seconds to an hour come at an even pace. Time is driven.
+/* expire_test.c - how soon expired items go, and how much of the memory they
+ * hold while keys with lives of seconds to an hour come at an even pace. Time
+ * is driven.
  */
 #include "keyspace/internal.h"
 #include "keyspace/testing.h"
@@ -105,6 +106,79 @@ START_TEST(of_lives_up_to_an_hour_little_is_held)
 }
 END_TEST
 
+static void
+put(const char *name, uint64_t after_ms)
+{
+    struct ks_key key = key_of(&f, name);
+
+    must(ks_set(f.t, &key, (struct str){"value", 5}, START_MS + after_ms) ==
+        KS_OK);
+}
+
+static uint64_t
+items_after(uint64_t ms)
+{
+    struct ks_db_stats stats;
+
+    clock_fake(START_MS + ms);
+    maintain();
+    ks_db_stats(f.ks, 0, &stats);
+    return stats.items;
+}
+
+/* The partition of a name: a digit. */
+static unsigned
+partition_of(char name)
+{
+    return index_partition(key_of(&f, (char[2]){name, '\0'}).hash);
+}
+
+/* Somebody works on the partition of one of them meanwhile. */
+START_TEST(what_is_locked_goes_soon_after)
+{
+    unsigned locked = partition_of('0'), n_locked = 0;
+
+    for (char name = '0'; name <= '9'; name++) {
+        put((char[2]){name, '\0'}, 1000);
+        n_locked += partition_of(name) == locked;
+    }
+    ck_assert_uint_eq(items_after(999), 10);
+    ks_enter(f.t, locked);
+    ck_assert_uint_eq(items_after(1125), n_locked);
+    ks_leave(f.t, locked);
+    ck_assert_uint_eq(items_after(1250), 0);
+}
+END_TEST
+
+/* A page that was walked is walked again half a second later. */
+START_TEST(a_walk_delays_the_next_by_half_a_second)
+{
+    put("a", 1000);
+    put("b", 1400);
+    put("c", 9000);
+    ck_assert_uint_eq(items_after(1125), 2);
+    ck_assert_uint_eq(items_after(1600), 2);
+    ck_assert_uint_eq(items_after(1750), 1);
+    ck_assert_uint_eq(items_after(8999), 1);
+    ck_assert_uint_eq(items_after(9125), 0);
+}
+END_TEST
+
+/* A slice that ends on a page goes on there. */
+START_TEST(many_with_one_deadline_go_together)
+{
+    char name[32];
+
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(name, sizeof(name), "many:%u", i);
+        put(name, 1000 + i % 2 * 60000);
+    }
+    ck_assert_uint_eq(items_after(999), 20000);
+    ck_assert_uint_eq(items_after(1125), 10000);
+    ck_assert_uint_eq(items_after(61125), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -114,6 +188,12 @@ main(void)
     tcase_add_checked_fixture(c, open_ks, close_ks);
     tcase_set_timeout(c, 60);
     tcase_add_test(c, of_lives_up_to_an_hour_little_is_held);
+    suite_add_tcase(s, c);
+    c = tcase_create("moments");
+    tcase_add_checked_fixture(c, open_ks, close_ks);
+    tcase_add_test(c, what_is_locked_goes_soon_after);
+    tcase_add_test(c, a_walk_delays_the_next_by_half_a_second);
+    tcase_add_test(c, many_with_one_deadline_go_together);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

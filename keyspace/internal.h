@@ -491,6 +491,7 @@ struct ks {
     struct spaces spaces;
     size_t fixed_bytes;
     _Atomic uint32_t expired_held; /* set of enum ks_hold */
+    uint64_t due_begin_ms;         /* [immutable] see due_init() */
     _Atomic uint32_t observed;     /* kinds of events, a byte per observer */
 
     _Atomic uint32_t tick;         /* coarse time in accesses */
@@ -1078,7 +1079,10 @@ event_note(struct ks_thread *t, enum ks_event_kind kind,
         event_record(t, kind, key->name, key->db);
 }
 
-/* expire.c: the page of the chunk has a deadline. Any thread. */
+/* expire.c: from when on deadlines of pages are counted. */
+void due_init(struct ks *ks);
+
+/* The page of the chunk has a deadline. Any thread. */
 void due_note(struct ks_thread *t, uint32_t handle, uint64_t expire_ms);
 
 /* Whether an item of the page may have expired, but for the last moments and

@@ -52,6 +52,7 @@ ks_new(const struct ks_config *cfg, struct buf *err)
     tick_init(ks);
     rank_init(ks);
     version_init(ks);
+    due_init(ks);
     ks->shapes = hash_shapes_new(ks->slab, &ks->seed);
     return ks;
 }
