@@ -140,42 +140,77 @@ empty_page(struct ks_thread *t, uint32_t page, enum how how)
     (void)empty_some(t, page, how, 0, UINT32_MAX);
 }
 
-/* Go on with the page that this thread has begun, unless another has; else with
- * the sparsest one of the class that has the most holes. */
+/* Go on with the page that this thread has begun, unless another has. */
 static bool
-next_page(struct ks_thread *t)
+resume_page(struct ks_thread *t)
 {
     struct draining *d = &t->draining;
-    unsigned cls;
-    uint32_t page;
 
     if (d->page != 0 && slab_drain_resume(t->slab, d->page))
         return true;
     *d = (struct draining){.page = 0};
+    return false;
+}
+
+/* Begin the sparsest page of the class that has the most holes. */
+static bool
+begin_page(struct ks_thread *t)
+{
+    unsigned cls;
+    uint32_t page;
+
     cls = slab_drain_candidate(t->slab);
     if (cls >= SLAB_MAX_CLASSES)
         return false;
     page = slab_drain_begin(t->slab, cls);
     if (page == UINT32_MAX)
         return false;
-    d->page = page;
+    t->draining = (struct draining){.page = page};
     return true;
+}
+
+/* A slice of the page that has been begun or resumed. Free chunks of it may
+ * rest with this thread. */
+static void
+drain_slice(struct ks_thread *t, uint32_t items)
+{
+    struct draining *d = &t->draining;
+    /* the policy may be another since the page was begun */
+    enum how how = d->evicts && evict_takes_any(t) ? EVICT : MOVE_OR_KEEP;
+
+    d->at = empty_some(t, d->page, how, d->at, items);
+    if (d->at != UINT32_MAX) {
+        slab_drain_pause(t->slab, d->page);
+    } else {
+        if (!slab_drain_end(t->slab, d->page))
+            slab_thread_poll(t->slab_thread);
+        d->page = 0;
+    }
 }
 
 bool
 drain_some(struct ks_thread *t, uint32_t items)
 {
-    struct draining *d = &t->draining;
-
-    if (!next_page(t))
+    if (!resume_page(t) && !begin_page(t))
         return false;
-    d->at = empty_some(t, d->page, MOVE_OR_KEEP, d->at, items);
-    if (d->at != UINT32_MAX) {
-        slab_drain_pause(t->slab, d->page);
-    } else {
-        (void)slab_drain_end(t->slab, d->page);
-        d->page = 0;
+    drain_slice(t, items);
+    return true;
+}
+
+bool
+drain_worst(struct ks_thread *t, uint32_t items)
+{
+    uint32_t page;
+
+    if (!evict_takes_any(t))
+        return false;
+    if (!resume_page(t)) {
+        page = evict_worst_page(t);
+        if (page == UINT32_MAX || !slab_drain_page(t->slab, page))
+            return false;
+        t->draining = (struct draining){.page = page, .evicts = true};
     }
+    drain_slice(t, items);
     return true;
 }
 
@@ -211,19 +246,10 @@ is_far_above(const struct ks_thread *t)
 }
 
 bool
-drain_far_above(struct ks_thread *t)
+drain_far_above(struct ks_thread *t, uint32_t items)
 {
-    uint32_t page;
-
-    if (!is_far_above(t) || !evict_takes_any(t))
-        return false;
-    if (drain_some(t, DRAIN_WHOLE))
-        return true;
-    page = evict_worst_page(t);
-    if (page == UINT32_MAX || !slab_drain_page(t->slab, page))
-        return false;
-    empty_page(t, page, EVICT);
-    return slab_drain_end(t->slab, page);
+    return is_far_above(t) && evict_takes_any(t) &&
+        (drain_some(t, items) || drain_worst(t, items));
 }
 
 bool
@@ -242,5 +268,6 @@ drain_any(struct ks_thread *t, uint32_t items, unsigned evicted)
 {
     if (drain_some(t, items))
         return true;
-    return evicted >= IN_VAIN && evict_takes_any(t) && drain_sparsest(t);
+    return evicted % IN_VAIN == IN_VAIN - 1 && evict_takes_any(t) &&
+        drain_sparsest(t);
 }

@@ -161,6 +161,50 @@ START_TEST(a_whole_page_goes_at_once)
 }
 END_TEST
 
+START_TEST(pages_are_evicted_bit_by_bit)
+{
+    uint64_t upto, before;
+    unsigned slices = 0;
+
+    make_sparse();
+    upto = pages_drained() + 4;
+    for (; pages_drained() < upto; slices++) {
+        before = f.t->metrics.evicted;
+        ck_assert(drain_worst(f.t, SLICE));
+        ck_assert_uint_le(f.t->metrics.evicted - before, SLICE);
+    }
+    ck_assert_uint_gt(slices, 4);
+    ck_assert_uint_gt(f.t->metrics.evicted, 3 * SLICE);
+    ck_assert_uint_eq(f.t->metrics.moves, 0);
+    ck_assert_uint_eq(slab_drain_pending(f.slab), UINT32_MAX);
+}
+END_TEST
+
+START_TEST(no_page_is_evicted_if_some_items_must_stay)
+{
+    make_sparse();
+    f.options.maxmemory_policy = KS_VOLATILE_LRU;
+    ck_assert(!drain_worst(f.t, SLICE));
+    ck_assert_uint_eq(f.t->draining.page, 0);
+    assert_all_there();
+}
+END_TEST
+
+START_TEST(a_page_begun_is_kept_when_items_must_stay)
+{
+    uint64_t evicted;
+
+    make_sparse();
+    do
+        ck_assert(drain_worst(f.t, 1));
+    while (f.t->draining.page == 0);
+    evicted = f.t->metrics.evicted;
+    f.options.maxmemory_policy = KS_NOEVICTION;
+    ck_assert(drain_some(f.t, SLICE));
+    ck_assert_uint_eq(f.t->metrics.evicted, evicted);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -173,6 +217,9 @@ main(void)
     tcase_add_test(c, slices_come_to_an_end);
     tcase_add_test(c, who_finds_its_page_taken_begins_another);
     tcase_add_test(c, a_whole_page_goes_at_once);
+    tcase_add_test(c, pages_are_evicted_bit_by_bit);
+    tcase_add_test(c, no_page_is_evicted_if_some_items_must_stay);
+    tcase_add_test(c, a_page_begun_is_kept_when_items_must_stay);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

@@ -561,6 +561,7 @@ struct evictions_ahead {
 struct draining {
     uint32_t page; /* 0: none (the first page is never drained) */
     uint32_t at;   /* its next chunk */
+    bool evicts;   /* its items, rather than move them */
 };
 
 struct ks_thread {
@@ -990,13 +991,16 @@ item_bytes(const struct item_view *v)
 /* Empty the page with the smallest share of live items, if that is small,
  * evicting the ones that find no room elsewhere. */
 bool drain_sparsest(struct ks_thread *t);
-/* If more is used than the limit by far: drain a class, or evict all items of a
- * page, the worst of a few. True if it did. */
-bool drain_far_above(struct ks_thread *t);
+/* If more is used than the limit by far: drain_some(), else drain_worst(). True
+ * if it did. */
+bool drain_far_above(struct ks_thread *t, uint32_t items);
 /* Drain a class that has a page's worth of holes, for about `items` moves; the
  * next call goes on there. False if there is none. */
 #define DRAIN_WHOLE UINT32_MAX
 bool drain_some(struct ks_thread *t, uint32_t items);
+/* Go on with the page that this thread drains, or evict all items of another,
+ * the worst of a few, about so many now. False if there is none. */
+bool drain_worst(struct ks_thread *t, uint32_t items);
 /* The same; or, if there is none after `evicted` items went in vain, empty the
  * sparsest page. False if nothing was done. */
 bool drain_any(struct ks_thread *t, uint32_t items, unsigned evicted);

@@ -40,11 +40,14 @@ ks_refuses_values(const struct ks_thread *t)
     return must_refuse(t, ROOM_FOR_VALUES);
 }
 
-/* Items evicted and moved in one step, some 100 microseconds, before the
- * item that comes takes the place of one of its own class: pages of other sizes
- * may hold thousands of items. */
-#define STEP_ITEMS 256
-#define SLICE_ITEMS 64 /* moved at a time */
+/* What is done in one step before the item that comes takes the place of one of
+ * its own class: pages of other sizes may hold thousands of items. Counted in
+ * evictions, about half a microsecond each. */
+#define STEP_EFFORT 192
+#define EFFORT_OF_MOVE 2
+#define EFFORT_OF_TURN 4
+#define SLICE_ITEMS 32 /* moved at a time, or evicted of one page */
+#define FAR_ITEMS 128  /* the same while the limit falls */
 
 /* Small items go several at a time: what one waits for, the CPU fetches for all
  * of them. */
@@ -57,21 +60,47 @@ enum made {
     MADE_NOTHING /* and there is nothing more that could be done */
 };
 
+/* One search for room. */
+struct search {
+    unsigned cls;
+    unsigned turns;
+    uint64_t evicted, moves; /* the thread's counters when it began */
+};
+
+static bool
+has_done_its_part(const struct ks_thread *t, const struct search *s)
+{
+    uint64_t effort = t->metrics.evicted - s->evicted +
+        EFFORT_OF_MOVE * (t->metrics.moves - s->moves) +
+        EFFORT_OF_TURN * s->turns;
+
+    return effort >= STEP_EFFORT;
+}
+
 /* Evict an item and drain a bit. */
 static enum made
-make_room(struct ks_thread *t, unsigned cls, uint64_t begun, unsigned turn)
+make_room(struct ks_thread *t, const struct search *s)
 {
     bool gone, drained;
 
-    if (t->metrics.evicted + t->metrics.moves - begun >= STEP_ITEMS &&
-        evict_of_class(t, cls))
+    if (has_done_its_part(t, s) &&
+        (evict_of_class(t, s->cls) || drain_worst(t, SLICE_ITEMS)))
         return MADE_ROOM;
-    gone = evict_some(t, cls, AT_ONCE_ITEMS, AT_ONCE_BYTES) > 0;
-    drained = drain_any(t, SLICE_ITEMS, turn);
+    gone = evict_some(t, s->cls, AT_ONCE_ITEMS, AT_ONCE_BYTES) > 0;
+    drained = drain_any(t, SLICE_ITEMS, s->turns);
     if (gone)
         return MADE_ROOM;
     return drained || evict_policy(t) != KS_NOEVICTION ? MADE_HOLES
                                                        : MADE_NOTHING;
+}
+
+/* A class that has no item to take the place of may go a page above the limit,
+ * unless another has; who comes next makes room for that. */
+static bool
+may_go_above(const struct ks_thread *t, const struct search *s)
+{
+    return has_done_its_part(t, s) && evict_takes_any(t) &&
+        slab_used(t->slab) <= slab_limit(t->slab);
 }
 
 /* If any item may go and none does, threads that have lost their processors
@@ -87,22 +116,24 @@ wait_for_others(const struct ks_thread *t, unsigned failures)
 static uint32_t
 room_for(struct ks_thread *t, size_t bytes, enum room room)
 {
-    uint64_t begun = t->metrics.evicted + t->metrics.moves;
+    struct search s = {
+        .evicted = t->metrics.evicted, .moves = t->metrics.moves};
     uint32_t handle = 0;
-    unsigned cls;
 
     while (handle == 0 && reclaim_help(t)) /* first what is dead */
         handle = slab_alloc(t->slab_thread, bytes);
     if (handle != 0)
         return handle;
-    cls = slab_class_of(t->slab, bytes);
-    (void)drain_far_above(t);
-    for (unsigned i = 0, failures = 0; failures < MAX_TRIES; i++) {
-        enum made made = make_room(t, cls, begun, i);
+    s.cls = slab_class_of(t->slab, bytes);
+    (void)drain_far_above(t, FAR_ITEMS);
+    for (unsigned failures = 0; failures < MAX_TRIES; s.turns++) {
+        enum made made = make_room(t, &s);
 
         if (made != MADE_ROOM)
             wait_for_others(t, failures++);
         handle = slab_alloc(t->slab_thread, bytes);
+        if (handle == 0 && may_go_above(t, &s))
+            handle = slab_alloc_anyway(t->slab_thread, bytes);
         if (handle != 0)
             return handle;
         if (made == MADE_NOTHING)
