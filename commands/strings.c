@@ -57,52 +57,98 @@ cmd_get(struct request *rq)
  * for the lines and items to stay in the first-level cache. */
 #define MGET_GROUP 16
 
-static void
-mget_group(struct request *rq, int first, int n)
+/* With stamps the keys are noted there before they are read; false, and nothing
+ * is read, if that cannot be. */
+static bool
+mget_group(
+    struct request *rq, struct ks_key *keys, struct ks_stamp *stamps, unsigned n)
 {
-    const struct ks *ks = rq->thread->commands->ks;
-    struct ks_key keys[MGET_GROUP];
+    struct command_thread *t = rq->thread;
     struct ks_info info;
 
-    ASSERT(n > 0);
-    for (int i = 0; i < n; i++)
-        keys[i] = arg_key(rq, first + i);
-    ks_prefetch_lines(ks, keys, (unsigned)n);
-    ks_prefetch_items(ks, keys, (unsigned)n);
-    for (int i = 0; i < n; i++) {
+    ks_prefetch_lines(t->commands->ks, keys, n);
+    ks_prefetch_items(t->commands->ks, keys, n);
+    if (stamps != NULL && !ks_snapshot_note(t->ks, keys, stamps, n))
+        return false;
+    for (unsigned i = 0; i < n; i++) {
         if (fetch_value(rq, &keys[i], &info) == KS_OK)
             reply_fetched(rq, &info);
         else
             reply_null(rq->reply);
     }
+    return true;
+}
+
+static bool
+mget_all(
+    struct request *rq, struct ks_key *keys, struct ks_stamp *stamps, size_t n)
+{
+    reply_array(rq->reply, n);
+    for (size_t i = 0; i < n; i += MGET_GROUP)
+        if (!mget_group(rq, keys + i, stamps != NULL ? stamps + i : NULL,
+                (unsigned)MIN(MGET_GROUP, n - i)))
+            return false;
+    return true;
+}
+
+/* Take back what was appended to the output since it was `len` and `n_refs`
+ * long. */
+static void
+take_back(struct request *rq, size_t len, size_t n_refs)
+{
+    struct reply *r = rq->reply;
+    struct slab *slab = ks_slab(rq->thread->commands->ks);
+
+    while (r->n_refs > n_refs)
+        extent_unpin(slab, r->refs[--r->n_refs].extent);
+    r->out->len = len;
 }
 
 static void
-mget_all(struct request *rq)
+make_mget_keys(struct request *rq, struct ks_key *keys, size_t n)
 {
-    reply_array(rq->reply, (size_t)(rq->argc - 1));
-    for (int i = 1; i < rq->argc; i += MGET_GROUP)
-        mget_group(rq, i, MIN(MGET_GROUP, rq->argc - i));
+    for (size_t i = 0; i < n; i++)
+        keys[i] = arg_key(rq, (int)i + 1);
 }
 
-/* Under the locks of all keys: without them changes of single keys could come in
- * between, and the reply tell of a moment that never was. */
+/* Without locks, if nobody changes any of the keys meanwhile. */
+static bool
+mget_unlocked(struct request *rq, struct ks_key *keys, size_t n)
+{
+    struct command_thread *t = rq->thread;
+    size_t len = rq->reply->out->len, n_refs = rq->reply->n_refs;
+    struct ks_snapshot snapshot;
+    struct ks_stamp *stamps;
+
+    if (ks_holds(t->ks) || !ks_snapshot_begin(t->ks, &snapshot))
+        return false;
+    stamps = arena_alloc(t->arena, n * sizeof(*stamps));
+    if (mget_all(rq, keys, stamps, n) &&
+        ks_snapshot_end(t->ks, &snapshot, keys, stamps, n))
+        return true;
+    take_back(rq, len, n_refs);
+    return false;
+}
+
+/* What is told of the keys was true of all of them at one moment: MSET is not
+ * seen half, and no value is older than another. */
 void
 cmd_mget(struct request *rq)
 {
     struct command_thread *t = rq->thread;
     size_t n = (size_t)(rq->argc - 1);
-    struct ks_key *keys;
+    struct ks_key *keys = arena_alloc(t->arena, n * sizeof(*keys));
 
+    make_mget_keys(rq, keys, n);
     if (n == 1) {
-        mget_all(rq);
+        (void)mget_all(rq, keys, NULL, n);
         return;
     }
-    keys = arena_alloc(t->arena, n * sizeof(*keys));
-    for (size_t i = 0; i < n; i++)
-        keys[i] = arg_key(rq, (int)i + 1);
+    if (likely(mget_unlocked(rq, keys, n)))
+        return;
+    make_mget_keys(rq, keys, n); /* nothing of them was found ahead */
     ks_lock_to_read(t->ks, keys, n);
-    mget_all(rq);
+    (void)mget_all(rq, keys, NULL, n);
     ks_unlock(t->ks);
 }
 

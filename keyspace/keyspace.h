@@ -315,6 +315,25 @@ void ks_lock(struct ks_thread *t, struct ks_key *keys, size_t n);
 void ks_lock_to_read(struct ks_thread *t, struct ks_key *keys, size_t n);
 void ks_unlock(struct ks_thread *t);
 
+/* Several keys read as of one moment without a lock. Begin; note the keys before
+ * they are read; read each, with what it says copied or pinned; end says whether
+ * all that was read was true at one and the same moment. If any of the three says
+ * false, the caller forgets what it has read and takes ks_lock_to_read(). Not
+ * under locks: there ks_lock() is nested. Cost: two looks at the line of a key.
+ * Any thread. */
+struct ks_snapshot {
+    uint64_t several;
+};
+struct ks_stamp {
+    uint32_t geometry, home;
+    uint64_t others;
+};
+bool ks_snapshot_begin(const struct ks_thread *t, struct ks_snapshot *s);
+bool ks_snapshot_note(const struct ks_thread *t, const struct ks_key *keys,
+    struct ks_stamp *stamps, size_t n);
+bool ks_snapshot_end(const struct ks_thread *t, const struct ks_snapshot *s,
+    const struct ks_key *keys, const struct ks_stamp *stamps, size_t n);
+
 /* When the calling thread waits for long for the lock of a partition, call this
  * every few milliseconds. It may be in the middle of anything that this thread
  * does to the keyspace, and must not itself wait for a partition. NULL: none. */

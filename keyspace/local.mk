@@ -21,7 +21,7 @@ libkeyspace_a_SOURCES = \
 	keyspace/tick.c keyspace/mark.c keyspace/ghost.c keyspace/rank.c \
 	keyspace/evict.c keyspace/room.c \
 	keyspace/drain.c keyspace/event.c keyspace/expire.c keyspace/walk.c \
-	keyspace/version.c keyspace/wait.c keyspace/watch.c \
+	keyspace/snapshot.c keyspace/version.c keyspace/wait.c keyspace/watch.c \
 	keyspace/namespace.c keyspace/namespace_counts.c keyspace/space.c \
 	keyspace/reclaim.c
 libkeyspace_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
@@ -85,6 +85,12 @@ check_PROGRAMS += keyspace/ahead_test
 keyspace_ahead_test_SOURCES = keyspace/ahead_test.c keyspace/testing.h
 keyspace_ahead_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_ahead_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
+check_PROGRAMS += keyspace/snapshot_test
+thread_tests += keyspace/snapshot_test
+keyspace_snapshot_test_SOURCES = keyspace/snapshot_test.c keyspace/testing.h
+keyspace_snapshot_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_snapshot_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/overwrite_test
 keyspace_overwrite_test_SOURCES = keyspace/overwrite_test.c keyspace/testing.h
