@@ -13,8 +13,8 @@
 /* A client that has sent a large argument is likely to send another: so many of
  * its next receives have room for more, and what they bring of the argument goes
  * to its extent at once: others then have the same part of the buffer, which is
- * in the cache. */
-#define LARGE_BYTES (128 * KIB)
+ * in the second-level cache. */
+#define LARGE_BYTES (256 * KIB)
 /* With the rest of one, so much of what follows is received. */
 #define FOLLOWING_BYTES (2 * KIB)
 

@@ -6,9 +6,10 @@
  * receiving them there.
  *
  * The extent is reserved when the length is known, and committed as bytes
- * arrive: a client that announces 512 MiB and sends nothing costs nothing. When the budget has no room and the keyspace can make none, the
- * argument is refused: its bytes are received and dropped, so that the client
- * stays in step, and the command is answered with an OOM error.
+ * arrive: a client that announces 512 MiB and sends nothing costs nothing. When
+ * the budget has no room and the keyspace can make none, the argument is
+ * refused: its bytes are received and dropped, so that the client stays in step,
+ * and the command is answered with an OOM error.
  *
  * Owner thread of the connection.
  */
@@ -21,8 +22,12 @@
  * are asked for, and should not push other things out of it when they come. */
 #define CACHED_BYTES (16 * MIB)
 /* The socket tells of the rest of an argument when so much of it is there, or
- * all; of less than AWAIT_LEAST as it comes. */
-#define AWAIT_MOST (128 * KIB)
+ * all; of less than AWAIT_LEAST as it comes. It also opens its window as far:
+ * of a value of 1 MiB the client sends the rest without a pause, and the worker
+ * comes back to it once. In steps of 128 KiB that costs up to a fifth more. A
+ * client that stops in between keeps so much in the kernel, which tells of it
+ * when memory for sockets gets scarce. */
+#define AWAIT_MOST (1 * MIB)
 #define AWAIT_LEAST (4 * KIB)
 
 static void
