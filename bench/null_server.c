@@ -2,12 +2,17 @@
 /* null_server.c - what a server of the Redis protocol cannot go below: it finds
  * the ends of the commands and answers them, and stores nothing.
  *
- *   bench/null_server [-p PORT | -u PATH] [-v BYTES] [-t THREADS]
+ *   bench/null_server [-p PORT | -u PATH] [-v BYTES] [-t THREADS] [-k BYTES]
  *
  * GET is answered by a bulk string of -v bytes, SET by +OK, PING by +PONG, any
  * other command by an error. Per thread one epoll set; per ready connection one
  * receive, and one send for all replies. Values of 4 KiB and more are sent from
  * where they stand. What a real server costs above this is its own.
+ *
+ * But what it receives stays in the cache, and so does what it sends. A server
+ * that keeps values has most of them in memory. With -k each thread has a ring
+ * of so many bytes, which should be as large as the data set: arguments of 4 KiB
+ * and more are copied there, past the cache, and GET is answered from there.
  */
 #include "base/base.h"
 
@@ -18,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -29,12 +35,17 @@
 #define MAX_REPLIES 8192 /* in one receive: what fits in it */
 #define COPY_BYTES 4096
 
+/* A value of the ring begins at a page, as in a server that gives each its own
+ * memory. */
+#define RING_STEP (4 * KIB)
+
 struct connection {
     int fd;
     long args_left;  /* of the command, this one included */
     bool at_name;    /* the next argument is the command's name */
     char name;       /* its first letter */
     size_t skip;     /* bytes of an argument to skip, CRLF included */
+    char *keep;      /* they go here; NULL: nowhere */
     char header[HEADER_BYTES]; /* as far as it has come */
     size_t header_len;
     struct iovec *rest; /* [owned] replies that the socket did not take */
@@ -48,6 +59,8 @@ struct thread {
     struct iovec reply[MAX_REPLIES];
     size_t n_replies;
     struct buf joined;
+    char *ring;  /* owned; NULL without -k */
+    size_t ring_at;
 };
 
 static struct iovec get_reply; /* header, value, CRLF */
@@ -58,6 +71,7 @@ static const struct iovec ping_reply = {pong_text, sizeof(pong_text) - 1};
 static const struct iovec no_reply = {error_text, sizeof(error_text) - 1};
 static struct thread *threads;
 static unsigned n_threads = 1;
+static size_t value_bytes = 32, ring_bytes;
 static int listener;
 static bool is_tcp;
 
@@ -70,9 +84,43 @@ die(const char *what)
 
 /* ---- requests ------------------------------------------------------------ */
 
+/* The next place for a value in the ring. */
+static char *
+ring_take(struct thread *t, size_t len)
+{
+    char *at;
+
+    len = ROUND_UP(len, RING_STEP);
+    if (ring_bytes - t->ring_at < len)
+        t->ring_at = 0;
+    at = t->ring + t->ring_at;
+    t->ring_at += len;
+    return at;
+}
+
+/* A value of the ring, between the header and the CRLF of a reply that has its
+ * length. */
+static void
+answer_from_ring(struct thread *t)
+{
+    char *whole = get_reply.iov_base;
+    size_t header = get_reply.iov_len - value_bytes - 2;
+
+    ASSERT(t->n_replies + 3 <= MAX_REPLIES);
+    t->reply[t->n_replies++] = (struct iovec){whole, header};
+    t->reply[t->n_replies++] =
+        (struct iovec){ring_take(t, value_bytes), value_bytes};
+    t->reply[t->n_replies++] =
+        (struct iovec){whole + header + value_bytes, 2};
+}
+
 static void
 answer(struct thread *t, char name)
 {
+    if (t->ring != NULL && (name == 'G' || name == 'g')) {
+        answer_from_ring(t);
+        return;
+    }
     ASSERT(t->n_replies < MAX_REPLIES);
     t->reply[t->n_replies++] = name == 'G' || name == 'g' ? get_reply
         : name == 'S' || name == 's' ? set_reply
@@ -81,7 +129,7 @@ answer(struct thread *t, char name)
 
 /* "*N" or "$N". False if it is none. */
 static bool
-take_header(struct connection *c)
+take_header(struct thread *t, struct connection *c)
 {
     long n;
 
@@ -96,6 +144,10 @@ take_header(struct connection *c)
     if (c->header[0] != '$' || n < 1 || c->args_left == 0)
         return false;
     c->skip = (size_t)n + 2;
+    c->keep = NULL;
+    if (t->ring != NULL && n >= COPY_BYTES &&
+        ROUND_UP(c->skip, RING_STEP) <= ring_bytes)
+        c->keep = ring_take(t, c->skip);
     return true;
 }
 
@@ -113,6 +165,10 @@ take_bytes(struct thread *t, struct connection *c, const char *p, size_t n)
                 c->name = *p;
             c->at_name = false;
             part = MIN(n, c->skip);
+            if (c->keep != NULL) {
+                stream_copy(c->keep, p, part);
+                c->keep += part;
+            }
             c->skip -= part;
             p += part;
             n -= part;
@@ -128,7 +184,7 @@ take_bytes(struct thread *t, struct connection *c, const char *p, size_t n)
         c->header_len += part;
         if (end == NULL)
             return true;
-        if (!take_header(c))
+        if (!take_header(t, c))
             return false;
         p += part;
         n -= part;
@@ -325,7 +381,7 @@ open_listener(int port, const char *path)
 }
 
 static void
-make_get_reply(size_t value_bytes)
+make_get_reply(void)
 {
     struct buf b = {0};
 
@@ -336,15 +392,31 @@ make_get_reply(size_t value_bytes)
     get_reply = (struct iovec){b.p, b.len};
 }
 
+/* Touched, so that no request pays for a page. */
+static char *
+make_ring(void)
+{
+    char *p = mmap(NULL, ring_bytes, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        die("mmap");
+    memset(p, 'v', ring_bytes);
+    return p;
+}
+
 static void
 start_threads(void)
 {
     struct epoll_event e = {.events = EPOLLIN};
 
     threads = xcalloc(n_threads, sizeof(*threads));
-    for (unsigned i = 0; i < n_threads; i++)
+    for (unsigned i = 0; i < n_threads; i++) {
         if ((threads[i].epoll = epoll_create1(0)) < 0)
             die("epoll_create1");
+        if (ring_bytes > 0)
+            threads[i].ring = make_ring();
+    }
     if (epoll_ctl(threads[0].epoll, EPOLL_CTL_ADD, listener, &e) != 0)
         die("epoll_ctl");
     for (unsigned i = 1; i < n_threads; i++)
@@ -356,26 +428,28 @@ int
 main(int argc, char **argv)
 {
     const char *path = NULL;
-    size_t value_bytes = 32;
     int port = 0, c;
 
-    while ((c = getopt(argc, argv, "p:u:v:t:")) != -1) {
+    while ((c = getopt(argc, argv, "p:u:v:t:k:")) != -1) {
         switch (c) {
         case 'p': port = (int)strtol(optarg, NULL, 10); break;
         case 'u': path = optarg; break;
         case 'v': value_bytes = strtoul(optarg, NULL, 10); break;
         case 't': n_threads = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'k': ring_bytes = strtoul(optarg, NULL, 10); break;
         default: port = -1; break;
         }
     }
     if (port < 0 || (port == 0 && path == NULL) || optind != argc ||
         n_threads < 1 || n_threads > 64 || value_bytes < 1 ||
-        value_bytes > GIB) {
+        value_bytes > GIB ||
+        (ring_bytes > 0 && ring_bytes < ROUND_UP(value_bytes, RING_STEP))) {
         fprintf(stderr, "usage: null_server -p PORT | -u PATH [-v BYTES] "
-            "[-t THREADS]\n");
+            "[-t THREADS] [-k BYTES]\n"
+            "The ring of -k has room for a value.\n");
         return 2;
     }
-    make_get_reply(value_bytes);
+    make_get_reply();
     open_listener(port, path);
     start_threads();
     (void)loop(&threads[0]);
