@@ -31,8 +31,17 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once, and both are of the type that they have in
+ * common. */
+#define MIN(a, b) PICK(<, a, b, __COUNTER__)
+#define MAX(a, b) PICK(>, a, b, __COUNTER__)
+#define PICK(op, a, b, n) PICK_NAMED(op, a, b, n)
+#define PICK_NAMED(op, a, b, n) PICK_AS(op, a, b, pick_a_##n, pick_b_##n)
+#define PICK_AS(op, a, b, x, y)                                                \
+    __extension__({                                                            \
+        __typeof__(1 ? (a) : (b)) x = (a), y = (b);                            \
+        x op y ? x : y;                                                        \
+    })
 #define ROUND_UP(x, to) (((x) + (to)-1) / (to) * (to))
 
 /* A borrowed run of bytes; not NUL-terminated, may hold any byte. */

@@ -27,6 +27,7 @@ libbase_a_CFLAGS = $(AM_CFLAGS) $(STRICT_CFLAGS)
 
 check_PROGRAMS += \
     base/assert_test \
+    base/base_test \
     base/buf_test \
     base/clock_test \
     base/file_test \
@@ -52,6 +53,9 @@ base_tests_ldadd = libbase.a $(CHECK_LIBS)
 base_assert_test_SOURCES = base/assert_test.c
 base_assert_test_CFLAGS = $(base_tests_cflags)
 base_assert_test_LDADD = $(base_tests_ldadd)
+base_base_test_SOURCES = base/testing.h base/base_test.c
+base_base_test_CFLAGS = $(base_tests_cflags)
+base_base_test_LDADD = $(base_tests_ldadd)
 base_buf_test_SOURCES = base/buf_test.c
 base_buf_test_CFLAGS = $(base_tests_cflags)
 base_buf_test_LDADD = $(base_tests_ldadd)
