@@ -317,6 +317,14 @@ void buf_free(struct buf *b);
  * undo. Writes to the disk: milliseconds. Any thread. */
 bool file_replace(const char *path, struct str text, struct buf *err);
 
+/* ---- barriers (barrier.c) ------------------------------------------------ */
+
+/* Whether the system has barrier_for_all(): ask before. When that returns, every
+ * thread of the process has passed a full memory barrier since it was called.
+ * Some microseconds. */
+bool barrier_is_there(void);
+void barrier_for_all(void);
+
 /* ---- steps (steps.c) ----------------------------------------------------- */
 
 /* How long a worker is at something that it cannot leave off: what it does for

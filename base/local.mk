@@ -4,6 +4,7 @@ libbase_a_SOURCES = \
     base/base.h \
     base/internal.h \
     base/assert.c \
+    base/barrier.c \
     base/buf.c \
     base/clock.c \
     base/file.c \

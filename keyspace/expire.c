@@ -88,7 +88,7 @@ struct coming {
 };
 
 /* Chunks of a page that the sweep has still to look at. */
-struct sweep {
+struct page_walk {
     struct slab_run run;
     uint64_t now_ms;
     bool fields;     /* those of hashes may have deadlines */
@@ -100,77 +100,77 @@ struct sweep {
 /* Of a hash, whose fields may expire: those that have go, and the hash with the
  * last of them. The next deadline that nobody has noted. */
 static uint64_t
-sweep_hash(struct ks_thread *t, struct sweep *s, uint32_t handle,
+sweep_hash(struct ks_thread *t, struct page_walk *w, uint32_t handle,
     const struct item_view *v)
 {
     uint64_t earliest = hash_peek_earliest(t, handle, v);
 
-    if (earliest > s->now_ms)
+    if (earliest > w->now_ms)
         return earliest;
-    s->work += REMOVAL_WORK;
+    w->work += REMOVAL_WORK;
     if (!remove_chunk(t, handle, REMOVE_IF_EXPIRED))
         hash_sweep(t, handle);
     return KS_NO_EXPIRY;
 }
 
 static bool
-may_expire(const struct sweep *s, uint32_t i)
+may_expire(const struct page_walk *w, uint32_t i)
 {
-    uint8_t state = slab_run_state(&s->run, i);
+    uint8_t state = slab_run_state(&w->run, i);
 
-    return state != SLAB_MARK_FREE && ((state & MARK_EXPIRES) || s->fields);
+    return state != SLAB_MARK_FREE && ((state & MARK_EXPIRES) || w->fields);
 }
 
 static void
-look_ahead(struct ks_thread *t, struct sweep *s, uint32_t i)
+look_ahead(struct ks_thread *t, struct page_walk *w, uint32_t i)
 {
-    struct coming *c = &s->coming[i % LINES_AHEAD];
+    struct coming *c = &w->coming[i % LINES_AHEAD];
     struct item_copy copy;
 
-    c->is_expired = may_expire(s, i) &&
-        item_peek(slab_ptr(t->slab, s->run.handle + i * s->run.step),
-            s->now_ms, &copy) &&
-        item_expired(&copy.view, s->now_ms) &&
+    c->is_expired = may_expire(w, i) &&
+        item_peek(slab_ptr(t->slab, w->run.handle + i * w->run.step),
+            w->now_ms, &copy) &&
+        item_expired(&copy.view, w->now_ms) &&
         index_hash_item(&t->ks->index, &copy.view, &c->hash);
     if (c->is_expired)
         index_prefetch_line(&t->ks->index, c->hash);
 }
 
 static void
-look_from(struct ks_thread *t, struct sweep *s, uint32_t i)
+look_from(struct ks_thread *t, struct page_walk *w, uint32_t i)
 {
-    if (i + HEADERS_AHEAD < s->run.n && may_expire(s, i + HEADERS_AHEAD))
+    if (i + HEADERS_AHEAD < w->run.n && may_expire(w, i + HEADERS_AHEAD))
         __builtin_prefetch(slab_ptr(
-            t->slab, s->run.handle + (i + HEADERS_AHEAD) * s->run.step));
-    for (s->looked = MAX(s->looked, i);
-         s->looked < MIN(i + LINES_AHEAD, s->run.n); s->looked++)
-        look_ahead(t, s, s->looked);
+            t->slab, w->run.handle + (i + HEADERS_AHEAD) * w->run.step));
+    for (w->looked = MAX(w->looked, i);
+         w->looked < MIN(i + LINES_AHEAD, w->run.n); w->looked++)
+        look_ahead(t, w, w->looked);
 }
 
 /* Take one chunk's item out if it has expired; its deadline if it is still
  * there, also one that has passed: somebody works on its partition. */
 static uint64_t
-sweep_chunk(struct ks_thread *t, struct sweep *s, uint32_t i)
+sweep_chunk(struct ks_thread *t, struct page_walk *w, uint32_t i)
 {
-    uint32_t handle = s->run.handle + i * s->run.step;
-    const struct coming *c = &s->coming[i % LINES_AHEAD];
+    uint32_t handle = w->run.handle + i * w->run.step;
+    const struct coming *c = &w->coming[i % LINES_AHEAD];
     uint64_t earliest = KS_NO_EXPIRY;
     struct item_copy copy;
 
     if (c->is_expired && remove_expired(t, handle, c->hash)) {
-        s->work += REMOVAL_WORK;
+        w->work += REMOVAL_WORK;
         return KS_NO_EXPIRY;
     }
-    if (!may_expire(s, i) ||
-        !item_peek(slab_ptr(t->slab, handle), s->now_ms, &copy))
+    if (!may_expire(w, i) ||
+        !item_peek(slab_ptr(t->slab, handle), w->now_ms, &copy))
         return KS_NO_EXPIRY;
-    if (s->fields && item_kind(copy.view.header) == ITEM_HASH)
-        earliest = sweep_hash(t, s, handle, &copy.view);
+    if (w->fields && item_kind(copy.view.header) == ITEM_HASH)
+        earliest = sweep_hash(t, w, handle, &copy.view);
     if (copy.view.expire_ms == KS_NO_EXPIRY)
         return earliest;
-    if (item_expired(&copy.view, s->now_ms) &&
+    if (item_expired(&copy.view, w->now_ms) &&
         remove_chunk(t, handle, REMOVE_IF_EXPIRED)) {
-        s->work += REMOVAL_WORK;
+        w->work += REMOVAL_WORK;
         return earliest;
     }
     return MIN(earliest, copy.view.expire_ms);
@@ -183,41 +183,61 @@ next_walk(uint64_t earliest, uint64_t now_ms)
     return earliest <= now_ms ? now_ms : MAX(earliest, now_ms + REST_MS);
 }
 
-/* Go on with the page of the sweep for `left` of work: remove the expired items.
+/* Go on with a page of the sweep for `left` of work: remove the expired items.
  * When it is done the others' earliest deadline is noted anew. False if it is
- * not. */
+ * not. What comes to the page meanwhile notes its own deadline. */
 static bool
-sweep_page(struct ks_thread *t, int64_t *left)
+sweep_page(struct ks_thread *t, uint32_t page, int64_t *left)
 {
-    uint64_t earliest = t->sweep_earliest;
-    struct sweep s = {.now_ms = clock_wall_ms(),
+    struct sweep *s = &t->sweep;
+    struct page_walk w = {.now_ms = clock_wall_ms(),
         .fields = atomic_load_explicit(
             &t->ks->field_deadlines, memory_order_relaxed)};
-    uint32_t i = t->sweep_at;
+    uint64_t earliest = s->at > 0 ? s->earliest : KS_NO_EXPIRY;
+    uint32_t i = s->at;
 
-    if (i == 0) {
-        (void)slab_due_take(t->slab, t->sweep_page); /* first: none gets lost */
-        earliest = KS_NO_EXPIRY;
-    }
-    /* what came to the page since it was begun has noted its own deadline */
-    t->sweep_at = 0;
-    if (!slab_page_run(t->slab, t->sweep_page, &s.run))
+    s->at = 0;
+    if (!slab_page_run(t->slab, page, &w.run))
         return true;
-    for (; i < s.run.n; i++) {
-        if (s.work >= *left) {
-            t->sweep_at = i;
-            t->sweep_earliest = earliest;
+    for (; i < w.run.n; i++) {
+        if (w.work >= *left) {
+            s->at = i;
+            s->earliest = earliest;
             *left = 0;
             return false;
         }
-        s.work++;
-        look_from(t, &s, i);
-        earliest = MIN(earliest, sweep_chunk(t, &s, i));
+        w.work++;
+        look_from(t, &w, i);
+        earliest = MIN(earliest, sweep_chunk(t, &w, i));
     }
-    *left -= s.work;
+    *left -= w.work;
     if (earliest != KS_NO_EXPIRY)
-        due_note(t, s.run.handle, next_walk(earliest, s.now_ms));
+        due_note(t, w.run.handle, next_walk(earliest, w.now_ms));
     return true;
+}
+
+/* Take the deadlines of the next pages that are due, several for one barrier,
+ * which all threads have to pass. */
+static void
+take_due_pages(struct ks_thread *t, uint32_t limit, uint32_t *records)
+{
+    struct sweep *s = &t->sweep;
+    uint32_t now = due_now(t->ks);
+
+    s->n = s->done = 0;
+    for (; *records > 0 && s->next < limit && s->n < SWEEP_PAGES;
+         s->next++, --*records) {
+        uint32_t due = slab_due_get(t->slab, s->next);
+
+        if (due > now)
+            continue;
+        if (now - due >= LATE_DUE)
+            s->late = true;
+        (void)slab_due_take(t->slab, s->next); /* first: none gets lost */
+        s->page[s->n++] = s->next;
+    }
+    if (s->n > 0)
+        slab_due_settle(t->slab);
 }
 
 void
@@ -234,32 +254,26 @@ ks_hold_expired(struct ks *ks, enum ks_hold hold, bool begin)
 bool
 expire_sweep(struct ks_thread *t, bool gently)
 {
+    struct sweep *s = &t->sweep;
     uint32_t limit = slab_page_limit(t->slab);
-    uint32_t now = due_now(t->ks);
     uint32_t records = gently ? GENTLE_RECORDS : SWEEP_RECORDS;
-    int64_t work = !gently ? SWEEP_WORK
-        : t->sweep_late    ? LATE_WORK
-                           : GENTLE_WORK;
+    int64_t work = !gently ? SWEEP_WORK : s->late ? LATE_WORK : GENTLE_WORK;
 
     if (atomic_load_explicit(&t->ks->expired_held, memory_order_relaxed) != 0)
         return false;
-    while (records-- > 0) {
-        uint32_t due;
-
-        if (t->sweep_page >= limit) {
-            t->sweep_page = 0;
-            t->sweep_late = false;
+    for (;;) {
+        for (; s->done < s->n; s->done++)
+            if (work <= 0 || !sweep_page(t, s->page[s->done], &work))
+                return true;
+        if (s->next >= limit) {
+            s->next = 0;
+            s->late = false;
             return false;
         }
-        due = slab_due_get(t->slab, t->sweep_page);
-        if (due <= now && now - due >= LATE_DUE)
-            t->sweep_late = true;
-        if ((t->sweep_at > 0 || due <= now) &&
-            (work <= 0 || !sweep_page(t, &work)))
+        if (records == 0)
             return true;
-        t->sweep_page++;
+        take_due_pages(t, limit, &records);
     }
-    return true;
 }
 
 /* ---- stamps ------------------------------------------------------------------- */
@@ -381,7 +395,7 @@ ks_maintain(struct ks_thread *t)
     tick_idle(t->ks);
     more = free_dead(t, gently);
     if (more && gently && ++t->gentle_calls % GENTLE_CALLS != 0)
-        return t->sweep_late ? KS_MORE_NOW : KS_MORE_SOON;
+        return t->sweep.late ? KS_MORE_NOW : KS_MORE_SOON;
     more |= hash_shapes_maintain(t);
     drop_unused_namespaces(t);
     more |= clamp_stamps(t);
@@ -395,5 +409,5 @@ ks_maintain(struct ks_thread *t)
     (void)slab_trim(t->slab, reserve_bytes(t), WARM_EXTENT_MS);
     if (!more)
         return KS_NO_MORE;
-    return gently && !t->sweep_late ? KS_MORE_SOON : KS_MORE_NOW;
+    return gently && !t->sweep.late ? KS_MORE_SOON : KS_MORE_NOW;
 }

@@ -564,6 +564,17 @@ struct draining {
     bool evicts;   /* its items, rather than move them */
 };
 
+/* The expiry sweep between two slices. */
+#define SWEEP_PAGES 32
+struct sweep {
+    uint32_t next;              /* page whose deadline is looked at next */
+    uint32_t page[SWEEP_PAGES]; /* due, their deadlines taken */
+    unsigned n, done;           /* of these */
+    uint32_t at;                /* next chunk of the first not done */
+    uint64_t earliest;          /* deadline seen on it */
+    bool late;                  /* the last pages were due long ago */
+};
+
 struct ks_thread {
     uint32_t magic;
     struct ks *ks;
@@ -591,10 +602,7 @@ struct ks_thread {
     bool room_is_scarce;     /* the last chunk took an eviction */
     bool gentle;             /* ks_set_gentle() */
     unsigned gentle_calls;   /* ks_maintain() with work left since the rest */
-    uint32_t sweep_page;     /* next page of the expiry sweep */
-    uint32_t sweep_at;       /* its next chunk; 0: it was not begun */
-    uint64_t sweep_earliest; /* deadline seen on it */
-    bool sweep_late;         /* the last pages were due long ago */
+    struct sweep sweep;      /* of the maintenance thread, see expire.c */
     uint32_t age_page;       /* next page whose stamps are clamped */
     uint32_t age_tick;
     struct reclaim reclaim;  /* of the maintenance thread */

@@ -61,7 +61,6 @@ keyspace_ghost_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_ghost_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
 check_PROGRAMS += keyspace/expire_test
-thread_tests += keyspace/expire_test
 keyspace_expire_test_SOURCES = keyspace/expire_test.c keyspace/testing.h
 keyspace_expire_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_expire_test_LDADD = $(KEYSPACE_TEST_LIBS)

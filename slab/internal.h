@@ -453,6 +453,7 @@ struct slab {
     struct page *pages;           /* [immutable] pointer; records */
     _Atomic uint8_t *super_size;  /* [atomic] 0..N_PAGE_SIZES-1, its pages */
     unsigned unit_shift;          /* [immutable] log2 of the smallest page */
+    bool has_barrier;             /* [immutable] see slab_due_settle() */
     struct region region;
     uint8_t class_of[SLAB_MAX_CHUNK / 8 + 1]; /* [immutable] by bytes / 8 */
 

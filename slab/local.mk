@@ -39,7 +39,7 @@ check_PROGRAMS += \
     slab/region_test \
     slab/slab_stress_test
 
-thread_tests += slab/slab_stress_test
+thread_tests += slab/mark_test slab/slab_stress_test
 
 slab_tests_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS)
 slab_tests_ldadd = libslab.a libbase.a $(CHECK_LIBS)

@@ -76,15 +76,25 @@ slab_chunk_bytes(const struct slab *s, uint32_t handle)
 
 /* ---- deadlines ----------------------------------------------------------- */
 
+/* Who notes a deadline has marked its chunk before. Who takes the page's deadline
+ * looks at the marks then: it must see those of all deadlines that were noted, or
+ * not noted because the page's was earlier. Taking is rare and pays for the
+ * barrier between the store and the look of who notes (slab_due_settle()). */
 void
 slab_due_note(struct slab *s, uint32_t handle, uint32_t due)
 {
     _Atomic uint32_t *at = &s->pages[page_at(s, handle_offset(handle))].due;
-    uint32_t now = LOAD(at);
+    uint32_t now;
 
+    if (likely(s->has_barrier)) {
+        atomic_signal_fence(memory_order_seq_cst);
+        now = LOAD(at);
+    } else {
+        now = atomic_fetch_or_explicit(at, 0, memory_order_release);
+    }
     while (due < now &&
         !atomic_compare_exchange_weak_explicit(
-            at, &now, due, memory_order_relaxed, memory_order_relaxed))
+            at, &now, due, memory_order_release, memory_order_relaxed))
         continue;
 }
 
@@ -98,5 +108,12 @@ uint32_t
 slab_due_take(struct slab *s, uint32_t page)
 {
     return atomic_exchange_explicit(
-        &s->pages[page].due, UINT32_MAX, memory_order_relaxed);
+        &s->pages[page].due, UINT32_MAX, memory_order_acq_rel);
+}
+
+void
+slab_due_settle(const struct slab *s)
+{
+    if (s->has_barrier)
+        barrier_for_all();
 }

@@ -3,6 +3,8 @@
  */
 #include "slab/test.h"
 
+#include <pthread.h>
+
 static uint32_t
 page_of(const struct slab *s, uint32_t handle)
 {
@@ -191,6 +193,78 @@ START_TEST(a_page_starts_its_next_life_without_a_deadline)
 }
 END_TEST
 
+/* ---- a mark or a deadline is seen --------------------------------------- */
+
+#define ROUNDS 100000
+#define MOST_US 2000000 /* where each meeting takes a change of threads */
+
+/* Both come to the next round together. */
+struct meeting {
+    struct slab *s;
+    uint32_t handle;
+    _Atomic unsigned here;
+    _Atomic bool over;
+};
+
+static void
+meet(struct meeting *m, unsigned round)
+{
+    atomic_fetch_add(&m->here, 1);
+    for (unsigned n = 0; LOAD(&m->here) < 2 * round; n++)
+        (void)wait_turn(n);
+}
+
+/* Marks the chunk, and notes a deadline that is later than the page's. */
+static void *
+mark_and_note(void *arg)
+{
+    struct meeting *m = arg;
+    struct slab_mark mark = slab_mark(m->s, m->handle);
+
+    for (unsigned i = 0;; i++) {
+        meet(m, 2 * i + 1);
+        if (LOAD(&m->over))
+            return NULL;
+        STORE(mark.state, 1);
+        slab_due_note(m->s, m->handle, 20);
+        meet(m, 2 * i + 2);
+    }
+}
+
+START_TEST(who_takes_a_deadline_sees_the_marks_or_finds_it_noted_anew)
+{
+    struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
+    struct slab_thread *t = slab_thread_new(s);
+    struct meeting m = {.s = s, .handle = slab_alloc(t, 100)};
+    struct slab_mark mark = slab_mark(s, m.handle);
+    uint32_t page = page_of(s, m.handle);
+    uint64_t end_us = clock_read_mono_us() + MOST_US;
+    unsigned n_lost = 0, i;
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, mark_and_note, &m), 0);
+    for (i = 0; i < ROUNDS && clock_read_mono_us() < end_us; i++) {
+        uint8_t seen;
+
+        STORE(mark.state, 0);
+        slab_due_note(s, m.handle, 10);
+        meet(&m, 2 * i + 1);
+        (void)slab_due_take(s, page);
+        slab_due_settle(s);
+        seen = LOAD(mark.state);
+        meet(&m, 2 * i + 2);
+        n_lost += seen == 0 && slab_due_take(s, page) != 20;
+    }
+    STORE(&m.over, true);
+    meet(&m, 2 * i + 1);
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(n_lost, 0);
+    slab_release(t, m.handle);
+    slab_thread_free(t);
+    slab_free(s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -203,6 +277,7 @@ main(void)
         marks_of_stale_handles_stay_within_the_region,
         the_earliest_deadline_of_a_page_is_kept,
         a_page_starts_its_next_life_without_a_deadline,
+        who_takes_a_deadline_sees_the_marks_or_finds_it_noted_anew,
     };
 
     return test_run("slab/mark", tests, ARRAY_LEN(tests));

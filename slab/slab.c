@@ -125,6 +125,7 @@ slab_new(const struct slab_config *cfg, struct buf *err)
         planned = MAX(planned, 1 * GIB);
     s->magic = SLAB_MAGIC;
     s->unit_shift = class_unit_shift(planned);
+    s->has_barrier = barrier_is_there();
     s->n_supers = (uint32_t)(s->region.bytes / super_bytes(s));
     STORE(&s->budget.limit, cfg->limit_bytes);
     spin_init(&s->threads_lock, LOCK_THREADS);

@@ -296,11 +296,14 @@ bool slab_page_look(const struct slab *s, uint32_t page,
 double slab_page_fill(const struct slab *s, uint32_t page);
 
 /* The earliest deadline of a page: an unsigned number of the owner's, lower is
- * earlier, UINT32_MAX is none. note lowers it; take reads and resets it to
- * UINT32_MAX. Any thread, atomic. */
+ * earlier, UINT32_MAX is none. note lowers it, after the mark of the chunk was
+ * written; take reads and resets it to UINT32_MAX. settle, after any number of
+ * takes and before the marks of these pages are looked at: whose mark is not seen
+ * then notes its deadline anew. Some microseconds. Any thread, atomic. */
 void slab_due_note(struct slab *s, uint32_t handle, uint32_t due);
 uint32_t slab_due_get(const struct slab *s, uint32_t page);
 uint32_t slab_due_take(struct slab *s, uint32_t page);
+void slab_due_settle(const struct slab *s);
 
 /* Draining: take the sparsest page of `cls` out of allocation if its live
  * chunks fit in the free chunks of the class's other pages. Returns its number
