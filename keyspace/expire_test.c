@@ -6,8 +6,6 @@
 #include "keyspace/internal.h"
 #include "keyspace/testing.h"
 
-#include <pthread.h>
-
 #define START_MS ((uint64_t)1750000000137)
 #define HOUR_S 3600u
 #define WRITES_PER_S 20
@@ -181,63 +179,6 @@ START_TEST(many_with_one_deadline_go_together)
 }
 END_TEST
 
-#define N_CONTENDED 20000
-
-static _Atomic bool stop;
-
-static void
-contended_name(unsigned n, char *name, size_t cap)
-{
-    snprintf(name, cap, "contended:%u", n);
-}
-
-/* Takes the partitions of some items, for moments and for longer, so that some
- * items are met locked. */
-static void *
-contend(void *arg)
-{
-    struct ks_thread *t = ks_thread_new(f.ks);
-    struct ks_key keys[32];
-    char names[ARRAY_LEN(keys)][32];
-
-    (void)arg;
-    for (unsigned n = 0; !LOAD(&stop); n++) {
-        for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
-            contended_name((n * 37 + i) % N_CONTENDED, names[i], sizeof(*names));
-            keys[i] = key_of(&f, names[i]);
-        }
-        ks_lock(t, keys, ARRAY_LEN(keys));
-        for (unsigned pause = n % 64 * 4; pause > 0; pause--)
-            cpu_relax();
-        ks_unlock(t);
-    }
-    ks_thread_free(t);
-    return NULL;
-}
-
-/* An item that was met while its partition was locked is not forgotten. */
-START_TEST(all_go_though_others_take_their_locks)
-{
-    char name[32];
-    pthread_t thread;
-    uint64_t left = 1;
-
-    for (unsigned n = 0; n < N_CONTENDED; n++) {
-        contended_name(n, name, sizeof(name));
-        put(name, 1000);
-    }
-    ck_assert_int_eq(pthread_create(&thread, NULL, contend, NULL), 0);
-    for (uint64_t ms = 1125; ms < 20000; ms += 125)
-        (void)items_after(ms);
-    STORE(&stop, true);
-    pthread_join(thread, NULL);
-    /* when nobody is in the way */
-    for (uint64_t ms = 20000; left > 0 && ms < 21000; ms += 125)
-        left = items_after(ms);
-    ck_assert_uint_eq(left, 0);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -253,7 +194,6 @@ main(void)
     tcase_add_test(c, what_is_locked_goes_soon_after);
     tcase_add_test(c, a_walk_delays_the_next_by_half_a_second);
     tcase_add_test(c, many_with_one_deadline_go_together);
-    tcase_add_test(c, all_go_though_others_take_their_locks);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

@@ -65,6 +65,13 @@ keyspace_expire_test_SOURCES = keyspace/expire_test.c keyspace/testing.h
 keyspace_expire_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 keyspace_expire_test_LDADD = $(KEYSPACE_TEST_LIBS)
 
+check_PROGRAMS += keyspace/expire_locks_test
+thread_tests += keyspace/expire_locks_test
+keyspace_expire_locks_test_SOURCES = keyspace/expire_locks_test.c \
+	keyspace/testing.h
+keyspace_expire_locks_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+keyspace_expire_locks_test_LDADD = $(KEYSPACE_TEST_LIBS)
+
 check_PROGRAMS += keyspace/drain_test
 keyspace_drain_test_SOURCES = keyspace/drain_test.c keyspace/testing.h
 keyspace_drain_test_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
