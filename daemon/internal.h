@@ -702,6 +702,8 @@ struct worker {
     struct buf open_error;      /* why it did not start */
     bool ticking;
     uint64_t tick_us; /* when the next tick is due, if ticking */
+    bool look_due;    /* clients are to be looked at, as of look_s */
+    uint32_t look_s;
     bool busy;      /* a batch ran since the last tick */
     uint32_t now_s; /* monotonic, read once a batch */
     _Atomic uint64_t turns; /* [shared] of the loop, for the watchdog */

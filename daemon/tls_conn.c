@@ -153,7 +153,8 @@ tls_is_late(const struct conn *c, uint32_t now_s)
 {
     uint32_t limit_s = limit_u32(&c->worker->daemon->limits.handshake_s);
 
-    return c->tls->wait != 0 && now_s - c->active_s > limit_s;
+    return c->tls->wait != 0 && now_s > c->active_s &&
+        now_s - c->active_s > limit_s;
 }
 
 /* ---- events -------------------------------------------------------------- */

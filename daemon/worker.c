@@ -199,9 +199,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     worker_read_clock(w);
     more = w->io->tick != NULL && w->io->tick(w);
-    if (depends_on_time(w))
-        for (struct conn *c = w->clients; c != NULL; c = c->next)
-            conn_tick(c, w->now_s);
+    w->look_due = depends_on_time(w);
+    w->look_s = w->now_s;
     batch_shrink(w->batch);
     if (!w->busy)
         slab_thread_flush(ks_slab_thread(w->ks));
@@ -353,12 +352,23 @@ reap(struct worker *w)
     }
 }
 
+/* The tick was a turn ago: what clients had sent by then has been received,
+ * also if this thread had no processor for longer than they may be idle. */
+static void
+look_at_clients(struct worker *w)
+{
+    w->look_due = false;
+    for (struct conn *c = w->clients; c != NULL; c = c->next)
+        conn_tick(c, w->look_s);
+}
+
 static void
 run_once(struct worker *w, bool wait)
 {
+    bool look = w->look_due;
     uint64_t begun;
 
-    w->io->poll(w, wait);
+    w->io->poll(w, wait && !look);
     begun = step_begin();
     worker_read_clock(w);
     if (w->ready != NULL) {
@@ -367,6 +377,8 @@ run_once(struct worker *w, bool wait)
         batch_run(w->batch);
         worker_end_busy(w);
     }
+    if (look)
+        look_at_clients(w);
     command_thread_poll(w->commands);
     worker_take_messages(w);
     shed(w);
