@@ -247,6 +247,21 @@ START_TEST(connections_in_a_row_leave_nothing)
 }
 END_TEST
 
+/* The longest that one of some commands of the witness took. */
+static double
+worst_wait(const struct witness *w)
+{
+    double worst = 0;
+
+    for (int i = 0; i < 20; i++) {
+        double start = now_s();
+
+        witness_sees_service(w);
+        worst = MAX(worst, now_s() - start);
+    }
+    return worst;
+}
+
 /* Clients that send a byte at a time, and never finish a command. */
 START_TEST(who_is_slow_holds_up_nobody)
 {
@@ -258,21 +273,18 @@ START_TEST(who_is_slow_holds_up_nobody)
         "*3\r\n$3\r\nSET\r\n$6\r\nslowly\r\n$999999\r\n";
     struct witness w = witness_begin();
     struct wire *in[SLOW];
-    double worst = 0;
+    int n_held_up = 0; /* rounds */
 
     for (int i = 0; i < SLOW; i++)
         in[i] = wire_connect(server);
     for (int at = 0; at < BYTES; at++) {
         for (int i = 0; i < SLOW; i++)
             wire_send(in[i], begun + at, 1);
-        for (int i = 0; i < 20; i++) {
-            double start = now_s();
-
-            witness_sees_service(&w);
-            worst = now_s() - start > worst ? now_s() - start : worst;
-        }
+        n_held_up += worst_wait(&w) >= patient(1);
     }
-    ck_assert_msg(worst < patient(1), "a GET took %.3f s", worst);
+    /* Want of a processor holds up a few, slow clients would hold up all. */
+    ck_assert_msg(n_held_up < BYTES / 3, "%d times a GET took more than %.0f s",
+        n_held_up, patient(1));
     if (memory_is_judged())
         ck_assert_uint_lt(server_rss_kb(server), w.rss_kb + 4096);
     for (int i = 0; i < SLOW; i++)

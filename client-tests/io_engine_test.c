@@ -140,8 +140,10 @@ START_TEST(more_clients_than_buffers_are_all_answered)
     busy = wire_connect(s);
     for (int i = 0; i < CLIENTS; i++) {
         clients[i] = wire_connect(s);
-        wire_run(clients[i], "PING", "+PONG");
+        wire_send_command(clients[i], "PING");
     }
+    for (int i = 0; i < CLIENTS; i++)
+        wire_expect(clients[i], "+PONG");
     wire_send_command(busy, "DEBUG SLEEP 0.3");
     for (int i = 0; i < CLIENTS; i++) {
         char *set = text_of("SET k:%d %d%s\r\nSTRLEN k:%d\r\n", i, i, value, i);

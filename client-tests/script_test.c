@@ -269,8 +269,10 @@ START_TEST(new_clients_are_served_while_a_script_runs)
     struct wire *busy = wire_connect(server), *all[N];
 
     wire_run(busy, "CONFIG SET script-time-limit 60000", "+OK");
-    wire_send_command(busy, "EVAL \"while true do end\" 1 held");
-    sleep_ms(100);
+    wire_send_command(
+        busy, "EVAL \"redis.log(3,'deals begin') while true do end\" 1 held");
+    server_await_log(server, "script: deals begin");
+    sleep_ms(100); /* that it takes long is known then */
     for (int i = 0; i < N; i++) {
         all[i] = wire_connect(server);
         wire_run(all[i], "SET free 1", "+OK");
@@ -293,9 +295,10 @@ START_TEST(a_script_does_not_hold_up_the_end)
     struct server *s = server_start(one);
     struct wire *busy = wire_connect(s);
 
-    wire_send_command(
-        busy, "EVAL \"redis.call('set',KEYS[1],1) while true do end\" 1 k");
-    sleep_ms(100);
+    wire_send_command(busy,
+        "EVAL \"redis.call('set',KEYS[1],1) redis.log(3,'it has written') "
+        "while true do end\" 1 k");
+    server_await_log(s, "script: it has written");
     kill(server_pid(s), SIGTERM);
     wire_expect(
         busy, "re:-ERR Script ended: the server is shutting down script: .*");

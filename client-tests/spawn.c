@@ -513,6 +513,10 @@ answers(const struct server *s)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
         if (send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6)
             n = recv(fd, reply, sizeof(reply), 0);
+        /* Until it has gone: tests count clients. */
+        shutdown(fd, SHUT_WR);
+        while (n > 0 && recv(fd, reply, sizeof(reply), 0) > 0)
+            ;
     }
     close(fd);
     return n > 0;
@@ -643,6 +647,24 @@ const char *
 server_log(const struct server *s)
 {
     return s->log_path;
+}
+
+void
+server_await_log(const struct server *s, const char *text)
+{
+    double end = now_s() + patient(20);
+    bool found = false;
+
+    while (!found) {
+        char *log = read_text(s->log_path);
+
+        found = strstr(log, text) != NULL;
+        free(log);
+        if (found)
+            return;
+        ck_assert_msg(now_s() < end, "no \"%s\" in the log", text);
+        sleep_ms(5);
+    }
 }
 
 size_t

@@ -47,6 +47,9 @@ int server_port(const struct server *s);
 const char *server_socket_path(const struct server *s);
 const char *server_log(const struct server *s); /* path */
 
+/* Wait until a text stands in the log; fails the test when it does not come. */
+void server_await_log(const struct server *s, const char *text);
+
 /* Resident memory now and at its highest. */
 size_t server_rss_kb(const struct server *s);
 size_t server_hwm_kb(const struct server *s);

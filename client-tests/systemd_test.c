@@ -451,28 +451,47 @@ END_TEST
 
 /* ---- the watchdog -------------------------------------------------------- */
 
+/* How often the watchdog is fed while a worker sleeps, with a connection of
+ * that worker and one of another; -1 if it woke before that was known. */
+static int
+count_fed_in_sleep(
+    const struct manager *m, struct wire *held, struct wire *free_one)
+{
+    int n;
+
+    wire_send_command(held, "DEBUG SLEEP 0.9");
+    sleep_ms(200); /* the look under way may still feed */
+    count_notices(m, "", 0.001);
+    wire_run(free_one, "PING", "+PONG"); /* the other worker serves */
+    n = count_notices(m, "WATCHDOG=1", 0.4);
+    if (wire_readable(held, 0))
+        n = -1;
+    wire_expect(held, "+OK");
+    return n;
+}
+
 START_TEST(the_watchdog_is_fed_while_all_workers_move)
 {
     struct manager m;
     int port = free_port();
     struct wire *held, *free_one;
+    int n_fed = -1;
 
     manager_open(&m, false);
     m.watchdog = "200000"; /* looks every 50 ms */
     start_daemon(&m, port, NULL);
     free(await_notice(&m, "READY=1", NULL));
-    free(await_notice(&m, "WATCHDOG=1", NULL));
-    ck_assert_int_ge(count_notices(&m, "WATCHDOG=1", 0.3), 2);
+    for (int i = 0; i < 3; i++)
+        free(await_notice(&m, "WATCHDOG=1", NULL));
     /* Two workers: dealt by turns, so one connection each. */
     held = wire_open(connect_tcp("127.0.0.1", port));
     free_one = wire_open(connect_tcp("127.0.0.1", port));
     wire_run(free_one, "PING", "+PONG");
-    wire_send_command(held, "DEBUG SLEEP 0.9");
-    sleep_ms(200); /* the look under way may still feed */
-    count_notices(&m, "", 0.001);
-    wire_run(free_one, "PING", "+PONG"); /* the other worker serves */
-    ck_assert_int_eq(count_notices(&m, "WATCHDOG=1", 0.4), 0);
-    wire_expect(held, "+OK");
+    /* Who is late, the daemon or this, may see the end of the sleep, or notices
+     * of before; a watchdog that is fed in a sleep is fed in each. */
+    for (int i = 0; i < 8 && n_fed != 0; i++)
+        n_fed = count_fed_in_sleep(&m, held, free_one);
+    ck_assert_int_eq(n_fed, 0);
     free(await_notice(&m, "WATCHDOG=1", NULL));
     wire_close(held);
     wire_close(free_one);
@@ -485,7 +504,7 @@ START_TEST(a_manager_that_does_not_read_holds_nobody_up)
 {
     struct manager m;
     int port = free_port();
-    double end;
+    double end, took_s = 0;
     struct wire *w;
     char *log;
 
@@ -499,15 +518,17 @@ START_TEST(a_manager_that_does_not_read_holds_nobody_up)
     } while (
         strstr(log, "not told \"WATCHDOG=1\"") == NULL && (free(log), true));
     free(log);
+    /* Whom it held up, it would hold up until it reads. */
     end = now_s() + 0.3;
-    while (now_s() < end) {
+    for (int i = 0; now_s() < end || (took_s >= patient(1) && i < 8); i++) {
         double before = now_s();
 
         w = wire_open(connect_tcp("127.0.0.1", port));
         wire_run(w, "PING", "+PONG");
         wire_close(w);
-        ck_assert_double_lt(now_s() - before, patient(1));
+        took_s = now_s() - before;
     }
+    ck_assert_double_lt(took_s, patient(1));
     count_notices(&m, "", 0.2); /* STOPPING finds room */
     stop_daemon(&m);
     manager_close(&m);

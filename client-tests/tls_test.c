@@ -169,10 +169,11 @@ START_TEST(the_end_of_a_long_command_is_not_waited_for)
     size_t len = lengths[_i];
     SSL *ssl = tls_connect(rules, tls_port);
     char *value = pattern(len);
-    double best = 1;
+    double best = 1, end = now_s() + patient(10);
 
     setsockopt(SSL_get_fd(ssl), IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off));
-    for (int i = 0; i < 12; i++) {
+    /* Others may hold up many of them; the wait holds up each. */
+    for (int i = 0; i < 12 || (best >= 0.035 && now_s() < end); i++) {
         double start = now_s();
 
         set_value(ssl, value, len);
@@ -923,6 +924,28 @@ await_clients(redisContext *c, long long n)
     }
 }
 
+#define AT_ONCE 50 /* connections that bring noise */
+
+/* What as many handshakes take has been taken once. */
+static void
+fill_with_handshakes(redisContext *c, const void *hello, size_t n, int others)
+{
+    int fds[AT_ONCE];
+
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = connect_plainly();
+        ck_assert_int_eq(send(fds[i], hello, n, MSG_NOSIGNAL), n);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        struct pollfd answer = {fds[i], POLLIN, 0};
+
+        ck_assert_int_eq(poll(&answer, 1, (int)(patient(20) * 1000)), 1);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
+    await_clients(c, others);
+}
+
 /* One of five kinds of what is no handshake, or half of one, into `to`. */
 static size_t
 make_noise(unsigned char *to, size_t cap, int kind, const unsigned char *hello,
@@ -979,16 +1002,17 @@ START_TEST(noise_does_no_harm)
 
     ck_assert_int_eq(getrandom(&seed, sizeof(seed), 0), sizeof(seed));
     srandom(seed);
+    fill_with_handshakes(c, hello, len, 2);
     for (int i = 0; i < rounds; i++) {
         int fd = connect_plainly();
 
         send(fd, noise, make_noise(noise, sizeof(noise), i % 5, hello, len),
             MSG_NOSIGNAL);
         end_connection(fd, i % 4);
-        if (i % 50 == 0) {
+        if (i % AT_ONCE == 0) {
             tls_say(witness, "PING\r\n");
             tls_hear(witness, "+PONG\r\n");
-            await_clients(c, 2); /* memory is that of 50 at most */
+            await_clients(c, 2); /* no more at once than before */
         }
         if (i == rounds / 3)
             before = server_rss_kb(server);
@@ -1007,14 +1031,16 @@ END_TEST
 
 START_TEST(a_handshake_that_stops_is_closed)
 {
-    static const char *const args[] = {"--tls-handshake-timeout", "1", NULL};
     int port = tls_port, silent, half;
-    struct server *s = start_tls(args);
+    struct server *s = start_tls(NULL);
     unsigned char hello[4096];
     size_t len = client_hello(hello, sizeof(hello));
-    double start = now_s();
     SSL *ssl = tls_connect(rules, tls_port);
+    double start;
 
+    tls_say(ssl, "CONFIG SET tls-handshake-timeout 1\r\n");
+    tls_hear(ssl, "+OK\r\n");
+    start = now_s();
     silent = connect_plainly();
     half = connect_plainly();
     /* A byte now and then does not help. */
