@@ -37,29 +37,40 @@ hold(void *arg)
     return NULL;
 }
 
-START_TEST(a_long_wait_is_slept_through_and_counted)
+/* Wait for a lock that another thread holds; the time it took, and of that the
+ * time of a processor. */
+static void
+wait_for_holder(uint64_t *took_ms, uint64_t *cpu_ms)
 {
-    uint64_t began, began_cpu;
     pthread_barrier_t held;
     pthread_t thread;
 
     pthread_barrier_init(&held, NULL, 2);
-    steps_attach(&steps);
     ck_assert_int_eq(pthread_create(&thread, NULL, hold, &held), 0);
     pthread_barrier_wait(&held);
-    began = clock_ms(CLOCK_MONOTONIC);
-    began_cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID);
+    *took_ms = clock_ms(CLOCK_MONOTONIC);
+    *cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID);
     word_lock(&lock);
-    began = clock_ms(CLOCK_MONOTONIC) - began;
-    began_cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID) - began_cpu;
+    *took_ms = clock_ms(CLOCK_MONOTONIC) - *took_ms;
+    *cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID) - *cpu_ms;
     word_unlock(&lock);
-    ck_assert_uint_ge(began, HOLD_MS / 2);
-    ck_assert_uint_lt(began_cpu, HOLD_MS / 4);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&held);
+}
+
+START_TEST(a_long_wait_is_slept_through_and_counted)
+{
+    uint64_t took_ms = 0, cpu_ms;
+
+    steps_attach(&steps);
+    /* Who is without a processor meanwhile comes when the lock is free. */
+    for (int i = 0; i < 20 && took_ms < HOLD_MS / 2; i++)
+        wait_for_holder(&took_ms, &cpu_ms);
+    ck_assert_uint_ge(took_ms, HOLD_MS / 2);
+    ck_assert_uint_lt(cpu_ms, HOLD_MS / 4);
     ck_assert_uint_gt(MAX(steps.of[STEP_WAIT].max_ns,
                           steps.of[STEP_WAIT].interrupted_max_ns),
         HOLD_MS / 2 * 1000000);
-    pthread_join(thread, NULL);
-    pthread_barrier_destroy(&held);
     steps_attach(NULL);
 }
 END_TEST
