@@ -521,8 +521,8 @@ use_rights(void *arg)
     int n = 0;
 
     (void)arg;
-    for (size_t i = 0; !atomic_load(&stopping); i++) {
-        const char *text = commands[i % ARRAY_LEN(commands)];
+    do { /* once at least, however late this comes to run */
+        const char *text = commands[n % (int)ARRAY_LEN(commands)];
         char *reply;
 
         /* It may be closed at any moment: the reply says so. */
@@ -534,9 +534,8 @@ use_rights(void *arg)
             w = wire_connect(server);
         }
         free(reply);
-    }
+    } while (!atomic_load(&stopping));
     wire_close(w);
-    ck_assert_int_gt(n, 0);
     return NULL;
 }
 

@@ -287,16 +287,15 @@ work(void *arg)
     long n = 0;
 
     snprintf(count, sizeof(count), "INCR key:%p\r\n", (void *)w);
-    while (!atomic_load(&stopping)) {
+    do { /* once at least, however late this comes to run */
         for (int i = 0; i < 16; i++)
             wire_send_text(w, count);
         for (int i = 0; i < 16; i++) {
             snprintf(reply, sizeof(reply), ":%ld", ++n);
             wire_expect(w, reply);
         }
-    }
+    } while (!atomic_load(&stopping));
     wire_close(w);
-    ck_assert_int_gt(n, 0);
     return NULL;
 }
 
