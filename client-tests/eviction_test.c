@@ -593,7 +593,7 @@ eviction_suite(void)
     Suite *s = suite_create("eviction");
     TCase *tc = tcase_create("eviction");
 
-    tcase_set_timeout(tc, patient(60));
+    tcase_set_timeout(tc, patient(120)); /* 640 MB through one test */
     tcase_add_test(tc, ten_times_the_limit_is_written_without_an_error);
     tcase_add_test(tc, a_shift_of_sizes_is_survived);
     tcase_add_test(tc, keys_in_use_outlive_keys_that_are_not);
