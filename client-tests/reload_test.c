@@ -75,17 +75,17 @@ reload(const struct server *s, const char *text, const char *words)
 
 START_TEST(a_reload_makes_live_directives_what_the_file_says)
 {
-    struct server *s = start_with("timeout 5\nmaxclients 77\n");
+    struct server *s = start_with("timeout 5000\nmaxclients 77\n");
     struct wire *w = wire_connect(s);
 
     wire_run(w, "CONFIG SET slowlog-max-len 3 maxclients 55", "+OK");
     reload(s,
-        "timeout 6\nmaxmemory 64mb\nloglevel verbose\nacllog-max-len 9\n"
+        "timeout 6000\nmaxmemory 64mb\nloglevel verbose\nacllog-max-len 9\n"
         "client-output-buffer-limit pubsub 1mb 512kb 10\n",
         RELOADED);
     ck_assert_uint_eq(count_in_log(s, "maxclients is what the conf"), 1);
     ck_assert_uint_eq(count_in_log(s, "databases is what the conf"), 0);
-    wire_run(w, "CONFIG GET timeout", "[\"timeout\" \"6\"]");
+    wire_run(w, "CONFIG GET timeout", "[\"timeout\" \"6000\"]");
     wire_run(w, "CONFIG GET maxmemory", "[\"maxmemory\" \"67108864\"]");
     wire_run(w, "CONFIG GET loglevel", "[\"loglevel\" \"verbose\"]");
     wire_run(w, "CONFIG GET acllog-max-len", "[\"acllog-max-len\" \"9\"]");
@@ -108,7 +108,7 @@ END_TEST
 
 START_TEST(what_is_read_at_start_waits_for_one)
 {
-    struct server *s = start_with("databases 4\ntimeout 1\n");
+    struct server *s = start_with("databases 4\ntimeout 1000\n");
     struct wire *w = wire_connect(s);
 
     reload(s, "databases 8\ntimeout 0\n", RELOADED);
@@ -133,12 +133,12 @@ static const struct {
 
 START_TEST(a_bad_file_is_refused_whole)
 {
-    struct server *s = start_with("timeout 5\nuser ann on nopass +@all\n");
+    struct server *s = start_with("timeout 5000\nuser ann on nopass +@all\n");
     struct wire *w = wire_connect(s);
 
     for (size_t i = 0; i < ARRAY_LEN(bad_files); i++) {
         reload(s, bad_files[i].text, bad_files[i].message);
-        wire_run(w, "CONFIG GET timeout", "[\"timeout\" \"5\"]");
+        wire_run(w, "CONFIG GET timeout", "[\"timeout\" \"5000\"]");
         wire_run(w, "ACL USERS", "[\"ann\" \"default\"]");
     }
     unlink(path);
