@@ -579,8 +579,8 @@ conn_tick(struct conn *c, uint32_t now_s)
     }
     /* It may have been active since the moment that this is about. */
     if (timeout_s == 0 || now_s <= c->active_s ||
-        now_s - c->active_s <= timeout_s || c->dead ||
-        c->held != NULL || session_is_subscribed(&c->session) ||
+        now_s - c->active_s <= timeout_s || c->dead || c->held != NULL ||
+        session_is_subscribed(&c->session) ||
         c->session.monitors) /* it waits for messages */
         return;
     if (c->input != NULL && large_look(c))
