@@ -18,6 +18,10 @@
 
 #define DECAY 0.9f
 
+/* What is left of an event after some 440 updates is nothing: as what floats
+ * cannot hold, it would lead to ranks that are no numbers. */
+#define FORGOTTEN 1e-20f
+
 /* To each octave, so many events are added that are spread over ages as those
  * of all octaves together. Against none of them misses are 0.2 % fewer on the
  * mean of 20 points (bench/hit_ratio): from 1.6 % fewer to 0.6 % more. 300 cost
@@ -82,14 +86,47 @@ pool(const struct rank_table *r, unsigned reuse_state, struct pooled *out)
     }
 }
 
+static float
+fade(float n)
+{
+    n *= DECAY;
+    return n > FORGOTTEN ? n : 0;
+}
+
+/* Times an age, and one: what an item is worth of which it is not known what
+ * becomes of it, and of one that nobody will ask for. */
+#define UNKNOWN 1e-3f
+#define NOTHING 1e-9f
+
+/* The same of one that is older than all that are known: as good as the oldest
+ * of these at most. */
+static float
+beyond_known(
+    const struct rank_table *r, unsigned cls, const struct pooled *pooled)
+{
+    for (unsigned b = AGE_BUCKETS; b-- > 0;) {
+        float h = r->hits[cls][b] + pooled->hits[b];
+        float e = r->evictions[cls][b] + pooled->evictions[b];
+
+        if (h + e > 0)
+            return fmaxf(fminf(h / (h + e), UNKNOWN), NOTHING);
+    }
+    return UNKNOWN;
+}
+
 /* Density at an age: hits at this age or later, over the time that items of
  * this age go on to occupy space (the sum of remaining lifetimes). The tenth
- * of the age added keeps the last buckets finite. */
+ * of the age added keeps the last buckets finite.
+ *
+ * What is older is worth less in the end, known or not. Else what got to an age
+ * that nobody had when it went would stay for good, as more is not known of it,
+ * and the younger ones would go, of which it is known that nobody asks. */
 static void
 rank_class_update(
     struct rank_table *r, unsigned cls, const struct pooled *pooled)
 {
     float hits = 0, ends = 0, lifetime = 0, later_age = 0;
+    const float beyond = beyond_known(r, cls, pooled);
 
     for (unsigned b = AGE_BUCKETS; b-- > 0;) {
         float age = r->age[b];
@@ -103,15 +140,13 @@ rank_class_update(
         ends += e;
         lifetime += (h + e) * age * 0.1f;
         if (lifetime <= 0)
-            d = 1e-3f / (age + 1); /* nothing known */
-        else if (hits <= 0)
-            d = 1e-9f / (age + 1);
+            d = beyond / (age + 1);
         else
-            d = hits / lifetime;
+            d = fmaxf(hits / lifetime, NOTHING / (age + 1));
         atomic_store_explicit(
             &r->density[cls][b], float_bits(d), memory_order_relaxed);
-        r->hits[cls][b] *= DECAY;
-        r->evictions[cls][b] *= DECAY;
+        r->hits[cls][b] = fade(r->hits[cls][b]);
+        r->evictions[cls][b] = fade(r->evictions[cls][b]);
     }
 }
 
