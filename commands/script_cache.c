@@ -205,8 +205,7 @@ script_new(struct request *rq, struct str body, const char *sha, bool loaded,
         return NULL;
     if (!loaded && bytes <= ALWAYS_BYTES)
         slab_charge_force(slab, bytes);
-    else if (!slab_charge(slab, bytes) &&
-        !(ks_make_room(rq->thread->ks, bytes) && slab_charge(slab, bytes)))
+    else if (!ks_charge(rq->thread->ks, bytes))
         return NULL;
     script = xcalloc(1, bytes);
     STORE(&script->holds, 1);

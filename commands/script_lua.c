@@ -49,8 +49,7 @@ settle(struct script_engine *e, size_t used)
     more = wanted - e->charged;
     if (e->slack > 0 || wanted <= ALWAYS_BYTES)
         slab_charge_force(slab_of(e), more);
-    else if (!slab_charge(slab_of(e), more) &&
-        !(ks_make_room(e->thread->ks, more) && slab_charge(slab_of(e), more)))
+    else if (!ks_charge(e->thread->ks, more))
         return false;
     e->charged = wanted;
     return true;

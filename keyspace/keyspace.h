@@ -295,6 +295,9 @@ enum ks_status ks_move(
  * buffers. */
 bool ks_make_room(struct ks_thread *t, size_t bytes);
 
+/* slab_charge(), evicting for it. */
+bool ks_charge(struct ks_thread *t, size_t bytes);
+
 /* True while every new value is refused with KS_NO_MEMORY: noeviction, or a
  * limit below what is in use without any item. */
 bool ks_refuses_values(const struct ks_thread *t);

@@ -7,8 +7,6 @@
  */
 #include "keyspace/internal.h"
 
-#include <sched.h>
-
 #define MAX_TRIES 1000
 #define WAITING_TRIES 140 /* of these: 10 ms at most */
 
@@ -233,24 +231,60 @@ is_hopeless(const struct ks_thread *t, size_t bytes)
     return bytes + slab_least_limit(t->slab) > slab_limit(t->slab);
 }
 
+struct making {
+    unsigned turns, failures;
+};
+
+/* Evict an item and drain a page; false when nothing more goes. */
+static bool
+make_more(struct ks_thread *t, struct making *m)
+{
+    if (m->failures >= MAX_TRIES) {
+        METRIC_INC(&t->metrics, eviction_failures);
+        return false;
+    }
+    if (evict_one(t, SLAB_MAX_CLASSES))
+        m->failures = 0;
+    else
+        wait_for_others(t, m->failures++);
+    drain_any(t, DRAIN_WHOLE, m->turns++);
+    return true;
+}
+
 bool
 ks_make_room(struct ks_thread *t, size_t bytes)
 {
+    struct making m = {0};
+
     if (is_hopeless(t, bytes))
         return false;
     while (slab_headroom(t->slab) < bytes && reclaim_help(t))
         ; /* first what is dead */
-    for (unsigned i = 0, failures = 0; failures < MAX_TRIES; i++) {
-        if (slab_headroom(t->slab) >= bytes)
-            return true;
-        if (evict_one(t, SLAB_MAX_CLASSES))
-            failures = 0;
-        else
-            wait_for_others(t, failures++);
-        drain_any(t, DRAIN_WHOLE, i);
-    }
-    METRIC_INC(&t->metrics, eviction_failures);
-    return false;
+    while (slab_headroom(t->slab) < bytes)
+        if (!make_more(t, &m))
+            return false;
+    return true;
+}
+
+/* What there is room for may be refused all the same: a page that is free is
+ * held (slab_mark_hold), what is idle is on its way to the system, another
+ * thread was quicker. A thread that has lost its processor leaves it so for
+ * longer than any number of tries takes. So only what was given ends a search,
+ * never how much room there seems to be. */
+
+bool
+ks_charge(struct ks_thread *t, size_t bytes)
+{
+    struct making m = {0};
+
+    if (slab_charge(t->slab, bytes))
+        return true;
+    if (!ks_make_room(t, bytes))
+        return false;
+    while (!slab_charge(t->slab, bytes))
+        if (!make_more(t, &m))
+            return false;
+    return true;
 }
 
 typedef bool (*commit_fn)(struct slab *s, uint32_t id, size_t bytes);
@@ -261,20 +295,16 @@ commit(struct ks_thread *t, uint32_t extent, size_t bytes, commit_fn fn)
     size_t room = extent_room(t->slab, extent);
     size_t unit = room < 2 * MIB ? 8 * KIB : 2 * MIB; /* extent_commit_least() */
     size_t upto = MIN(ROUND_UP(bytes, unit), room);
+    struct making m = {0};
 
-    for (unsigned i = 0; i < MAX_TRIES; i++) {
-        if (fn(t->slab, extent, bytes))
-            return true;
-        if (!ks_make_room(t, upto - extent_committed(t->slab, extent)))
+    if (fn(t->slab, extent, bytes))
+        return true;
+    if (!ks_make_room(t, upto - extent_committed(t->slab, extent)))
+        return false;
+    while (!fn(t->slab, extent, bytes))
+        if (!make_more(t, &m))
             return false;
-        if (i == 0)
-            continue;
-        /* the room there is is on its way back from another thread, or that
-         * thread was quicker: make more */
-        (void)evict_one(t, SLAB_MAX_CLASSES);
-        sched_yield();
-    }
-    return false;
+    return true;
 }
 
 bool

@@ -182,6 +182,55 @@ START_TEST(versions_are_refused_above_the_limit)
 }
 END_TEST
 
+/* A page that is full of items; its first one and how many they are. */
+static struct slab_run
+full_page(void)
+{
+    struct slab_run run;
+    uint32_t live = 0;
+
+    for (uint32_t page = 1; page < slab_page_limit(f.slab); page++) {
+        if (!slab_page_run(f.slab, page, &run))
+            continue;
+        for (live = 0; live < run.n; live++)
+            if (slab_run_state(&run, live) == SLAB_MARK_FREE)
+                break;
+        if (live == run.n)
+            return run;
+    }
+    ck_abort_msg("no page is full");
+}
+
+/* A thread that notes a hit has lost its processor: the page that it holds is
+ * free and cannot be given back, so it is room for nobody. */
+START_TEST(an_extent_is_not_refused_for_a_page_that_is_held)
+{
+    struct ks_thread *other = ks_thread_new(f.ks);
+    struct slab_run run;
+    struct slab_mark mark;
+    uint64_t evicted;
+    uint32_t extent;
+
+    fill_with("k", 1000, 1);
+    run = full_page();
+    mark = slab_mark(f.slab, run.handle);
+    must(slab_mark_hold(other->slab_thread, &mark));
+    while (slab_charge(f.slab, 4 * KIB))
+        continue;
+    for (uint32_t i = 0; i < run.n; i++)
+        must(remove_chunk(f.t, run.handle + i * run.step, REMOVE_EVICT));
+    ck_assert_uint_ge(slab_headroom(f.slab), 8 * KIB);
+
+    evicted = f.t->metrics.evicted;
+    extent = extent_new(f.slab, 8 * KIB);
+    ck_assert(ks_commit_extent(f.t, extent, 8 * KIB));
+    ck_assert_uint_le(f.t->metrics.evicted - evicted, 200);
+    extent_unpin(f.slab, extent);
+    slab_mark_drop(other->slab_thread);
+    ks_thread_free(other);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -194,6 +243,7 @@ main(void)
     tcase_add_test(c, the_index_grows_within_the_limit);
     tcase_add_test(c, deadlines_are_put_and_taken_above_the_limit);
     tcase_add_test(c, versions_are_refused_above_the_limit);
+    tcase_add_test(c, an_extent_is_not_refused_for_a_page_that_is_held);
     suite_add_tcase(s, c);
     return run_suite(s);
 }
