@@ -153,7 +153,8 @@ mark_new(struct ks_thread *t, uint32_t handle, uint32_t old,
     if (fresh->extent != 0)
         state |= MARK_EXTENT;
     atomic_store_explicit(m.stamp, now, memory_order_relaxed);
-    atomic_store_explicit(m.state, state, memory_order_relaxed);
+    /* release: after the item */
+    atomic_store_explicit(m.state, state, memory_order_release);
 }
 
 void
@@ -196,18 +197,31 @@ mark_move(struct ks_thread *t, uint32_t from, uint32_t to)
         memory_order_relaxed);
 }
 
+static bool
+is_item(const struct ks_thread *t, uint32_t handle)
+{
+    struct item_copy copy;
+
+    return item_peek(slab_ptr(t->slab, handle), 0, &copy);
+}
+
 void
 mark_correct(struct ks_thread *t, uint32_t handle)
 {
     struct slab_mark m = slab_mark(t->slab, handle);
-    struct item_copy copy;
-    uint8_t state;
+    uint8_t state, freed = SLAB_MARK_FREE;
 
     if (!slab_mark_hold(t->slab_thread, &m))
         return;
     state = atomic_load_explicit(m.state, memory_order_relaxed);
-    if (!item_peek(slab_ptr(t->slab, handle), 0, &copy))
-        atomic_compare_exchange_strong_explicit(m.state, &state, SLAB_MARK_FREE,
+    /* Between the two looks an item may have come that has the same state: free
+     * it would never be met again by who evicts, drains or sweeps.
+     * acquire: pairs with the state of a new item */
+    if (!is_item(t, handle) &&
+        atomic_compare_exchange_strong_explicit(m.state, &state, freed,
+            memory_order_acquire, memory_order_relaxed) &&
+        is_item(t, handle))
+        atomic_compare_exchange_strong_explicit(m.state, &freed, state,
             memory_order_relaxed, memory_order_relaxed);
     slab_mark_drop(t->slab_thread);
 }
