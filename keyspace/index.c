@@ -7,7 +7,9 @@
  * index is one range without gaps, which huge pages can back: what a look-up
  * waits for is above all the page walk. An item stands in the first free slot at
  * its home line or after it; the home line's `overflow` says how far a look-up
- * must go.
+ * must go. It counts what is away, by the distance, so that when the last one
+ * goes a look-up need not go as far any more: else a full cache, where items
+ * come and go for ever, would have each look-up go as far as any ever had to.
  *
  * The seqlock lives here only. Writers hold the partition lock and make a
  * line's version odd while they change it. A reader notes the (even) version,
@@ -295,11 +297,83 @@ add_items(struct partition *p, int n)
         memory_order_relaxed);
 }
 
+/* ---- items away from home ------------------------------------------------ */
+
+/* Four bits for each distance; all from 8 lines on share the last. A line has
+ * fewer slots than a field can count, but several lines may have more: what has
+ * got to the highest number stays there until the home line has moved on. */
+#define AWAY_BITS 4u
+#define AWAY_MOST ((1u << AWAY_BITS) - 1)
+#define AWAY_FAR 8u
+_Static_assert(LINE_SLOTS < AWAY_MOST, "only the last field can be full");
+_Static_assert(AWAY_FAR * AWAY_BITS == 32, "one word");
+
+static unsigned
+away_shift(unsigned distance)
+{
+    return (MIN(distance, AWAY_FAR) - 1) * AWAY_BITS;
+}
+
+static void
+set_overflow(struct index_line *home, unsigned distance)
+{
+    index_write_begin(home);
+    home->overflow = (uint8_t)distance;
+    index_write_end(home);
+}
+
+static void
+count_away(struct index_line *home, unsigned distance)
+{
+    unsigned shift = away_shift(distance);
+
+    if ((home->displaced >> shift & AWAY_MOST) < AWAY_MOST)
+        home->displaced += 1u << shift;
+    if (distance > home->overflow)
+        set_overflow(home, distance);
+}
+
+/* How far a look-up must go, at most. */
+static unsigned
+farthest_away(const struct index_line *home)
+{
+    unsigned distance;
+
+    if (home->displaced == 0)
+        return 0;
+    distance = (31u - (unsigned)__builtin_clz(home->displaced)) / AWAY_BITS + 1;
+    return distance == AWAY_FAR ? home->overflow : distance;
+}
+
+static __attribute__((noinline)) void
+uncount_away(struct index_line *home, const struct index_line *from)
+{
+    const struct index_line *line = home;
+    unsigned distance = 0, shift;
+
+    for (; line != from; line = next_line(line))
+        distance++;
+    ASSERT(distance <= home->overflow);
+    shift = away_shift(distance);
+    if ((home->displaced >> shift & AWAY_MOST) < AWAY_MOST)
+        home->displaced -= 1u << shift;
+    distance = farthest_away(home);
+    if (distance < home->overflow)
+        set_overflow(home, distance);
+}
+
+/* ---- change -------------------------------------------------------------- */
+
 void
 index_erase(struct index *ix, uint64_t hash, struct index_place place)
 {
+    struct partition *p = &ix->partition[index_partition(hash)];
+    struct index_line *home = partition_line(p, home_line(p, hash));
+
     index_swap(place, 0);
-    add_items(&ix->partition[index_partition(hash)], -1);
+    if (unlikely(place.line != home))
+        uncount_away(home, place.line);
+    add_items(p, -1);
 }
 
 static int
@@ -321,11 +395,8 @@ index_place_handle(struct index_line *home, uint64_t hash, uint32_t handle)
 
         if (slot < 0)
             continue;
-        if (i > home->overflow) {
-            index_write_begin(home);
-            home->overflow = (uint8_t)i;
-            index_write_end(home);
-        }
+        if (i > 0)
+            count_away(home, i);
         index_write_begin(line);
         line->tag[slot] = tag_of(hash);
         atomic_store_explicit(&line->handle[slot], handle,

@@ -126,6 +126,7 @@ grow_line(struct index *ix, struct partition *p)
     n = lift_items(ix, p, at, moving, ARRAY_LEN(moving));
     index_write_begin(line);
     line->overflow = 0;
+    line->displaced = 0;
     index_write_end(line);
     atomic_store_explicit(&p->frontier, at, memory_order_relaxed);
     for (unsigned i = 0; i < n; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* index_test.c - lines, probing, growth in place, cursors. */
-#include "keyspace/internal.h"
+#include "keyspace/probe.h"
 #include "keyspace/testing.h"
 
 static struct fixture f;
@@ -91,6 +91,87 @@ START_TEST(deleted_keys_are_gone_and_their_slots_are_used_again)
         set_number(n);
     ks_memory(f.ks, &again);
     ck_assert_uint_eq(filled.index_bytes, again.index_bytes);
+}
+END_TEST
+
+static void
+delete_number(unsigned n)
+{
+    char name[32];
+    struct ks_key key;
+
+    snprintf(name, sizeof(name), "key:%u", n);
+    key = key_of(&f, name);
+    if (ks_delete(f.t, &key) != KS_OK)
+        ck_abort_msg("%s is missing", name);
+}
+
+/* How far from home the item of a number is, and where its home is. */
+static unsigned
+distance_of(unsigned n, struct index_line **home)
+{
+    struct index *ix = &f.ks->index;
+    const struct partition *p;
+    struct index_place place = {0};
+    struct index_line *line;
+    unsigned distance = 0;
+    struct ks_key key;
+    char name[32];
+
+    snprintf(name, sizeof(name), "key:%u", n);
+    key = key_of(&f, name);
+    p = &ix->partition[index_partition(key.hash)];
+    *home = line = partition_line(p, home_line(p, key.hash));
+    if (index_find(ix, &key, &place) == 0)
+        ck_abort_msg("%s is missing", name);
+    for (; line != place.line; line = next_line(line))
+        distance++;
+    return distance;
+}
+
+/* Look-ups go as far as to the farthest item of each line, and no farther.
+ * Returns how many lines have such items. */
+static unsigned
+assert_ways_are_needed(unsigned from, unsigned to)
+{
+    const struct index *ix = &f.ks->index;
+    size_t n_lines = ix->touched_bytes / CACHE_LINE;
+    const struct index_line *line = (const void *)ix->map;
+    uint8_t *farthest = xcalloc(n_lines, 1);
+    unsigned n_far = 0;
+
+    for (unsigned n = from; n < to; n++) {
+        struct index_line *home;
+        unsigned distance = distance_of(n, &home);
+        uint8_t *far = &farthest[home - line];
+
+        *far = (uint8_t)MAX(*far, distance);
+    }
+    for (size_t i = 0; i < n_lines; i++) {
+        if (line[i].overflow != farthest[i])
+            ck_abort_msg("line %zu: %u lines to go, and needed %u", i,
+                line[i].overflow, farthest[i]);
+        n_far += farthest[i] > 0;
+    }
+    free(farthest);
+    return n_far;
+}
+
+START_TEST(a_way_ends_where_the_last_item_is)
+{
+    const unsigned N = f.ks->index.huge ? 400000 : 60000;
+    unsigned from = 0, to = 0;
+
+    while (to < N)
+        set_number(to++);
+    while (from < 3 * N) {
+        delete_number(from++);
+        set_number(to++);
+    }
+    ck_assert_uint_gt(assert_ways_are_needed(from, to), 0);
+    while (from < to)
+        delete_number(from++);
+    ck_assert_uint_eq(assert_ways_are_needed(from, to), 0);
 }
 END_TEST
 
@@ -305,6 +386,7 @@ make_case(const char *name, void (*open)(void))
     tcase_set_timeout(c, 120);
     tcase_add_test(c, every_key_is_found_while_the_index_grows);
     tcase_add_test(c, deleted_keys_are_gone_and_their_slots_are_used_again);
+    tcase_add_test(c, a_way_ends_where_the_last_item_is);
     tcase_add_test(c, a_skewed_partition_grows_alone);
     tcase_add_test(c, a_walk_meets_every_key_once_while_the_index_grows);
     tcase_add_test(c, a_walk_keeps_to_its_database);

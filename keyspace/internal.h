@@ -244,7 +244,8 @@ struct index_line {
     uint8_t tag[LINE_SLOTS]; /* [version] 8 hash bits; see handle */
     uint8_t overflow;        /* [version] following lines to look at */
     _Atomic uint32_t version; /* odd while a writer changes the line */
-    uint32_t flags;
+    uint32_t displaced;       /* [lock] of what is at home here, how much is how
+                                 far away; see index.c */
     _Atomic uint32_t handle[LINE_SLOTS]; /* [version] 0: free */
 };
 _Static_assert(sizeof(struct index_line) == CACHE_LINE, "one cache line");

@@ -80,7 +80,7 @@ unlink_lines(struct ks_thread *t, unsigned partition, uint32_t from,
 {
     struct index_line *line =
         partition_line(&t->ks->index.partition[partition], from);
-    uint64_t hash = (uint64_t)partition << 56, now_ms = clock_wall_ms();
+    uint64_t now_ms = clock_wall_ms();
 
     for (; n > 0; n--, line = next_line(line)) {
         for (unsigned slot = 0; slot < LINE_SLOTS; slot++) {
@@ -88,10 +88,12 @@ unlink_lines(struct ks_thread *t, unsigned partition, uint32_t from,
             struct unlinked u = {.handle = handle};
             struct owner owner;
             struct item_view v;
+            uint64_t hash;
 
             if (handle == 0 ||
                 !item_read(slab_ptr(t->slab, handle), now_ms, &v) ||
-                !is_selected(t, &v, s))
+                !is_selected(t, &v, s) ||
+                !index_hash_item(&t->ks->index, &v, &hash))
                 continue;
             owner_of_item(t->ks, &v, &owner);
             item_unlink(t, hash, (struct index_place){line, slot}, &v, &owner);
