@@ -351,8 +351,9 @@ evict_worst_page(struct ks_thread *t)
     return worst;
 }
 
-/* A run that was asked for by the last call, or one of now, of up to `max`; the
- * next is asked for. `cls` is SLAB_MAX_CLASSES for all. */
+/* A run that was asked for by a former call, or one of now, of up to `max`; the
+ * one to be asked for next takes its place. `cls` is SLAB_MAX_CLASSES for all.
+ */
 static bool
 next_run(struct ks_thread *t, struct slab_run *ahead, unsigned cls,
     unsigned max, struct slab_run *run)
@@ -367,13 +368,29 @@ next_run(struct ks_thread *t, struct slab_run *ahead, unsigned cls,
             : slab_sample(t->slab, next_random(t), max, run);
     if (!(is_class
                 ? slab_sample_class(t->slab, cls, next_random(t), max, ahead)
-                : slab_sample(t->slab, next_random(t), max, ahead))) {
+                : slab_sample(t->slab, next_random(t), max, ahead)))
         ahead->n = 0;
-        return found;
-    }
-    __builtin_prefetch((const void *)ahead->stamp);
-    __builtin_prefetch((const void *)ahead->state);
     return found;
+}
+
+static void
+prefetch_run(const struct slab_run *run)
+{
+    if (unlikely(run->n == 0))
+        return;
+    __builtin_prefetch((const void *)run->stamp);
+    __builtin_prefetch((const void *)run->state);
+}
+
+/* Ask for the runs that have been chosen since that turn, all at once. A
+ * prefetch is done only when its page walk is, for which the CPU waits unless
+ * others, close behind, are under way as well. */
+static void
+prefetch_runs(const struct evictions_ahead *a, unsigned since)
+{
+    for (; since != a->turn; since++)
+        prefetch_run(&a->any[since % ARRAY_LEN(a->any)]);
+    prefetch_run(&a->of_class);
 }
 
 static bool
@@ -384,19 +401,31 @@ is_unchanged(const struct ks_thread *t, const struct victim *v)
     return slab_mark_state(&m) == v->state && slab_mark_stamp(&m) == v->stamp;
 }
 
-/* Ask for the index line of a victim whose item has come. */
+/* The hash of a victim whose item has come. */
 static void
-prefetch_victim_line(struct ks_thread *t, struct victim *v)
+hash_victim(struct ks_thread *t, struct victim *v)
 {
     struct item_copy copy;
 
     v->has_hash =
         item_peek(slab_ptr(t->slab, v->handle), clock_wall_ms(), &copy) &&
         index_hash_item(&t->ks->index, &copy.view, &v->hash);
-    if (v->has_hash) {
-        index_prefetch_line(&t->ks->index, v->hash);
-        ghost_prefetch(&t->ks->ghosts, v->hash);
-    }
+}
+
+/* Ask for the index lines of victims whose items have come: as runs, all at
+ * once. */
+static void
+prefetch_lines(struct ks_thread *t, struct victim *v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!v[i].has_hash)
+            hash_victim(t, &v[i]);
+    for (unsigned i = 0; i < n; i++)
+        if (v[i].has_hash)
+            index_prefetch_line(&t->ks->index, v[i].hash);
+    for (unsigned i = 0; i < n; i++)
+        if (v[i].has_hash)
+            ghost_prefetch(&t->ks->ghosts, v[i].hash);
 }
 
 /* Look at some more items, now and then of the class that needs room. */
@@ -458,16 +487,16 @@ evict_victim(struct ks_thread *t, const struct victim *v, unsigned cls)
 static void
 keep_candidates(const struct judge *j)
 {
-    struct candidates *c = &j->t->ahead.candidates;
+    struct evictions_ahead *a = &j->t->ahead;
+    struct candidates *c = &a->candidates;
 
     if (c->policy == j->policy && c->weight == j->weight)
         return;
     c->n = 0;
+    a->n_chosen = 0;
     c->policy = j->policy;
     c->weight = j->weight;
 }
-
-#define AT_ONCE 8 /* victims: their misses of the CPU's caches overlap */
 
 /* Without those that were hit since, or went with their page. */
 static bool
@@ -480,49 +509,79 @@ take_unchanged(struct ks_thread *t, struct candidates *c, unsigned cls,
     return false;
 }
 
-/* Choose up to `max` victims, of `bytes` together. */
+/* Choose up to `max` victims, of `bytes` together, and ask for them. */
 static unsigned
 choose_victims(const struct judge *j, unsigned cls, unsigned max, size_t bytes,
     struct victim *out)
 {
-    struct candidates *c = &j->t->ahead.candidates;
-    unsigned n = 0;
+    struct evictions_ahead *a = &j->t->ahead;
+    unsigned since = a->turn, n = 0;
 
     for (size_t sum = 0; n < max && sum < bytes; n++) {
         look_around(j, cls, n);
-        if (!take_unchanged(j->t, c, cls, &out[n]))
+        if (!take_unchanged(j->t, &a->candidates, cls, &out[n]))
             break;
         sum += out[n].bytes;
-        if (!out[n].has_hash)
-            __builtin_prefetch(slab_ptr(j->t->slab, out[n].handle));
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (!out[i].has_hash)
+            __builtin_prefetch(slab_ptr(j->t->slab, out[i].handle));
+    prefetch_runs(a, since);
+    return n;
+}
+
+/* The same of those that the last call has chosen, if it was for this class.
+ * Else they are candidates again. */
+static unsigned
+take_chosen(struct ks_thread *t, unsigned cls, unsigned max, size_t bytes,
+    struct victim *out)
+{
+    struct evictions_ahead *a = &t->ahead;
+    unsigned n = 0;
+
+    while (a->cls != cls && a->n_chosen > 0)
+        offer(&a->candidates, &a->chosen[--a->n_chosen]);
+    for (size_t sum = 0; a->n_chosen > 0 && n < max && sum < bytes;) {
+        out[n] = a->chosen[--a->n_chosen];
+        if (is_unchanged(t, &out[n]))
+            sum += out[n++].bytes;
     }
     return n;
+}
+
+/* Ask for what the next call needs, if it is like this one and the one before:
+ * victims by the number are chosen for it, a single one will be the least of
+ * the candidates. */
+static void
+look_ahead(const struct judge *j, unsigned cls, unsigned max, size_t bytes)
+{
+    struct evictions_ahead *a = &j->t->ahead;
+    struct candidates *c = &a->candidates;
+
+    if (max == 1 && c->n > 0)
+        prefetch_lines(j->t, &c->victim[find_least(c, cls)], 1);
+    else if (max > 1 && a->cls == cls && a->n_chosen == 0)
+        a->n_chosen = choose_victims(j, cls, max, bytes, a->chosen);
+    a->cls = cls;
 }
 
 unsigned
 evict_some(struct ks_thread *t, unsigned cls, unsigned items, size_t bytes)
 {
-    struct candidates *c = &t->ahead.candidates;
     struct judge j = judge_now(t);
-    struct victim victim[AT_ONCE];
-    unsigned n, gone = 0;
+    struct victim victim[EVICT_AT_ONCE];
+    unsigned max = MIN(items, EVICT_AT_ONCE), n, gone = 0;
 
     if (j.policy == KS_NOEVICTION)
         return 0;
     keep_candidates(&j);
-    n = choose_victims(&j, cls, MIN(items, AT_ONCE), bytes, victim);
-    for (unsigned i = 0; i < n; i++)
-        if (!victim[i].has_hash)
-            prefetch_victim_line(t, &victim[i]);
+    n = take_chosen(t, cls, max, bytes, victim);
+    if (n == 0)
+        n = choose_victims(&j, cls, max, bytes, victim);
+    prefetch_lines(t, victim, n);
+    look_ahead(&j, cls, n > 1 ? max : n, bytes);
     for (unsigned i = 0; i < n; i++)
         gone += evict_victim(t, &victim[i], cls);
-    if (n == 1 && c->n > 0) {
-        /* the next one will be alone as well */
-        struct victim *next = &c->victim[find_least(c, cls)];
-
-        if (!next->has_hash)
-            prefetch_victim_line(t, next);
-    }
     return gone;
 }
 
@@ -548,5 +607,6 @@ evict_of_class(struct ks_thread *t, unsigned cls)
     for (unsigned i = 0; i < MAX_CHOICES && c.n == 0; i++)
         if (next_run(t, &t->ahead.of_class, cls, SAMPLE, &run))
             judge_run(&j, &run, &c);
+    prefetch_run(&t->ahead.of_class);
     return take_least(&c, cls, &v) && evict_victim(t, &v, cls);
 }

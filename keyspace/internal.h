@@ -550,12 +550,17 @@ struct candidates {
     int64_t weight;
 };
 
+#define EVICT_AT_ONCE 8 /* victims: their misses of the CPU's caches overlap */
+
 /* Evictions come in numbers, and all that one looks at are misses of the CPU's
  * caches. So each asks for what the next ones will look at. */
 struct evictions_ahead {
     struct slab_run any[8], of_class; /* to be compared; n is 0 for none */
     unsigned turn;
     struct candidates candidates;
+    struct victim chosen[EVICT_AT_ONCE]; /* to go next, asked for */
+    unsigned n_chosen;
+    unsigned cls; /* that needed room last, and will again */
 };
 
 /* A page that this thread drains bit by bit. Others may go on with it. */
