@@ -7,7 +7,9 @@
  * needs room. The two items of each run whose rank (rank.c) is the least for
  * their size become candidates, which stay until they go or worse ones take
  * their place; the worst candidate goes. Two short runs show worse ones than a
- * long one, whose items are all of one size. A victim is verified under the
+ * long one, whose items are all of one size. Small items are chosen by the
+ * eight, become ready, which is when what their removal looks at has been asked
+ * for, and then go one by one or together. A victim is verified under the
  * partition lock. Any thread, also under partition locks: further ones are only
  * tried.
  */
@@ -493,7 +495,7 @@ keep_candidates(const struct judge *j)
     if (c->policy == j->policy && c->weight == j->weight)
         return;
     c->n = 0;
-    a->n_chosen = 0;
+    a->n_ready = a->n_chosen = 0;
     c->policy = j->policy;
     c->weight = j->weight;
 }
@@ -530,6 +532,28 @@ choose_victims(const struct judge *j, unsigned cls, unsigned max, size_t bytes,
     return n;
 }
 
+/* Those of `from` that are still to go, up to `max`, of `bytes` together. */
+static unsigned
+take_some(struct ks_thread *t, struct victim *from, unsigned *n_from,
+    unsigned max, size_t bytes, struct victim *out)
+{
+    unsigned n = 0;
+
+    for (size_t sum = 0; *n_from > 0 && n < max && sum < bytes;) {
+        out[n] = from[--*n_from];
+        if (is_unchanged(t, &out[n]))
+            sum += out[n++].bytes;
+    }
+    return n;
+}
+
+static void
+give_back(struct candidates *c, const struct victim *from, unsigned *n_from)
+{
+    while (*n_from > 0)
+        offer(c, &from[--*n_from]);
+}
+
 /* The same of those that the last call has chosen, if it was for this class.
  * Else they are candidates again. */
 static unsigned
@@ -537,16 +561,16 @@ take_chosen(struct ks_thread *t, unsigned cls, unsigned max, size_t bytes,
     struct victim *out)
 {
     struct evictions_ahead *a = &t->ahead;
-    unsigned n = 0;
+    unsigned n;
 
-    while (a->cls != cls && a->n_chosen > 0)
-        offer(&a->candidates, &a->chosen[--a->n_chosen]);
-    for (size_t sum = 0; a->n_chosen > 0 && n < max && sum < bytes;) {
-        out[n] = a->chosen[--a->n_chosen];
-        if (is_unchanged(t, &out[n]))
-            sum += out[n++].bytes;
+    if (a->cls != cls) {
+        give_back(&a->candidates, a->ready, &a->n_ready);
+        give_back(&a->candidates, a->chosen, &a->n_chosen);
+        return 0;
     }
-    return n;
+    n = take_some(t, a->ready, &a->n_ready, max, bytes, out);
+    return n > 0 ? n
+                 : take_some(t, a->chosen, &a->n_chosen, max, bytes, out);
 }
 
 /* Ask for what the next call needs, if it is like this one and the one before:
@@ -583,6 +607,38 @@ evict_some(struct ks_thread *t, unsigned cls, unsigned items, size_t bytes)
     for (unsigned i = 0; i < n; i++)
         gone += evict_victim(t, &victim[i], cls);
     return gone;
+}
+
+/* Let those that are chosen become ready, and choose others. */
+static void
+make_ready(struct ks_thread *t)
+{
+    struct evictions_ahead *a = &t->ahead;
+    struct judge j = judge_now(t);
+
+    a->n_ready = take_some(
+        t, a->chosen, &a->n_chosen, EVICT_AT_ONCE, SIZE_MAX, a->ready);
+    prefetch_lines(t, a->ready, a->n_ready);
+    look_ahead(&j, a->cls, EVICT_AT_ONCE, SIZE_MAX);
+}
+
+bool
+evict_ahead(struct ks_thread *t)
+{
+    struct evictions_ahead *a = &t->ahead;
+    const struct victim *v;
+
+    if (a->candidates.policy != evict_policy(t))
+        return false;
+    if (a->n_ready == 0)
+        make_ready(t);
+    if (a->n_ready == 0)
+        return false;
+    v = &a->ready[a->n_ready - 1];
+    if (v->chunk_class != a->cls)
+        return false; /* of no use but to who really needs room */
+    a->n_ready--;
+    return is_unchanged(t, v) && evict_victim(t, v, a->cls);
 }
 
 bool

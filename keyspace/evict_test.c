@@ -209,6 +209,65 @@ START_TEST(a_value_larger_than_the_limit_is_refused)
 }
 END_TEST
 
+static uint64_t
+n_evicted(void)
+{
+    struct ks_metrics m;
+
+    ks_metrics(f.ks, &m);
+    return m.evicted;
+}
+
+/* More small items than there is room for: those to go next are known then.
+ * Returns how many keys there were. */
+static unsigned
+overfill(void)
+{
+    unsigned n = 0;
+
+    while (n_evicted() < 1000)
+        for (unsigned i = 0; i < 1000; i++, n++)
+            if (fill("small", n, 40, KS_NO_EXPIRY) != KS_OK)
+                ck_abort_msg("%u is not stored", n);
+    return n;
+}
+
+START_TEST(what_is_written_over_needs_no_eviction)
+{
+    unsigned n = overfill();
+    uint64_t before = n_evicted();
+
+    for (unsigned i = 0; i < 1000; i++)
+        ck_assert_int_eq(fill("small", n - 1, 40, KS_NO_EXPIRY), KS_OK);
+    /* one, for a chunk to be at hand */
+    ck_assert_uint_le(n_evicted() - before, 1);
+}
+END_TEST
+
+START_TEST(nothing_goes_any_more_when_the_policy_forbids_it)
+{
+    unsigned n = overfill();
+    uint64_t before = n_evicted();
+
+    f.options.maxmemory_policy = KS_NOEVICTION;
+    for (unsigned i = 0; i < 100; i++)
+        (void)fill("small", n + i, 40, KS_NO_EXPIRY);
+    ck_assert_uint_eq(n_evicted(), before);
+}
+END_TEST
+
+START_TEST(nothing_goes_any_more_when_there_is_room)
+{
+    unsigned n = overfill();
+    uint64_t before = n_evicted();
+
+    slab_set_limit(f.slab, 2 * LIMIT);
+    for (unsigned i = 0; i < 10000; i++)
+        ck_assert_int_eq(fill("small", n + i, 40, KS_NO_EXPIRY), KS_OK);
+    ck_assert_uint_eq(n_evicted(), before);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -226,6 +285,9 @@ main(void)
     tcase_add_test(c, a_lower_limit_takes_effect);
     tcase_add_test(c, room_is_made_for_what_the_caller_commits);
     tcase_add_test(c, a_value_larger_than_the_limit_is_refused);
+    tcase_add_test(c, what_is_written_over_needs_no_eviction);
+    tcase_add_test(c, nothing_goes_any_more_when_the_policy_forbids_it);
+    tcase_add_test(c, nothing_goes_any_more_when_there_is_room);
     suite_add_tcase(s, c);
     return run_suite(s);
 }

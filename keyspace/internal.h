@@ -558,7 +558,10 @@ struct evictions_ahead {
     struct slab_run any[8], of_class; /* to be compared; n is 0 for none */
     unsigned turn;
     struct candidates candidates;
-    struct victim chosen[EVICT_AT_ONCE]; /* to go next, asked for */
+    struct victim ready[EVICT_AT_ONCE]; /* to go next; their lines have been
+                                           asked for, the last one goes first */
+    unsigned n_ready;
+    struct victim chosen[EVICT_AT_ONCE]; /* to go then; their items have */
     unsigned n_chosen;
     unsigned cls; /* that needed room last, and will again */
 };
@@ -944,6 +947,10 @@ bool evict_one(struct ks_thread *t, unsigned cls);
  * one by one. Returns how many went; 0 does not say that there are none. */
 unsigned evict_some(struct ks_thread *t, unsigned cls, unsigned items,
     size_t bytes);
+/* An insertion waits for a line of the index. If the class that needed room
+ * last will need it again, one of those that evict_some() has chosen goes
+ * meanwhile, if its chunk is of that class. True if one did. */
+bool evict_ahead(struct ks_thread *t);
 /* Evict the worst of some items of the class. False when none was found. */
 bool evict_of_class(struct ks_thread *t, unsigned cls);
 /* The page whose items are worth the least per byte, of a few random ones;
@@ -963,6 +970,10 @@ bool ks_commit_least(struct ks_thread *t, uint32_t extent, size_t bytes);
  * once; whether the cache takes values has been asked. */
 enum room { ROOM_FOR_VALUES, ROOM_RESERVED, ROOM_ANYWAY, ROOM_AT_HAND };
 uint32_t room_alloc(struct ks_thread *t, size_t bytes, enum room room);
+
+/* Ask for the line of a key that is about to be stored, and see to it meanwhile
+ * that there is a chunk at hand. Before its partition is entered. */
+void room_prepare(struct ks_thread *t, const struct ks_key *key);
 
 /* Bytes of an item in memory: chunk and extent. */
 size_t item_memory(struct ks_thread *t, uint32_t handle,

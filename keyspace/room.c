@@ -190,6 +190,25 @@ help(struct ks_thread *t, unsigned cls)
     step_end(STEP_EVICT, begun);
 }
 
+#define ROOM_ENOUGH (256 * KIB) /* left: no item has to go for another */
+
+void
+room_prepare(struct ks_thread *t, const struct ks_key *key)
+{
+    const struct evictions_ahead *a = &t->ahead;
+
+    if (likely(a->n_ready + a->n_chosen == 0))
+        return;
+    if (key->ahead.handle != 0) /* it will be overwritten */
+        return;
+    if (a->cls >= SLAB_MAX_CLASSES || !slab_is_out_of(t->slab_thread, a->cls) ||
+        index_waits(&t->ks->index) || slab_headroom(t->slab) >= ROOM_ENOUGH)
+        return;
+    index_prefetch_line(&t->ks->index, key->hash);
+    if (evict_ahead(t))
+        t->room_is_scarce = false;
+}
+
 /* ---- for items ----------------------------------------------------------- */
 
 uint32_t

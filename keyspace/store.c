@@ -321,6 +321,7 @@ ks_set(struct ks_thread *t, const struct ks_key *key, struct str value,
         return KS_OK;
     }
     tick_access(t);
+    room_prepare(t, key);
     if (store_at_once(t, key, value, expire_ms))
         return KS_OK;
     return build_and_store(t, key, value, 0, expire_ms);

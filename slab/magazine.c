@@ -101,6 +101,17 @@ slab_take(struct slab_thread *t, size_t bytes)
     return handle;
 }
 
+bool
+slab_is_out_of(const struct slab_thread *t, unsigned cls)
+{
+    const struct size_class *c = &t->slab->classes[cls];
+    const struct magazine *m =
+        (const void *)((const char *)t + c->magazine_at);
+
+    return LOAD(&m->n) == 0 && LOAD(&c->n_free) == 0 &&
+        LOAD(&c->n_draining) == 0;
+}
+
 /* Make the chunk look free to everybody who walks the page. */
 static struct size_class *
 mark_free(struct slab *s, uint32_t handle, uint32_t kind)

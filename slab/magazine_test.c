@@ -30,6 +30,32 @@ START_TEST(a_released_chunk_is_the_next_one_allocated)
 }
 END_TEST
 
+/* Chunks of a page that has given all of them out. */
+START_TEST(a_class_is_out_of_chunks_when_all_are_given_out)
+{
+    struct slab *s = test_slab(64 * MIB, SLAB_MEMFD);
+    struct slab_thread *t = slab_thread_new(s);
+    unsigned cls = class_for(s, 100);
+    uint32_t i, n = s->classes[cls].n_chunks;
+
+    ck_assert(slab_is_out_of(t, cls));
+    for (i = 0; i < n; i++) {
+        handles[i] = slab_alloc(t, 100);
+        must(slab_is_out_of(t, cls) == (i + 1 == n));
+    }
+    slab_release(t, handles[0]);
+    ck_assert(!slab_is_out_of(t, cls));
+    handles[0] = slab_alloc(t, 100);
+    ck_assert(slab_is_out_of(t, cls));
+    slab_release_to_page(t, handles[0]);
+    ck_assert(!slab_is_out_of(t, cls));
+    for (i = 1; i < n; i++)
+        slab_release(t, handles[i]);
+    slab_thread_free(t);
+    slab_free(s);
+}
+END_TEST
+
 START_TEST(live_chunks_never_overlap)
 {
     struct slab *s = test_slab(256 * MIB, SLAB_MEMFD);
@@ -237,6 +263,7 @@ main(void)
 {
     const TTest *const tests[] = {
         a_released_chunk_is_the_next_one_allocated,
+        a_class_is_out_of_chunks_when_all_are_given_out,
         live_chunks_never_overlap,
         a_release_makes_the_chunk_look_free,
         a_magazine_stays_within_its_bound,
