@@ -61,7 +61,7 @@ index_grow_init(struct index *ix)
     STORE(&ix->charged_bytes, at_start);
     slab_charge_to(ix->slab, SLAB_INDEX, at_start);
     memset(ix->map, 0, at_start); /* resident as it is counted */
-    ix->populated = at_start;
+    STORE(&ix->populated, at_start);
 }
 
 /* ---- steps --------------------------------------------------------------- */
@@ -277,20 +277,37 @@ offer_range(struct index *ix, size_t to)
         ;
 }
 
+/* The first touch of a huge page takes milliseconds: growth waits until the
+ * maintenance thread has done that, which is asked to; unless others grow there
+ * already. */
+static bool
+is_touched(struct index *ix, size_t to)
+{
+    if (!ix->huge ||
+        atomic_load_explicit(&ix->populated, memory_order_relaxed) >= to ||
+        atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed) >= to)
+        return true;
+    atomic_store_explicit(&ix->asked_bytes, to, memory_order_relaxed);
+    return false;
+}
+
 /* The index must not fail for lack of memory: evictions make up for it. */
 static bool
 charge_growth(
     struct index *ix, const struct partition *p, uint32_t n_new, bool now)
 {
     size_t to = range_for(ix, n_new);
+    bool waits = !now && can_wait(p);
 
     if (!(fits_now(ix, to) && charge_range(ix, to))) {
-        if (!now && can_wait(p)) {
+        if (waits) {
             atomic_store_explicit(&ix->wanted_bytes, to, memory_order_relaxed);
             return false;
         }
         charge_by_force(ix, to);
     }
+    if (waits && !is_touched(ix, to))
+        return false;
     offer_range(ix, to);
     return true;
 }
@@ -386,32 +403,54 @@ grows_soon(const struct index *ix)
     return items + MIN(ITEMS_AHEAD, most / 16) > most && n < ix->max_lines;
 }
 
+/* Touch the next huge page. Where partitions grow already it is to be none: a
+ * writer who comes to touch the same one would clear it as well, and wait for
+ * the system to find it. */
+static void
+populate_next(struct index *ix, size_t at, size_t touched)
+{
+    if (at >= touched)
+        (void)madvise(ix->map + at, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
+#ifdef MADV_POPULATE_WRITE
+    (void)madvise(ix->map + at, HUGE_PAGE_BYTES,
+        MADV_POPULATE_WRITE); /* else the first to write there does it */
+#endif
+    atomic_store_explicit(
+        &ix->populated, at + HUGE_PAGE_BYTES, memory_order_relaxed);
+}
+
+/* How far is to be touched now, as growth waits for it or is to come soon. */
+static size_t
+populate_to(struct index *ix, size_t populated, size_t touched)
+{
+    size_t asked =
+        atomic_load_explicit(&ix->asked_bytes, memory_order_relaxed);
+
+    ix->ahead_to = MAX(ix->ahead_to, MAX(asked, touched));
+    if (populated < ix->ahead_to || clock_mono_us() < ix->look_at_us)
+        return ix->ahead_to;
+    ix->look_at_us = clock_mono_us() + LOOK_US;
+    if (grows_soon(ix))
+        ix->ahead_to = range_for(ix, lines_after(ix, lines_within(touched)));
+    return ix->ahead_to;
+}
+
 bool
 index_populate(struct index *ix)
 {
     size_t touched =
         atomic_load_explicit(&ix->touched_bytes, memory_order_relaxed);
+    size_t at = atomic_load_explicit(&ix->populated, memory_order_relaxed);
+    size_t to;
 
     if (!ix->huge)
         return false;
-    if (ix->populated >= MAX(ix->ahead_to, touched)) {
-        if (clock_mono_us() < ix->look_at_us)
-            return false;
-        ix->look_at_us = clock_mono_us() + LOOK_US;
-        if (!grows_soon(ix))
-            return false;
-        ix->ahead_to = range_for(ix, lines_after(ix, lines_within(touched)));
-    }
-    if (!charge_range(ix, ix->populated + HUGE_PAGE_BYTES))
+    to = populate_to(ix, at, touched);
+    if (at >= to || !charge_range(ix, at + HUGE_PAGE_BYTES))
         return false;
-    (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
-#ifdef MADV_POPULATE_WRITE
-    (void)madvise(ix->map + ix->populated, HUGE_PAGE_BYTES,
-        MADV_POPULATE_WRITE); /* else the first to write there does it */
-#endif
-    ix->populated += HUGE_PAGE_BYTES;
-    if (ix->populated < MAX(ix->ahead_to, touched))
+    populate_next(ix, at, touched);
+    if (at + HUGE_PAGE_BYTES < to)
         return true;
-    offer_range(ix, ix->populated);
+    offer_range(ix, at + HUGE_PAGE_BYTES);
     return false;
 }

@@ -357,6 +357,34 @@ START_TEST(growth_finds_its_range_touched_and_charged_ahead)
 }
 END_TEST
 
+/* Nobody has looked whether they will be needed. A partition is not to be more
+ * than 93 % full, and grows by small pages then. */
+START_TEST(growth_waits_for_its_range_to_be_touched)
+{
+    struct index *ix = &f.ks->index;
+    size_t first = ix->touched_bytes;
+    unsigned n = 0;
+
+    while (ix->asked_bytes == 0 && n < 1000000)
+        set_number(n++);
+    ck_assert_uint_eq(ix->touched_bytes, first);
+    ck_assert_uint_eq(ix->populated, first);
+    while (index_populate(ix))
+        continue;
+    ck_assert_uint_eq(ix->populated, ix->asked_bytes);
+    ck_assert_uint_eq(ix->touched_bytes, ix->populated);
+
+    while (ix->asked_bytes == first && n < 1000000)
+        set_number(n++);
+    first = ix->touched_bytes;
+    while (ix->touched_bytes == first && n < 1000000)
+        set_number(n++);
+    ck_assert_uint_lt(ix->populated, ix->touched_bytes);
+    for (unsigned i = 0; i < n; i++)
+        assert_number(i, true);
+}
+END_TEST
+
 START_TEST(the_lines_of_partitions_are_apart)
 {
     struct index *ix = &f.ks->index;
@@ -403,6 +431,7 @@ main(void)
 
     tcase_add_test(huge, partitions_grow_together_into_what_is_resident);
     tcase_add_test(huge, growth_finds_its_range_touched_and_charged_ahead);
+    tcase_add_test(huge, growth_waits_for_its_range_to_be_touched);
     suite_add_tcase(s, make_case("small", open_index));
     suite_add_tcase(s, huge);
     return run_suite(s);

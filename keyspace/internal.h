@@ -301,9 +301,10 @@ struct index {
     size_t map_bytes;
     uint32_t max_lines;        /* per partition, MAX_TRAVEL not included */
     bool huge;                 /* [immutable] huge pages were asked for */
-    size_t populated;          /* [maintenance] bytes touched ahead of use */
+    _Atomic size_t populated;  /* [maintenance] writes: touched ahead of use */
     size_t ahead_to;           /* [maintenance] bytes to touch for the growth
                                   to come */
+    _Atomic size_t asked_bytes; /* growth waits until these are touched */
     uint64_t look_at_us;       /* [maintenance] when to ask again */
     _Atomic size_t touched_bytes; /* where partitions may grow */
     _Atomic size_t charged_bytes; /* the same and more */
