@@ -585,6 +585,14 @@ struct sweep {
     bool late;                  /* the last pages were due long ago */
 };
 
+/* What a thread's turn has for making room (room.c), between two calls of
+ * ks_thread_poll(). */
+struct room_turn {
+    bool is_bounded; /* the thread makes such calls */
+    uint32_t writes;
+    uint64_t spent_ns;
+};
+
 struct ks_thread {
     uint32_t magic;
     struct ks *ks;
@@ -610,6 +618,7 @@ struct ks_thread {
     struct buf walk;         /* keys collected by a walk */
     struct buf events;       /* raised and not taken yet, see event.c */
     bool room_is_scarce;     /* the last chunk took an eviction */
+    struct room_turn room;   /* what making room has taken, see room.c */
     bool gentle;             /* ks_set_gentle() */
     unsigned gentle_calls;   /* ks_maintain() with work left since the rest */
     struct sweep sweep;      /* of the maintenance thread, see expire.c */
@@ -971,6 +980,8 @@ bool ks_commit_least(struct ks_thread *t, uint32_t extent, size_t bytes);
  * once; whether the cache takes values has been asked. */
 enum room { ROOM_FOR_VALUES, ROOM_RESERVED, ROOM_ANYWAY, ROOM_AT_HAND };
 uint32_t room_alloc(struct ks_thread *t, size_t bytes, enum room room);
+/* Another turn begins. [owner thread] */
+void room_begin_turn(struct ks_thread *t);
 
 /* Ask for the line of a key that is about to be stored, and see to it meanwhile
  * that there is a chunk at hand. Before its partition is entered. */

@@ -43,9 +43,16 @@ ks_refuses_values(const struct ks_thread *t)
  * evictions, about half a microsecond each. */
 #define STEP_EFFORT 192
 #define EFFORT_OF_MOVE 2
-#define EFFORT_OF_TURN 4
+#define EFFORT_OF_TRY 4
 #define SLICE_ITEMS 32 /* moved at a time, or evicted of one page */
-#define FAR_ITEMS 128  /* the same while the limit falls */
+#define FAR_SLICES 4   /* the same while the limit falls */
+
+/* What a worker's turn has for all such steps: many writers may come in one,
+ * and other clients wait for its end. What comes later takes the place of items
+ * of its own class at once. So much per write is what it costs in a cache that
+ * is full of items of all sizes. */
+#define TURN_NS 150000
+#define WRITE_NS 2000
 
 /* Small items go several at a time: what one waits for, the CPU fetches for all
  * of them. */
@@ -61,31 +68,95 @@ enum made {
 /* One search for room. */
 struct search {
     unsigned cls;
-    unsigned turns;
+    unsigned tries;
     uint64_t evicted, moves; /* the thread's counters when it began */
+    uint64_t begun_ns;
+    uint32_t handle; /* a chunk, once there is one */
 };
+
+void
+room_begin_turn(struct ks_thread *t)
+{
+    t->room = (struct room_turn){.is_bounded = true};
+}
+
+/* The turn has no time left for what began at `begun_ns`. A thread that never
+ * polls has no turns. */
+static bool
+is_turn_over(const struct ks_thread *t, uint64_t begun_ns)
+{
+    const struct room_turn *r = &t->room;
+
+    return r->is_bounded &&
+        r->spent_ns + (clock_read_mono_ns() - begun_ns) >=
+        TURN_NS + r->writes * (uint64_t)WRITE_NS;
+}
+
+static void
+count_time(struct ks_thread *t, uint64_t begun_ns)
+{
+    t->room.spent_ns += clock_read_mono_ns() - begun_ns;
+}
 
 static bool
 has_done_its_part(const struct ks_thread *t, const struct search *s)
 {
     uint64_t effort = t->metrics.evicted - s->evicted +
         EFFORT_OF_MOVE * (t->metrics.moves - s->moves) +
-        EFFORT_OF_TURN * s->turns;
+        EFFORT_OF_TRY * s->tries;
 
-    return effort >= STEP_EFFORT;
+    return effort >= STEP_EFFORT || is_turn_over(t, s->begun_ns);
+}
+
+/* The limit was lowered. */
+static void
+come_down(struct ks_thread *t, const struct search *s)
+{
+    for (unsigned i = 0; i < FAR_SLICES && !is_turn_over(t, s->begun_ns); i++)
+        if (!drain_far_above(t, SLICE_ITEMS))
+            return;
+}
+
+/* In a turn that has no time left: a chunk for up to twice the size, as the
+ * class has neither a free one nor an item to take the place of, and to empty a
+ * page for it takes hundreds of evictions. An item that moves comes to its own
+ * class. */
+static uint32_t
+take_larger(struct ks_thread *t, const struct search *s, size_t bytes)
+{
+    size_t most = MIN(2 * bytes, SLAB_MAX_CHUNK);
+    unsigned cls, last = s->cls;
+    uint32_t handle = 0;
+
+    for (size_t n = bytes; n <= most && handle == 0; n += MAX(n / 16, 8)) {
+        cls = slab_class_of(t->slab, n);
+        if (cls == last)
+            continue;
+        last = cls;
+        handle = slab_take(t->slab_thread, n);
+        if (handle == 0 &&
+            (slab_class_has_free(t->slab, cls) || evict_of_class(t, cls)))
+            handle = slab_alloc(t->slab_thread, n);
+    }
+    return handle;
 }
 
 /* Evict an item and drain a bit. */
 static enum made
-make_room(struct ks_thread *t, const struct search *s)
+make_room(struct ks_thread *t, struct search *s, size_t bytes)
 {
     bool gone, drained;
 
-    if (has_done_its_part(t, s) &&
-        (evict_of_class(t, s->cls) || drain_worst(t, SLICE_ITEMS)))
-        return MADE_ROOM;
+    if (has_done_its_part(t, s)) {
+        if (evict_of_class(t, s->cls))
+            return MADE_ROOM;
+        if (is_turn_over(t, s->begun_ns))
+            s->handle = take_larger(t, s, bytes);
+        if (s->handle != 0 || drain_worst(t, SLICE_ITEMS))
+            return MADE_ROOM;
+    }
     gone = evict_some(t, s->cls, AT_ONCE_ITEMS, AT_ONCE_BYTES) > 0;
-    drained = drain_any(t, SLICE_ITEMS, s->turns);
+    drained = drain_any(t, SLICE_ITEMS, s->tries);
     if (gone)
         return MADE_ROOM;
     return drained || evict_policy(t) != KS_NOEVICTION ? MADE_HOLES
@@ -114,8 +185,9 @@ wait_for_others(const struct ks_thread *t, unsigned failures)
 static uint32_t
 room_for(struct ks_thread *t, size_t bytes, enum room room)
 {
-    struct search s = {
-        .evicted = t->metrics.evicted, .moves = t->metrics.moves};
+    struct search s = {.evicted = t->metrics.evicted,
+        .moves = t->metrics.moves,
+        .begun_ns = clock_read_mono_ns()};
     uint32_t handle = 0;
 
     while (handle == 0 && reclaim_help(t)) /* first what is dead */
@@ -123,13 +195,15 @@ room_for(struct ks_thread *t, size_t bytes, enum room room)
     if (handle != 0)
         return handle;
     s.cls = slab_class_of(t->slab, bytes);
-    (void)drain_far_above(t, FAR_ITEMS);
-    for (unsigned failures = 0; failures < MAX_TRIES; s.turns++) {
-        enum made made = make_room(t, &s);
+    come_down(t, &s);
+    for (unsigned failures = 0; failures < MAX_TRIES; s.tries++) {
+        enum made made = make_room(t, &s, bytes);
 
         if (made != MADE_ROOM)
             wait_for_others(t, failures++);
-        handle = slab_alloc(t->slab_thread, bytes);
+        handle = s.handle;
+        if (handle == 0)
+            handle = slab_alloc(t->slab_thread, bytes);
         if (handle == 0 && may_go_above(t, &s))
             handle = slab_alloc_anyway(t->slab_thread, bytes);
         if (handle != 0)
@@ -153,7 +227,8 @@ room_for(struct ks_thread *t, size_t bytes, enum room room)
  * them would have to empty a whole page at once, which takes milliseconds. The
  * less there is left, the more they do. */
 #define HELP_EVERY 4 /* accesses; a power of two */
-#define HELP_ITEMS 64
+#define HELP_ITEMS 64 /* evicted in all, and moved */
+#define HELP_SLICE 16
 #define HELP_BELOW_MOST (2 * MIB) /* of free pages; a quarter of the reserve */
 #define HELP_BELOW_LEAST (128 * KIB) /* a small cache could not spare it */
 #define HELP_INDEX (8 * KIB) /* charged for growth of the index */
@@ -179,14 +254,19 @@ needs_help(const struct ks_thread *t, unsigned cls)
 __attribute__((noinline)) static void
 help(struct ks_thread *t, unsigned cls)
 {
-    uint64_t begun = step_begin();
+    uint64_t begun = step_begin(), begun_ns = clock_read_mono_ns();
     unsigned gone = 1;
 
     if (index_waits(&t->ks->index))
         cls = SLAB_MAX_CLASSES; /* chunks are of no use to it, pages are */
     for (unsigned sum = 0; sum < HELP_ITEMS && gone > 0; sum += gone)
-        gone = evict_some(t, cls, HELP_ITEMS, SIZE_MAX);
-    (void)drain_some(t, HELP_ITEMS);
+        gone = is_turn_over(t, begun_ns)
+            ? 0
+            : evict_some(t, cls, HELP_ITEMS, SIZE_MAX);
+    for (unsigned sum = 0; sum < HELP_ITEMS; sum += HELP_SLICE)
+        if (is_turn_over(t, begun_ns) || !drain_some(t, HELP_SLICE))
+            break;
+    count_time(t, begun_ns);
     step_end(STEP_EVICT, begun);
 }
 
@@ -215,9 +295,10 @@ uint32_t
 room_alloc(struct ks_thread *t, size_t bytes, enum room room)
 {
     uint32_t handle;
-    uint64_t begun;
+    uint64_t begun, begun_ns;
     unsigned cls;
 
+    t->room.writes++;
     if (room == ROOM_AT_HAND) /* not while the index needs what others make */
         return index_waits(&t->ks->index) ? 0
                                           : slab_take(t->slab_thread, bytes);
@@ -236,7 +317,9 @@ room_alloc(struct ks_thread *t, size_t bytes, enum room room)
     if (likely(handle != 0))
         return handle;
     begun = step_begin();
+    begun_ns = clock_read_mono_ns();
     handle = room_for(t, bytes, room);
+    count_time(t, begun_ns);
     step_end(STEP_EVICT, begun);
     return handle;
 }

@@ -87,6 +87,44 @@ START_TEST(a_writer_does_a_bounded_part)
 }
 END_TEST
 
+/* As if making room had taken all of the time that a turn has for it. */
+static void
+spend_turn(void)
+{
+    ks_thread_poll(f.t);
+    f.t->room.spent_ns = UINT64_MAX / 2;
+}
+
+/* What comes late in a turn takes the place of items of its own class. */
+START_TEST(a_writer_does_little_when_its_turn_is_spent)
+{
+    fill_with("tiny", 24, 8);
+    (void)most_for_writes(5000);
+    spend_turn();
+    ck_assert_uint_le(most_for_writes(20000), 4);
+    assert_within_limit();
+    ks_thread_poll(f.t);
+    ck_assert_uint_eq(f.t->room.spent_ns, 0);
+}
+END_TEST
+
+/* To empty a page of tiny items for it would be hundreds of evictions. */
+START_TEST(a_size_without_items_takes_a_larger_chunk_in_a_spent_turn)
+{
+    uint64_t before;
+
+    fill_with("tiny", 24, 8);
+    fill("large", 0, 420);
+    spend_turn();
+    while (slab_charge(f.slab, 64))
+        continue;
+    before = n_handled();
+    fill("late", 0, 380);
+    ck_assert_uint_le(n_handled() - before, 1);
+    assert_within_limit();
+}
+END_TEST
+
 /* There are more and more of them, the smaller they are. With 400 bytes each the
  * index is well between two of its sizes. */
 START_TEST(the_index_grows_within_the_limit)
@@ -240,6 +278,9 @@ main(void)
     tcase_add_checked_fixture(c, open_ks, close_ks);
     tcase_set_timeout(c, 300);
     tcase_add_test(c, a_writer_does_a_bounded_part);
+    tcase_add_test(c, a_writer_does_little_when_its_turn_is_spent);
+    tcase_add_test(
+        c, a_size_without_items_takes_a_larger_chunk_in_a_spent_turn);
     tcase_add_test(c, the_index_grows_within_the_limit);
     tcase_add_test(c, deadlines_are_put_and_taken_above_the_limit);
     tcase_add_test(c, versions_are_refused_above_the_limit);

@@ -139,6 +139,7 @@ ks_thread_free(struct ks_thread *t)
 void
 ks_thread_poll(struct ks_thread *t)
 {
+    room_begin_turn(t);
     slab_thread_poll(t->slab_thread);
 }
 
