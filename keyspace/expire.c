@@ -290,7 +290,7 @@ clamp_page(struct ks_thread *t, uint32_t page, uint16_t now)
     if (!slab_mark_hold(t->slab_thread, &m))
         return;
     /* the page may have changed its class since: then the run is not its */
-    for (uint32_t i = 0; m.stamp == run.stamp && i < run.n; i++) {
+    for (uint32_t i = 0; m.cls == run.cls && i < run.n; i++) {
         uint16_t was = atomic_load_explicit(&m.stamp[i], memory_order_relaxed);
 
         if ((uint16_t)(now - was) > STAMP_OLD)
