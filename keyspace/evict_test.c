@@ -239,8 +239,9 @@ START_TEST(what_is_written_over_needs_no_eviction)
 
     for (unsigned i = 0; i < 1000; i++)
         ck_assert_int_eq(fill("small", n - 1, 40, KS_NO_EXPIRY), KS_OK);
-    /* one, for a chunk to be at hand */
-    ck_assert_uint_le(n_evicted() - before, 1);
+    /* A chunk for one of them may be made room for: items go by the eight, or
+     * with their page. */
+    ck_assert_uint_le(n_evicted() - before, 64);
 }
 END_TEST
 
