@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* thread.c - starts the threads of the daemon alike: named for top and gdb, a
- * modest stack, and no signals (these are the main thread's). */
+ * modest stack, and no signals (these are the main thread's) but for its own
+ * faults. */
 #include "daemon/internal.h"
 
 #include <signal.h>
+
+/* What a thread does wrong itself: blocked, it would end the daemon without a
+ * word from a sanitizer or whoever else handles it. */
+static const int own_faults[] = {
+    SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
 
 /* The deepest handler uses a few KiB. Scripts nest as many as 200 C functions,
  * some with a buffer of 8 KiB. What is never touched costs addresses only. */
@@ -18,6 +24,8 @@ thread_start(
     int err;
 
     sigfillset(&all);
+    for (size_t i = 0; i < ARRAY_LEN(own_faults); i++)
+        sigdelset(&all, own_faults[i]);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -351,9 +351,10 @@ uncount_away(struct index_line *home, const struct index_line *from)
     const struct index_line *line = home;
     unsigned distance = 0, shift;
 
-    for (; line != from; line = next_line(line))
+    for (; line != from; line = next_line(line)) {
         distance++;
-    ASSERT(distance <= home->overflow);
+        ASSERT(distance <= home->overflow); /* else the hash is another's */
+    }
     shift = away_shift(distance);
     if ((home->displaced >> shift & AWAY_MOST) < AWAY_MOST)
         home->displaced -= 1u << shift;
