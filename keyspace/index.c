@@ -7,9 +7,10 @@
  * index is one range without gaps, which huge pages can back: what a look-up
  * waits for is above all the page walk. An item stands in the first free slot at
  * its home line or after it; the home line's `overflow` says how far a look-up
- * must go. It counts what is away, by the distance, so that when the last one
- * goes a look-up need not go as far any more: else a full cache, where items
- * come and go for ever, would have each look-up go as far as any ever had to.
+ * must go. That line counts what is away, by the distance, so that when the
+ * last one goes a look-up need not go as far any more: else a full cache, where
+ * items come and go for ever, would have each look-up go as far as any ever had
+ * to.
  *
  * The seqlock lives here only. Writers hold the partition lock and make a
  * line's version odd while they change it. A reader notes the (even) version,

@@ -259,10 +259,10 @@ help(struct ks_thread *t, unsigned cls)
 
     if (index_waits(&t->ks->index))
         cls = SLAB_MAX_CLASSES; /* chunks are of no use to it, pages are */
-    for (unsigned sum = 0; sum < HELP_ITEMS && gone > 0; sum += gone)
-        gone = is_turn_over(t, begun_ns)
-            ? 0
-            : evict_some(t, cls, HELP_ITEMS, SIZE_MAX);
+    for (unsigned sum = 0;
+         sum < HELP_ITEMS && gone > 0 && !is_turn_over(t, begun_ns);
+         sum += gone)
+        gone = evict_some(t, cls, HELP_ITEMS, SIZE_MAX);
     for (unsigned sum = 0; sum < HELP_ITEMS; sum += HELP_SLICE)
         if (is_turn_over(t, begun_ns) || !drain_some(t, HELP_SLICE))
             break;

@@ -17,6 +17,13 @@ magazine_of(struct slab_thread *t, const struct size_class *c)
     return (struct magazine *)(void *)((char *)t + c->magazine_at);
 }
 
+/* The same of any thread's, to look at. */
+static const struct magazine *
+magazine_seen(const struct slab_thread *t, const struct size_class *c)
+{
+    return (const void *)((const char *)t + c->magazine_at);
+}
+
 /* Take a batch; returns how many there are now. */
 static __attribute__((noinline)) uint32_t
 refill(struct slab *s, struct size_class *c, struct magazine *m,
@@ -105,11 +112,9 @@ bool
 slab_is_out_of(const struct slab_thread *t, unsigned cls)
 {
     const struct size_class *c = &t->slab->classes[cls];
-    const struct magazine *m =
-        (const void *)((const char *)t + c->magazine_at);
 
-    return LOAD(&m->n) == 0 && LOAD(&c->n_free) == 0 &&
-        LOAD(&c->n_draining) == 0;
+    return LOAD(&magazine_seen(t, c)->n) == 0 &&
+        !slab_class_has_free(t->slab, cls) && LOAD(&c->n_draining) == 0;
 }
 
 /* Make the chunk look free to everybody who walks the page. */
@@ -294,10 +299,8 @@ magazines_bytes(const struct slab *s)
     for (t = s->threads; t != NULL; t = t->next) {
         for (i = 0; i < s->n_classes; i++) {
             const struct size_class *c = &s->classes[i];
-            const struct magazine *m =
-                (const void *)((const char *)t + c->magazine_at);
 
-            bytes += (size_t)LOAD(&m->n) * c->chunk_bytes;
+            bytes += (size_t)LOAD(&magazine_seen(t, c)->n) * c->chunk_bytes;
         }
     }
     return bytes;

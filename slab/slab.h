@@ -101,8 +101,9 @@ uint32_t slab_alloc_anyway(struct slab_thread *t, size_t bytes);
 /* The same from this thread's magazine only: takes no lock. 0 also while a page
  * of the class is being drained. */
 uint32_t slab_take(struct slab_thread *t, size_t bytes);
+
 /* Whether no chunk of the class is free, neither in the magazine nor on a page,
- * and none of its pages is being drained. */
+ * and none of its pages is being drained. Takes no lock. Owner thread. */
 bool slab_is_out_of(const struct slab_thread *t, unsigned cls);
 
 /* Free a chunk, allocated by any thread. Its memory stays mapped: a late
